@@ -1,0 +1,55 @@
+"""What can go wrong, and the one check that words most of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class AlTfError(Exception):
+    """Base of every error class of this package."""
+
+
+class DataNotFoundError(AlTfError, FileNotFoundError):
+    """A dataset is in none of the places searched; the message lists them and a remedy."""
+
+
+class DataCorruptError(AlTfError, ValueError):
+    """A data file is truncated, tampered with, or not of the format its name promises."""
+
+
+class UnknownNameError(AlTfError, ValueError):
+    """A name (strategy, dataset, profile, …) that is not registered; the message lists those that are."""
+
+
+class UnknownLabelError(AlTfError, ValueError):
+    """A label that is not among the classes fixed for the classifier."""
+
+
+class ConfigMismatchError(AlTfError, ValueError):
+    """A results folder holds records of another configuration; the message lists the differences."""
+
+
+class RecordError(AlTfError, ValueError):
+    """A record file cannot be read as this package wrote it."""
+
+
+class RunFailedError(AlTfError, RuntimeError):
+    """One or more runs of an experiment failed; the message names them, their records are kept."""
+
+
+def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
+    """Raise `UnknownNameError` unless `value` is among `allowed`.
+
+    Parameters
+    ----------
+    kind : str
+        What the value is, in words (``"strategy"``, ``"fit_mode"``).
+    value : object
+        The value given.
+    allowed : iterable
+        The values accepted, listed in the message.
+    """
+    allowed = list(allowed)
+    if value not in allowed:
+        listed = ", ".join(repr(a) for a in allowed)
+        raise UnknownNameError(f"Unknown {kind} {value!r}. Expected one of: {listed}.")

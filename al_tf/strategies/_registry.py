@@ -1,0 +1,216 @@
+"""The registry: built-in strategies, those of installed packages, those of a notebook."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from ..errors import AlTfError, UnknownNameError
+
+Strategy = Callable[..., Any]
+
+ENTRY_POINT_GROUP = "al_tf.strategies"
+NEEDS = ("probabilities", "features", "labelled set", "dropout", "committee")
+
+REGISTRY: dict[str, StrategyInfo] = {}
+
+
+class PluginError(AlTfError, ImportError):
+    """An installed package offers a strategy that cannot be loaded."""
+
+
+@dataclass(frozen=True)
+class StrategyInfo:
+    """What is known about a strategy without running it.
+
+    Parameters
+    ----------
+    name : str
+        The name it is asked for by.
+    function : callable
+        ``strategy(classifier, X, n_instances=1, *, random_state=None, **params)``, returning
+        ``(indices, scores)``.
+    family : str
+        The idea behind it in a word: ``"uncertainty"``, ``"diversity"``, …
+    needs : tuple of str
+        What it asks of the classifier, out of `NEEDS`.
+    cost : str
+        Time after the forward pass, in n (pool), k (batch), d (features), K (classes),
+        m (labelled set), S (stochastic passes), L (learners).
+    paper : str
+        Where it comes from.
+    stochastic : bool
+        Draws at random beyond breaking ties, so that the choice may change with the order of the
+        pool under one seed; only its distribution does not.
+    sequential : bool
+        A score is the value at the moment of choice, so that scores need not descend.
+    error : str
+        For an installed package whose strategy cannot be loaded, why; else empty.
+    """
+
+    name: str
+    function: Strategy
+    family: str = "other"
+    needs: tuple[str, ...] = ()
+    cost: str = "not stated"
+    paper: str = ""
+    stochastic: bool = False
+    sequential: bool = False
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise TypeError(f"A strategy must be callable; {self.name!r} is {self.function!r}.")
+        unknown = [need for need in self.needs if need not in NEEDS]
+        if isinstance(self.needs, str) or unknown:
+            raise ValueError(
+                f"Strategy {self.name!r}: needs is a tuple out of {NEEDS}; got {self.needs!r}."
+            )
+
+
+def get_strategy(name: str) -> Strategy:
+    """Return the strategy registered as `name`.
+
+    Raises
+    ------
+    UnknownNameError
+        No such strategy; the message lists the known ones.
+    PluginError
+        An installed package offers it and cannot be loaded; the message names the package.
+    """
+    info = strategy_info(name)
+    if info.error:
+        raise PluginError(info.error)
+    return info.function
+
+
+def list_strategies() -> list[str]:
+    """Return all known names: built-in and registered ones, then those of installed packages.
+
+    Packages are found, not loaded; one that cannot be loaded is listed too, and its
+    ``strategy_info(name).error`` says why.
+    """
+    return [*REGISTRY, *sorted(_plugins())]
+
+
+def strategy_info(name: str) -> StrategyInfo:
+    """Return what is known about the strategy registered as `name`; see `StrategyInfo`.
+
+    Raises
+    ------
+    UnknownNameError
+        No such strategy; the message lists the known ones.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    plugins = _plugins()
+    if name not in plugins:
+        listed = ", ".join([*REGISTRY, *sorted(plugins)])
+        raise UnknownNameError(f"Unknown strategy {name!r}. Known strategies: {listed}.")
+    return _load(name, plugins[name])
+
+
+def register_strategy(
+    name: str | Strategy,
+    function: Strategy | None = None,
+    *,
+    family: str = "other",
+    needs: Iterable[str] = (),
+    cost: str = "not stated",
+    paper: str = "",
+    stochastic: bool = False,
+    sequential: bool = False,
+    overwrite: bool = False,
+) -> Any:
+    """Register a strategy for this process, as a decorator or by a call.
+
+    ``@register_strategy`` takes the function's own name; ``@register_strategy("name", ...)`` and
+    ``register_strategy("name", function, ...)`` give one. Other parameters: `StrategyInfo`.
+    A strategy for everybody belongs into a package with an entry point of the group
+    ``al_tf.strategies``.
+
+    Parameters
+    ----------
+    name : str or callable
+        The name, or, as a bare decorator, the function.
+    function : callable, optional
+        The strategy; without it, a decorator is returned.
+    family, needs, cost, paper, stochastic, sequential
+        As in `StrategyInfo`.
+    overwrite : bool
+        Replace a strategy of this name; for a notebook cell that is run again.
+
+    Returns
+    -------
+    callable
+        The strategy, unchanged, or the decorator.
+
+    Raises
+    ------
+    ValueError
+        The name belongs to another function and `overwrite` is False.
+    """
+    if not isinstance(name, str):
+        name, function = name.__name__, name
+
+    def register(strategy: Strategy) -> Strategy:
+        info = StrategyInfo(
+            name, strategy, family, tuple(needs), cost, paper, stochastic, sequential
+        )
+        known = REGISTRY.get(name)
+        if known is not None and known.function is not strategy and not overwrite:
+            raise ValueError(
+                f"A strategy named {name!r} is registered already ({known.function.__module__}."
+                f"{known.function.__qualname__}). Choose another name, or pass overwrite=True."
+            )
+        REGISTRY[name] = info
+        return strategy
+
+    return register if function is None else register(function)
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    """Return the strategies that installed packages offer, not loaded; a built-in name is kept."""
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in REGISTRY:
+            warnings.warn(
+                f"The strategy {point.name!r} of {_origin(point)} is ignored: a strategy of that "
+                "name is registered already.",
+                stacklevel=3,
+            )
+        elif point not in found.setdefault(point.name, []):
+            found[point.name].append(point)
+    return found
+
+
+def _load(name: str, points: list[EntryPoint]) -> StrategyInfo:
+    """Return what an installed package offers as `name`; on failure an info with its error."""
+    if len(points) > 1:
+        origins = " and ".join(_origin(point) for point in points)
+        return _broken(name, f"Several packages offer the strategy {name!r}: {origins}.")
+    try:
+        offered = points[0].load()
+        info = offered if isinstance(offered, StrategyInfo) else StrategyInfo(name, offered)
+    except Exception as reason:
+        return _broken(
+            name,
+            f"The strategy {name!r} of {_origin(points[0])} cannot be loaded: "
+            f"{type(reason).__name__}: {reason}. Mend or uninstall that package.",
+        )
+    return info
+
+
+def _broken(name: str, error: str) -> StrategyInfo:
+    def unusable(*_: Any, **__: Any) -> Any:
+        raise PluginError(error)
+
+    return StrategyInfo(name, unusable, family="cannot be loaded", error=error)
+
+
+def _origin(point: EntryPoint) -> str:
+    package = point.dist.name if point.dist is not None else "an unnamed package"
+    return f"the package {package} ({point.value})"

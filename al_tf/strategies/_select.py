@@ -1,0 +1,257 @@
+"""What the strategies share: asking a classifier, checking what it answers, choosing the best.
+
+A `classifier` here is either a bare estimator or a learner (this package's or modAL's own) that
+holds one. Nothing in this module writes to its arguments or to numpy's global generator.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..seeding import RandomState, check_random_state
+
+SUM_TOLERANCE = 1e-2  # half-precision softmax over 1,000 classes stays inside
+
+
+def check_pool(X: Any, n_instances: int) -> int:
+    """Return the number of images in the pool, once the request is known to make sense.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        How many images are asked for.
+
+    Returns
+    -------
+    int
+        ``n``, the size of the pool.
+
+    Raises
+    ------
+    TypeError
+        `n_instances` is not an integer.
+    ValueError
+        The pool is empty, or `n_instances` is below 1 or above ``n``.
+    """
+    n = len_of(X)
+    if isinstance(n_instances, bool) or not isinstance(n_instances, numbers.Integral):
+        raise TypeError(f"n_instances must be an integer; got {n_instances!r}.")
+    if n == 0:
+        raise ValueError("The pool is empty: there is nothing to query.")
+    if n_instances < 1:
+        raise ValueError(f"n_instances must be 1 or more; got {n_instances}.")
+    if n_instances > n:
+        raise ValueError(
+            f"n_instances={n_instances} is more than the {n} images in the pool. Ask for fewer."
+        )
+    return n
+
+
+def estimator_of(classifier: Any) -> Any:
+    """Return the estimator inside a learner, or `classifier` itself where it is an estimator.
+
+    A learner is told by having both ``estimator`` and ``query_strategy``: scikit-learn's
+    meta-estimators have the first alone, and there it is the unfitted template.
+    """
+    if hasattr(classifier, "query_strategy") and hasattr(classifier, "estimator"):
+        return classifier.estimator
+    return classifier
+
+
+def predict_proba(classifier: Any, X: Any) -> np.ndarray:
+    """Return the class probabilities of the pool, checked.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        Anything with ``predict_proba``.
+    X : array-like, shape (n, ...)
+        The pool.
+
+    Returns
+    -------
+    ndarray, shape (n, K), float64
+        A copy that the caller may write to.
+
+    Raises
+    ------
+    TypeError
+        The classifier has no ``predict_proba``.
+    ValueError
+        Not two-dimensional, not one row an image, not finite, or rows that are no distribution.
+    """
+    if not hasattr(classifier, "predict_proba"):
+        raise TypeError(
+            f"This strategy needs class probabilities, and {type(classifier).__name__} has no "
+            "predict_proba."
+        )
+    return check_proba(classifier.predict_proba(X), len_of(X))
+
+
+def check_proba(proba: Any, n: int | None = None) -> np.ndarray:
+    """Return `proba` as float64 ``(n, K)``, or raise the ValueError that `predict_proba` states."""
+    proba = np.array(proba, dtype=np.float64)
+    if proba.ndim != 2 or proba.shape[1] == 0 or n not in (None, proba.shape[0]):
+        raise ValueError(
+            f"Probabilities must have the shape (n, K){'' if n is None else f' with n={n}'}; "
+            f"got {proba.shape}."
+        )
+    check_finite_rows("probabilities", proba)
+    off = (proba < -SUM_TOLERANCE).any(axis=1) | (abs(proba.sum(axis=1) - 1) > SUM_TOLERANCE)
+    if off.any():
+        raise ValueError(
+            f"Probabilities must be non-negative and sum to 1 in each row; {off.sum()} of "
+            f"{len(off)} rows do not. Does the model end in a softmax?"
+        )
+    return proba
+
+
+def features(classifier: Any, X: Any) -> np.ndarray:
+    """Return the features of the pool: the estimator's ``transform``, or 2-D `X` as it is.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``transform``, unless `X` is two-dimensional.
+    X : array-like, shape (n, ...)
+        The pool.
+
+    Returns
+    -------
+    ndarray, shape (n, d), float32
+
+    Raises
+    ------
+    TypeError
+        The estimator has no ``transform`` and `X` is not two-dimensional.
+    ValueError
+        Not two-dimensional, not one row an image, or not finite.
+    """
+    estimator = estimator_of(classifier)
+    if hasattr(estimator, "transform"):
+        return _check_features(estimator.transform(X), len_of(X))
+    shape = np.shape(X)
+    if len(shape) != 2:
+        raise TypeError(
+            f"This strategy needs features, and {type(estimator).__name__} has no transform(X) -> "
+            f"(n, d). Add one, or pass a pool of shape (n, d); this one has the shape {shape}."
+        )
+    return _check_features(X, len_of(X))
+
+
+def proba_and_features(classifier: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `predict_proba` and `features` return, from one forward pass where possible."""
+    estimator = estimator_of(classifier)
+    if hasattr(estimator, "predict_with_features"):
+        proba, found = estimator.predict_with_features(X)
+        return check_proba(proba, len_of(X)), _check_features(found, len_of(X))
+    return predict_proba(classifier, X), features(classifier, X)
+
+
+def labelled_features(classifier: Any) -> np.ndarray | None:
+    """Return the features ``(m, d)`` of the labelled set, or None where there is none."""
+    labelled = getattr(classifier, "X_training", None)
+    if labelled is None or len_of(labelled) == 0:
+        return None
+    return features(classifier, labelled)
+
+
+def top_k(
+    scores: np.ndarray,
+    n_instances: int,
+    random_state: RandomState = None,
+    *,
+    groups: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the highest scores; ties are broken by `random_state`, never by pool order.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n,)
+        Higher = more informative.
+    n_instances : int
+        How many to choose, at most ``n``.
+    random_state : RandomState
+        For ties.
+    groups : ndarray of int, shape (n,), optional
+        Usually the predicted classes. The batch is then spread over them: the best of each group
+        is taken, then the second best of each, and so on; a group that runs out drops out, and the
+        places left in the last, incomplete turn go to the highest scores.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,), intp
+        Best first.
+    scores : ndarray, shape (n_instances,), float64
+
+    Raises
+    ------
+    ValueError
+        Scores that are not finite, or not one a row.
+    """
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 1:
+        raise ValueError(f"Scores must have the shape (n,); got {scores.shape}.")
+    check_finite_rows("scores", scores[:, None])
+    tie_break = check_random_state(random_state).random(len(scores))
+    ranking = np.lexsort((tie_break, -scores))  # best first
+    if groups is None:
+        chosen = ranking[:n_instances]
+    else:
+        turn = _occurrence(np.asarray(groups)[ranking])
+        chosen = ranking[np.sort(np.argsort(turn, kind="stable")[:n_instances])]
+    return chosen, scores[chosen]
+
+
+def query_by_proba(
+    score: Callable[[np.ndarray], np.ndarray],
+    classifier: Any,
+    X: Any,
+    n_instances: int,
+    random_state: RandomState,
+    *,
+    balance: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose by a score of probabilities ``(n, K) -> (n,)``; `balance` as in `top_k`."""
+    check_pool(X, n_instances)
+    proba = predict_proba(classifier, X)
+    groups = proba.argmax(axis=1) if balance else None
+    return top_k(score(proba), n_instances, random_state, groups=groups)
+
+
+def _occurrence(groups: np.ndarray) -> np.ndarray:
+    """Return for each position how many earlier positions belong to the same group."""
+    by_group = np.argsort(groups, kind="stable")
+    _, first, counts = np.unique(groups[by_group], return_index=True, return_counts=True)
+    occurrence = np.empty(len(groups), dtype=np.intp)
+    occurrence[by_group] = np.arange(len(groups)) - np.repeat(first, counts)
+    return occurrence
+
+
+def len_of(X: Any) -> int:
+    """Return the number of rows of anything array-like (sparse matrices have no ``len``)."""
+    return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def check_finite_rows(what: str, values: np.ndarray) -> None:
+    """Raise a ValueError that counts the rows of `values` ``(n, d)`` that are not finite."""
+    bad = int((~np.isfinite(values)).any(axis=1).sum())
+    if bad:
+        raise ValueError(
+            f"{bad} of {len(values)} rows of {what} are not finite (NaN or infinite). Look at the "
+            "images and at the training loss before querying."
+        )
+
+
+def _check_features(found: Any, n: int) -> np.ndarray:
+    found = np.asarray(found, dtype=np.float32)
+    if found.ndim != 2 or found.shape[0] != n:
+        raise ValueError(f"Features must have the shape (n, d) with n={n}; got {found.shape}.")
+    check_finite_rows("features", found)
+    return found

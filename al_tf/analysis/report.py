@@ -1,0 +1,67 @@
+"""One table over several experiments: the verdict, the end of the curve, the labels saved."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from .curves import summary_table
+from .savings import label_savings
+from .verdict import verdict_table
+
+
+def report_table(
+    results: pd.DataFrame, metric: str = "accuracy", baseline: str = "random"
+) -> pd.DataFrame:
+    """Summarise one or several experiments, a row for each dataset and strategy.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Tidy results of all experiments, one below the other.
+    metric : str, default "accuracy"
+        The metric the verdict is about.
+    baseline : str, default "random"
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``dataset, strategy, n_seeds, aubc, difference, low, high, p_holm``: the area under
+        the budget curve and its paired difference to the baseline (see `verdict_table`);
+        ``final_…``: the mean last value of `metric` and of ``f1_macro`` where it was
+        recorded; ``label_savings, savings_low, savings_high``: at the baseline's final value
+        (see `label_savings`); ``verdict`` and ``note``.
+    """
+    keys = ["dataset", "strategy"]
+    verdict = verdict_table(results, metric, baseline).rename(columns={"value": "aubc"})
+    saved = label_savings(results, metric, baseline).rename(
+        columns={"savings": "label_savings", "low": "savings_low", "high": "savings_high"}
+    )
+    table = verdict.merge(
+        saved[[*keys, "label_savings", "savings_low", "savings_high", "note"]],
+        on=keys,
+        how="left",
+        suffixes=("", "_savings"),
+    )
+    finals = [metric, *(m for m in ["f1_macro"] if m in results.columns and m != metric)]
+    for name in finals:
+        summary = summary_table(results, name).query("measure == 'final'")
+        final = summary[[*keys, "mean"]].rename(columns={"mean": f"final_{name}"})
+        table = table.merge(final, on=keys, how="left")
+    notes = zip(table["note"], table["note_savings"].fillna(""), strict=True)
+    table["note"] = ["; ".join(dict.fromkeys(filter(None, pair))) for pair in notes]
+    columns = [
+        *keys,
+        "n_seeds",
+        "aubc",
+        "difference",
+        "low",
+        "high",
+        "p_holm",
+        *(f"final_{name}" for name in finals),
+        "label_savings",
+        "savings_low",
+        "savings_high",
+        "verdict",
+        "note",
+    ]
+    return table[columns]

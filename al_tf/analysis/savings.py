@@ -1,0 +1,182 @@
+"""Label savings: how many labels random needs for what a strategy reaches with fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..seeding import RandomState, check_random_state
+from .curves import (
+    FloatArray,
+    PairedCurves,
+    by_dataset,
+    check_baseline,
+    check_results,
+    paired_curves,
+)
+
+Target = float | Literal["final"]
+
+SAVINGS_COLUMNS = [
+    "dataset",
+    "metric",
+    "strategy",
+    "target",
+    "target_value",
+    "n_seeds",
+    "labels_baseline",
+    "labels_strategy",
+    "savings",
+    "low",
+    "high",
+    "note",
+]
+
+
+def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) -> FloatArray:
+    """Fewest labels at which a curve reaches a target.
+
+    A curve that falls again has still reached what it reached: its monotone envelope (running
+    maximum) is inverted, linearly between measurements.
+
+    Parameters
+    ----------
+    n_labeled : array_like of shape (L,)
+        Label counts, increasing.
+    values : array_like of shape (..., L)
+        The metric at these counts.
+    target : array_like, broadcast against (...)
+        The value to reach.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        The first label count where the first value is enough; infinity where the target is
+        never reached.
+    """
+    x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
+    goal = np.broadcast_to(np.asarray(target, dtype=float), y.shape[:-1])
+    reached = y >= goal[..., None]  # (..., L)
+    right = reached.argmax(axis=-1)  # first measurement that is enough
+    left = np.maximum(right - 1, 0)
+    y_right = np.take_along_axis(y, right[..., None], axis=-1)[..., 0]
+    y_left = np.take_along_axis(y, left[..., None], axis=-1)[..., 0]
+    rise = np.where(right > left, y_right - y_left, 1.0)
+    share = np.where(right > left, (goal - y_left) / np.where(rise > 0, rise, 1.0), 0.0)
+    labels = x[left] + share * (x[right] - x[left])
+    return np.where(reached.any(axis=-1), labels, np.inf)
+
+
+def label_savings(
+    results: pd.DataFrame,
+    metric: str = "accuracy",
+    baseline: str = "random",
+    targets: Iterable[Target] = ("final",),
+    *,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    random_state: RandomState = 0,
+) -> pd.DataFrame:
+    """Labels the baseline needs divided by labels the strategy needs for the same accuracy.
+
+    Both are read from the mean curves over the paired seeds (see `labels_to_reach`). The
+    interval is a percentile bootstrap that draws whole seeds, for strategy and baseline
+    together; with few seeds such an interval is too narrow, and it is a description, not a
+    test. At ``"final"`` a strategy that is no better than the baseline either just reaches the
+    target, and then shows a ratio of 1 or a little above, or does not reach it: read the
+    interval, not the ratio alone.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Tidy results (see `check_results`).
+    metric : str, default "accuracy"
+    baseline : str, default "random"
+    targets : iterable of float or "final", default ("final",)
+        Values of `metric` to reach. ``"final"`` is the baseline's own final mean, taken anew
+        in every bootstrap draw.
+    n_resamples : int, default 2000
+    confidence : float, default 0.95
+    random_state : None, int, Generator or RandomState, default 0
+        Seeds the bootstrap.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `SAVINGS_COLUMNS`. ``savings`` of 1.25 means that the baseline needed a
+        quarter more labels; below 1 the strategy needed more. Where one of the two never
+        reaches the target within its labels, its ``labels_…``, ``savings`` and the interval
+        are NaN and ``note`` says who did not reach it. An end of the interval is 0 (infinity)
+        where in that share of the draws the strategy (the baseline) does not reach it.
+    """
+    generator = check_random_state(random_state)
+    targets = list(targets)
+    lines = []
+    for dataset, rows in by_dataset(check_results(results, metric)):
+        check_baseline(dataset, rows, baseline)
+        for strategy in dict.fromkeys(rows["strategy"]):
+            pair = paired_curves(rows, strategy, baseline)
+            if strategy == baseline or not pair.seeds:
+                continue
+            n = len(pair.seeds)
+            weights = generator.multinomial(n, np.full(n, 1 / n), size=n_resamples) / n  # (R, S)
+            for target in targets:
+                line = _one_target(pair, target, weights, confidence, (strategy, baseline))
+                head = {"dataset": dataset, "metric": metric, "strategy": strategy}
+                lines.append({**head, "n_seeds": n, **line})
+    return pd.DataFrame(lines, columns=SAVINGS_COLUMNS)
+
+
+def _one_target(
+    pair: PairedCurves,
+    target: Target,
+    weights: FloatArray,
+    confidence: float,
+    names: tuple[str, str],
+) -> dict[str, object]:
+    if isinstance(target, str) and target != "final":
+        raise ValueError(f"A target is a value of the metric or 'final'; got {target!r}.")
+    everyone = np.full((1, len(pair.seeds)), 1 / len(pair.seeds))
+    value, ours, theirs = (float(a[0]) for a in _reach(pair, target, everyone))
+    absent = [name for name, n in zip(names, (ours, theirs), strict=True) if np.isinf(n)]
+    notes = [f"{value:.4g} not reached by {' or '.join(absent)}"] if absent else []
+    low, high = _interval(*_reach(pair, target, weights)[1:], confidence)
+    if absent or len(pair.seeds) == 1:
+        low = high = np.nan
+    return {
+        "target": str(target),
+        "target_value": value,
+        "labels_baseline": theirs if np.isfinite(theirs) else np.nan,
+        "labels_strategy": ours if np.isfinite(ours) else np.nan,
+        "savings": np.nan if absent else theirs / ours,
+        "low": low,
+        "high": high,
+        "note": "; ".join([*notes, *filter(None, [pair.note])]),
+    }
+
+
+def _reach(
+    pair: PairedCurves, target: Target, weights: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Target value and labels to reach it, for each weighting of the seeds, all ``(R,)``."""
+    ours, theirs = weights @ pair.first, weights @ pair.second  # (R, L)
+    value = theirs[:, -1] if target == "final" else np.full(len(weights), float(target))
+    return (
+        value,
+        labels_to_reach(pair.n_labeled, ours, value),
+        labels_to_reach(pair.n_labeled, theirs, value),
+    )
+
+
+def _interval(ours: FloatArray, theirs: FloatArray, confidence: float) -> tuple[float, float]:
+    """Percentile interval of theirs / ours; a draw where neither arrives widens both ends."""
+    neither = np.isinf(ours) & np.isinf(theirs)
+    ratio = np.divide(theirs, ours, out=np.zeros_like(ours), where=~neither)
+    tail = (1 - confidence) / 2
+    low = np.quantile(np.where(neither, 0.0, ratio), tail, method="lower")
+    high = np.quantile(np.where(neither, np.inf, ratio), 1 - tail, method="higher")
+    return float(low), float(high)

@@ -1,0 +1,184 @@
+"""Tables about the course of the runs, and tables as text."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..errors import check_one_of
+from .curves import mean_interval
+
+FORMATS = ("md", "csv", "json")
+PHASES = ("query", "fit", "eval")
+_INTERVALS = (
+    ("difference", "low", "high"),
+    ("mean", "low", "high"),
+    ("savings", "low", "high"),
+    ("label_savings", "savings_low", "savings_high"),
+)
+_P_VALUES = {"p", "p_holm", "p_wilcoxon", "p_wilcoxon_holm"}
+
+
+def recall_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
+    """Recall of each class along the curve, mean over seeds with a 95 % t-interval.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        One row a round with ``dataset, strategy, seed, n_labeled`` and ``recall``, a list of
+        one value a class.
+    class_names : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``dataset, strategy, n_labeled, class_name, n_seeds, mean, low, high``.
+    """
+    _require(records, ["dataset", "strategy", "n_labeled", "recall"])
+    rows = []
+    keys = ["dataset", "strategy", "n_labeled"]
+    for key, group in records.groupby(keys, sort=False):
+        recall = np.array(group["recall"].tolist(), dtype=float)  # (S, K)
+        if recall.shape != (len(group), len(class_names)):
+            raise ValueError(
+                f"The records state {recall.shape[-1]} recalls a round, but there are "
+                f"{len(class_names)} class names."
+            )
+        stated = zip(class_names, *mean_interval(recall.T), strict=True)
+        rows += [(*key, name, len(group), *map(float, values)) for name, *values in stated]
+    columns = [*keys, "class_name", "n_seeds", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def queried_class_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
+    """Count the classes that each strategy asked for, round by round.
+
+    Parameters
+    ----------
+    records : pandas.DataFrame
+        One row a round with ``dataset, strategy, seed, round`` and ``queried_labels``, the
+        class indices the oracle answered with (empty where nothing was queried).
+    class_names : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``dataset, strategy, round, class_name, count, share``: images of the class queried in
+        this round, mean over the seeds that queried, and their share of the round's queries.
+        Rounds without a query are left out.
+    """
+    _require(records, ["dataset", "strategy", "round", "queried_labels"])
+    rows = []
+    keys = ["dataset", "strategy", "round"]
+    for key, group in records.groupby(keys, sort=False):
+        labels = [np.asarray(asked, dtype=np.int64) for asked in group["queried_labels"]]
+        labels = [asked for asked in labels if len(asked)]
+        if not labels:
+            continue
+        if max(asked.max() for asked in labels) >= len(class_names):
+            raise ValueError(
+                f"The records name class {max(asked.max() for asked in labels)}, but there are "
+                f"{len(class_names)} class names."
+            )
+        counts = np.mean([np.bincount(a, minlength=len(class_names)) for a in labels], axis=0)
+        shares = counts / counts.sum()
+        rows += [(*key, *line) for line in zip(class_names, counts, shares, strict=True)]
+    return pd.DataFrame(rows, columns=[*keys, "class_name", "count", "share"])
+
+
+def seconds_table(results: pd.DataFrame) -> pd.DataFrame:
+    """Mean seconds a round by phase.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        Tidy results with ``seconds_query, seconds_fit, seconds_eval``; a phase that did not
+        take place in a round is NaN and does not count.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``dataset, strategy, phase, seconds``, phases in the order `PHASES`.
+    """
+    columns = [f"seconds_{phase}" for phase in PHASES]
+    _require(results, ["dataset", "strategy", *columns])
+    means = results.groupby(["dataset", "strategy"], sort=False)[columns].mean().fillna(0.0)
+    means.columns = pd.Index(PHASES, name="phase")
+    return pd.DataFrame({"seconds": means.stack()}).reset_index()
+
+
+def format_table(table: pd.DataFrame, fmt: str = "md") -> str:
+    """Write a table as text that ends in a newline.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+    fmt : {"md", "csv", "json"}, default "md"
+        ``md`` rounds for reading (differences signed, p-values to three places), puts an
+        interval into the cell of what it belongs to and leaves a missing value empty; ``csv`` and ``json`` keep every digit. JSON is a list of objects,
+        a value that is missing or not finite is null.
+
+    Returns
+    -------
+    str
+    """
+    check_one_of("table format", fmt, FORMATS)
+    if fmt == "csv":
+        return table.to_csv(index=False, lineterminator="\n")
+    if fmt == "json":
+        return table.to_json(orient="records", indent=2, double_precision=15) + "\n"
+    padded = []
+    for name, cells in _fold_intervals(table).items():
+        right = pd.api.types.is_numeric_dtype(table[name])
+        width = max(map(len, [name, *cells]))
+        rule = "-" * (width - 1) + ":" if right else "-" * width
+        padded.append([c.rjust(width) if right else c.ljust(width) for c in [name, rule, *cells]])
+    return "".join(f"| {' | '.join(line)} |\n" for line in zip(*padded, strict=True))
+
+
+def _fold_intervals(table: pd.DataFrame) -> dict[str, list[str]]:
+    """Every column as cells of text, an interval put into the cell of what it belongs to."""
+    columns = {str(n): [_cell(v, str(n)) for v in table[n]] for n in table.columns}
+    for centre, low, high in _INTERVALS:
+        if {centre, low, high} <= columns.keys():
+            ends = zip(columns[centre], columns.pop(low), columns.pop(high), strict=True)
+            columns[centre] = [f"{c} [{a}, {b}]" if a and b else c for c, a, b in ends]
+    return columns
+
+
+def _cell(value: object, column: str) -> str:
+    if value is None or value is pd.NA:
+        return ""
+    if not isinstance(value, (float, np.floating)):
+        return str(value).replace("|", "\\|").replace("\n", " ")
+    number = float(value)
+    if np.isnan(number):
+        return ""
+    if np.isinf(number):
+        return "∞" if number > 0 else "-∞"
+    if column in _P_VALUES:
+        return "<0.001" if number < 0.001 else f"{number:.3f}"
+    if abs(number) >= 100:
+        return f"{number:.0f}"
+    sign = "+" if column == "difference" else ""
+    return f"{number:{sign}.{2 if 'savings' in column else 4}f}"
+
+
+def table_sha256(table: pd.DataFrame) -> str:
+    """SHA-256 of a table's CSV text, to say which records a figure was drawn from."""
+    text = table.to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise ValueError(
+            f"The table lacks the column(s) {', '.join(missing)}; "
+            f"it has: {', '.join(map(str, table.columns))}."
+        )
+    if table.empty:
+        raise ValueError("The table has no rows; run the experiment first.")

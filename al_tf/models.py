@@ -1,0 +1,83 @@
+"""The convolutional network of the reproduced studies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+def build_cnn(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    filters: Sequence[int] = (32, 64, 64),
+    dense: int = 128,
+    dropout: float = 0.0,
+    learning_rate: float = 1e-3,
+) -> keras.Model:
+    """Build and compile the three-convolution network.
+
+    Three blocks of 3 × 3 convolution (ReLU, zero padding) and 2 × 2 max-pooling, flatten, a
+    dense ReLU layer (the features that strategies see) and a dense softmax layer; Adam on
+    categorical cross-entropy.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Shape of one image, ``(H, W)`` or ``(H, W, C)``. A side too short for another halving is
+        not pooled further, so 8 × 8 images pass as well as 64 × 64.
+    n_classes : int
+        Number of classes, the width of the softmax.
+    filters : sequence of int
+        Filters of each convolution.
+    dense : int
+        Width of the penultimate layer.
+    dropout : float
+        Share of the flattened maps and of the penultimate layer dropped in training, in [0, 1).
+        `KerasImageClassifier.sample_proba` (and so the ``bald`` strategy) needs more than 0.
+    learning_rate : float
+        Adam's step size.
+
+    Returns
+    -------
+    keras.Model
+        Compiled, with freshly initialised weights.
+
+    Raises
+    ------
+    ValueError
+        If `input_shape` is not that of an image.
+    """
+    import keras
+    from keras import layers
+
+    if len(input_shape) not in (2, 3) or not all(input_shape):
+        raise ValueError(
+            f"build_cnn takes images of shape (H, W) or (H, W, C); got input_shape={input_shape}. "
+            "For other inputs pass a model_fn of your own to KerasImageClassifier."
+        )
+    height, width = input_shape[:2]
+    inputs = x = keras.Input(input_shape)
+    if len(input_shape) == 2:
+        x = layers.Reshape((height, width, 1))(x)
+    for n_filters in filters:
+        x = layers.Conv2D(n_filters, 3, padding="same", activation="relu")(x)
+        pool = (2 if height > 1 else 1, 2 if width > 1 else 1)
+        if math.prod(pool) > 1:
+            x = layers.MaxPooling2D(pool)(x)
+        height, width = height // pool[0], width // pool[1]
+    x = layers.Flatten()(x)
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    x = layers.Dense(dense, activation="relu")(x)
+    if dropout:
+        x = layers.Dropout(dropout)(x)
+    outputs = layers.Dense(n_classes, activation="softmax")(x)
+
+    model = keras.Model(inputs, outputs)
+    model.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy")
+    return model

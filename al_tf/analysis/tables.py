@@ -144,8 +144,10 @@ def _fold_intervals(table: pd.DataFrame) -> dict[str, list[str]]:
     columns = {str(n): [_cell(v, str(n)) for v in table[n]] for n in table.columns}
     for centre, low, high in _INTERVALS:
         if {centre, low, high} <= columns.keys():
-            ends = zip(columns[centre], columns.pop(low), columns.pop(high), strict=True)
-            columns[centre] = [f"{c} [{a}, {b}]" if a and b else c for c, a, b in ends]
+            ends = [[_cell(v, f"{centre}_{end}") for v in table[end]] for end in (low, high)]
+            lines = zip(columns[centre], *ends, strict=True)
+            columns[centre] = [f"{c} [{a}, {b}]" if a and b else c for c, a, b in lines]
+            del columns[low], columns[high]
     return columns
 
 

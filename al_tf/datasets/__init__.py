@@ -1,0 +1,216 @@
+"""Where images come from: `load_dataset` and the registry of datasets.
+
+Datasets are looked for in ``data_dir`` or ``$AL_TF_DATA_DIR``, the user cache, system folders, and
+then downloaded; nothing is unpickled and no archive is extracted.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import DataNotFoundError, UnknownNameError
+from . import digits, fashion_mnist
+from ._base import ImageDataset, describe
+from ._imbalance import Imbalance, imbalance_pool
+
+__all__ = [
+    "DATASETS",
+    "DatasetInfo",
+    "DatasetStatus",
+    "ImageDataset",
+    "dataset_status",
+    "describe",
+    "fetch_dataset",
+    "list_datasets",
+    "load_dataset",
+]
+
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """One line of the registry.
+
+    Attributes
+    ----------
+    summary : str
+        What the images are.
+    load : callable
+        ``load(data_dir, seed, **options) -> ImageDataset``; its keyword-only parameters are the
+        dataset's options.
+    find : callable
+        ``find(data_dir) -> str``: where it would be read from, without any download.
+    fetch : callable, optional
+        ``fetch(report)``: bring it into the user cache.
+    imbalance : float, optional
+        The imbalance of the pool where the caller asks for none.
+    """
+
+    summary: str
+    load: Callable[..., ImageDataset]
+    find: Callable[[PathLike | None], str]
+    fetch: Callable[[Callable[[str], None]], None] | None = None
+    imbalance: float | None = None
+
+
+DATASETS: dict[str, DatasetInfo] = {
+    "digits": DatasetInfo(
+        "1,797 handwritten digits, grey 8×8, 10 classes",
+        digits.load,
+        digits.find,
+    ),
+    "fashion_mnist": DatasetInfo(
+        "70,000 pieces of clothing, grey 28×28, 10 classes",
+        fashion_mnist.load,
+        fashion_mnist.find,
+        fashion_mnist.fetch,
+    ),
+    "imbalanced_fashion_mnist": DatasetInfo(
+        "Fashion-MNIST with a long-tailed pool (smallest/largest class 0.02), balanced test set",
+        fashion_mnist.load,
+        fashion_mnist.find,
+        fashion_mnist.fetch,
+        imbalance=0.02,
+    ),
+}
+
+
+def list_datasets() -> list[str]:
+    """Return the names that `load_dataset` takes; ``folder:PATH`` stands for any folder."""
+    return [*DATASETS]
+
+
+def load_dataset(
+    name: str,
+    *,
+    data_dir: PathLike | None = None,
+    imbalance: Imbalance | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> ImageDataset:
+    """Load a dataset by name.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_datasets`.
+    data_dir : path, optional
+        A folder to search first, in place of ``$AL_TF_DATA_DIR``. Downloads do not go there but
+        into the user cache.
+    imbalance : float, sequence or mapping, optional
+        Thin out the classes of the training pool: a float is the ratio of the smallest to the
+        largest class of an exponential long tail; a sequence or a mapping holds the share kept of
+        each class. The test set stays as it is.
+    seed : int
+        Draws what `imbalance` keeps, and the test set of data that come without one
+        (``magnetic_tile``, folders without ``test/``).
+    **options
+        What the dataset itself takes; another name is an error that lists them.
+
+    Returns
+    -------
+    ImageDataset
+        Images are uint8, labels int64.
+
+    Raises
+    ------
+    UnknownNameError
+        No dataset of that name; the message lists those there are.
+    DataNotFoundError
+        It is nowhere; the message lists the places tried and the command that supplies it.
+    DataCorruptError
+        A file was found but is truncated, altered or of another format.
+    """
+    info = _info(name)
+    known = [
+        p.name
+        for p in inspect.signature(info.load).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise TypeError(
+            f"Dataset {name!r} takes no option {', '.join(map(repr, unknown))}. "
+            f"Its options: {', '.join(known) or 'none'}."
+        )
+    dataset = replace(info.load(data_dir, seed, **options), name=name)
+    kept = imbalance if imbalance is not None else info.imbalance
+    return dataset if kept is None else imbalance_pool(dataset, kept, seed)
+
+
+def _info(name: str) -> DatasetInfo:
+    if name not in DATASETS:
+        listed = ", ".join(map(repr, list_datasets()))
+        raise UnknownNameError(f"Unknown dataset {name!r}. Expected one of: {listed}.")
+    return DATASETS[name]
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """Whether a dataset can be read without a download.
+
+    Attributes
+    ----------
+    name, summary : str
+        As in the registry.
+    found : bool
+        It is on this machine.
+    where : str
+        The place it would be read from; where it is missing, what to do.
+    """
+
+    name: str
+    summary: str
+    found: bool
+    where: str
+
+
+def dataset_status(data_dir: PathLike | None = None) -> list[DatasetStatus]:
+    """Return for each dataset where it is on this machine, or how to get it."""
+    status = []
+    for name, info in DATASETS.items():
+        try:
+            found, where = True, info.find(data_dir)
+        except DataNotFoundError as error:
+            found, where = False, str(error).splitlines()[-1]
+        status.append(DatasetStatus(name, info.summary, found, where))
+    return status
+
+
+def fetch_dataset(
+    name: str, *, data_dir: PathLike | None = None, report: Callable[[str], None] = print
+) -> ImageDataset:
+    """Bring a dataset into the user cache unless it is on this machine, then load it.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_datasets`.
+    data_dir : path, optional
+        A folder to search first, in place of ``$AL_TF_DATA_DIR``.
+    report : callable
+        Gets a line on each step, for example where it was found.
+
+    Returns
+    -------
+    ImageDataset
+        Verified by having been loaded; `describe` prints it.
+
+    Raises
+    ------
+    DataNotFoundError
+        No way of getting it worked; the message says what was tried.
+    """
+    info = _info(name)
+    try:
+        report(f"{name}: found in {info.find(data_dir)}")
+    except DataNotFoundError:
+        if info.fetch is None:
+            raise
+        info.fetch(report)
+    return load_dataset(name, data_dir=data_dir)

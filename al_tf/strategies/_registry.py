@@ -153,20 +153,22 @@ def register_strategy(
     ValueError
         The name belongs to another function and `overwrite` is False.
     """
-    if not isinstance(name, str):
-        name, function = name.__name__, name
+    if isinstance(name, str):
+        chosen_name = name
+    else:
+        chosen_name, function = name.__name__, name
 
     def register(strategy: Strategy) -> Strategy:
         info = StrategyInfo(
-            name, strategy, family, tuple(needs), cost, paper, stochastic, sequential
+            chosen_name, strategy, family, tuple(needs), cost, paper, stochastic, sequential
         )
-        known = REGISTRY.get(name)
+        known = REGISTRY.get(chosen_name)
         if known is not None and known.function is not strategy and not overwrite:
             raise ValueError(
-                f"A strategy named {name!r} is registered already ({known.function.__module__}."
+                f"A strategy named {chosen_name!r} is registered already ({known.function.__module__}."
                 f"{known.function.__qualname__}). Choose another name, or pass overwrite=True."
             )
-        REGISTRY[name] = info
+        REGISTRY[chosen_name] = info
         return strategy
 
     return register if function is None else register(function)

@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 _HOME_OF = {
     "build_provenance": "provenance",
+    "class_balance": "queries",
     "difference_curves": "curves",
+    "forest_plot": "verdicts",
     "learning_curves": "curves",
+    "penalty_heatmap": "verdicts",
+    "project_2d": "queries",
+    "query_gallery": "queries",
+    "query_map": "queries",
     "read_provenance": "provenance",
     "save_figure": "provenance",
+    "savings_plot": "verdicts",
+    "seconds_by_phase": "queries",
     "strategy_look": "style",
 }
 
@@ -24,7 +32,15 @@ if TYPE_CHECKING:
     from .provenance import build_provenance as build_provenance
     from .provenance import read_provenance as read_provenance
     from .provenance import save_figure as save_figure
+    from .queries import class_balance as class_balance
+    from .queries import project_2d as project_2d
+    from .queries import query_gallery as query_gallery
+    from .queries import query_map as query_map
+    from .queries import seconds_by_phase as seconds_by_phase
     from .style import strategy_look as strategy_look
+    from .verdicts import forest_plot as forest_plot
+    from .verdicts import penalty_heatmap as penalty_heatmap
+    from .verdicts import savings_plot as savings_plot
 
 __all__ = list(_HOME_OF)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .style import (
+    caption,
     check_columns,
     finite,
     in_order,
@@ -18,33 +21,44 @@ from .style import (
     style,
 )
 
+MOST_TOGETHER = 8
+"""Strategies that share a panel; with more, each has its own beside the baseline."""
+
 _COLUMNS = ["dataset", "metric", "strategy", "n_labeled", "n_seeds", "mean", "low", "high"]
 
 
-def learning_curves(table: pd.DataFrame) -> Figure:
+class _Panel(NamedTuple):
+    ax: Axes
+    rows: pd.DataFrame
+    metric: str
+    strategies: list[str]
+
+
+def learning_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
     """Draw mean learning curves with their interval over seeds.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `al_tf.analysis.learning_curve_table`.
+    baseline : str, default "random"
+        Drawn dashed, first in the legend.
 
     Returns
     -------
     Figure
-        A panel for each dataset (rows) and metric (columns); with one metric, for each
-        dataset.
+        A panel for each dataset and metric. With more than `MOST_TOGETHER` strategies, a
+        panel for each of them beside the baseline.
     """
     check_columns(table, _COLUMNS, "learning_curve_table")
-    names = in_order(table["strategy"])
+    names = in_order(table["strategy"], baseline)
     with style():
-        fig, cells = _grid(table)
-        for ax, rows, metric in cells:
-            for name in names:
-                _line_with_band(ax, rows[rows["strategy"] == name], name)
-            ax.set(xlabel="labelled images", ylabel=metric_name(metric))
-        strategy_legend(fig, [ax for ax, *_ in cells], names)
-        fig.suptitle(_caption("Mean", table), fontsize=9, color="#444444")
+        fig, cells = _grid(table, [name for name in names if name != baseline] or names)
+        for cell in cells:
+            for name in dict.fromkeys([baseline, *cell.strategies]):
+                _line_with_band(cell.ax, cell.rows, name, dashed=name == baseline)
+            _label(cell.ax, metric_name(cell.metric))
+        _finish(fig, cells, names, "Mean", table)
     return fig
 
 
@@ -61,37 +75,52 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
     Returns
     -------
     Figure
-        A panel for each dataset and metric, as `learning_curves`.
+        Panels as in `learning_curves`.
     """
     check_columns(table, _COLUMNS, "difference_curve_table")
-    names = in_order(table["strategy"])
+    names = in_order(table["strategy"], baseline)
     with style():
-        fig, cells = _grid(table)
-        for ax, rows, metric in cells:
-            look = strategy_look(baseline)
-            ax.axhline(0, color=look.color, linewidth=1.2, linestyle="--", label=baseline)
-            for name in names:
-                _line_with_band(ax, rows[rows["strategy"] == name], name)
-            ax.set(xlabel="labelled images", ylabel=f"{metric_name(metric)} less {baseline}'s")
-        strategy_legend(fig, [ax for ax, *_ in cells], [baseline, *names])
-        fig.suptitle(_caption("Mean paired difference", table), fontsize=9, color="#444444")
+        fig, cells = _grid(table, names)
+        for cell in cells:
+            color = strategy_look(baseline).color
+            cell.ax.axhline(0, color=color, linewidth=1.2, linestyle="--", label=baseline)
+            for name in cell.strategies:
+                _line_with_band(cell.ax, cell.rows, name)
+            _label(cell.ax, f"{metric_name(cell.metric)} less {baseline}'s")
+        _finish(fig, cells, [baseline, *names], "Mean paired difference", table)
     return fig
 
 
-def _grid(table: pd.DataFrame) -> tuple[Figure, list[tuple[Axes, pd.DataFrame, str]]]:
+def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
+    """Panels of datasets × metrics, and × strategies where these are too many for one."""
     datasets, metrics = in_order(table["dataset"]), in_order(table["metric"], "accuracy")
-    keys = [(dataset, metric) for dataset in datasets for metric in metrics]
-    titles = [f"{d}: {metric_name(m)}" if len(metrics) > 1 else d for d, m in keys]
-    n_columns = len(metrics) if len(metrics) > 1 else min(len(datasets), 2)
-    fig, axes = panels(titles, height=3.4, n_columns=n_columns)
+    apart = len(names) >= MOST_TOGETHER
+    shown = [[name] for name in names] if apart else [names]
+    keys = [(d, m, strategies) for d in datasets for m in metrics for strategies in shown]
+    one_kind = len(datasets) == len(metrics) == 1
+    titles = []
+    for dataset, metric, strategies in keys:
+        parts = [dataset] if len(datasets) > 1 or not apart else []
+        parts += [metric_name(metric)] if len(metrics) > 1 else []
+        parts += strategies if apart else []
+        titles.append(": ".join(parts))
+    n_columns = 4 if apart else min(2, len(keys))
+    fig, axes = panels(
+        titles,
+        height=1.9 if apart else 3.4,
+        n_columns=n_columns,
+        sharex=apart and one_kind,
+        sharey=apart and one_kind,
+    )
     cells = []
-    for ax, (dataset, metric) in zip(axes, keys, strict=True):
+    for ax, (dataset, metric, strategies) in zip(axes, keys, strict=True):
         rows = table[(table["dataset"] == dataset) & (table["metric"] == metric)]
-        cells.append((ax, rows, metric))
+        cells.append(_Panel(ax, rows, metric, strategies))
     return fig, cells
 
 
-def _line_with_band(ax: Axes, rows: pd.DataFrame, name: str) -> None:
+def _line_with_band(ax: Axes, rows: pd.DataFrame, name: str, dashed: bool = False) -> None:
+    rows = rows[rows["strategy"] == name]
     if rows.empty:
         return
     look = strategy_look(name)
@@ -104,25 +133,28 @@ def _line_with_band(ax: Axes, rows: pd.DataFrame, name: str) -> None:
         color=look.color,
         marker=look.marker,
         markeredgewidth=0.4,
-        linestyle="--" if name == "random" else "-",
+        linestyle="--" if dashed else "-",
         estimator=None,
         errorbar=None,
         legend=False,
     )
     known = rows[finite(rows["low"])]
-    ax.fill_between(
-        known["n_labeled"],
-        known["low"],
-        known["high"],
-        color=look.color,
-        alpha=0.13,
-        linewidth=0,
-    )
+    band = (known["n_labeled"], known["low"], known["high"])
+    ax.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
 
 
-def _caption(what: str, table: pd.DataFrame) -> str:
+def _label(ax: Axes, what: str) -> None:
+    ax.set(xlabel="labelled images", ylabel=what)
+    ax.label_outer()
+
+
+def _finish(
+    fig: Figure, cells: list[_Panel], names: list[str], what: str, table: pd.DataFrame
+) -> None:
+    strategy_legend(fig, [cell.ax for cell in cells], names)
     few, many = int(table["n_seeds"].min()), int(table["n_seeds"].max())
-    seeds = f"{few}" if few == many else f"{few}–{many}"
+    seeds = f"{few}" if few == many else f"{few} to {many}"
     if many == 1:
-        return f"{what} of 1 seed, no interval"
-    return f"{what} over {seeds} seeds; band: 95 % t-interval"
+        caption(fig, f"{what}, one seed: no interval")
+    else:
+        caption(fig, f"{what} over {seeds} seeds; band: 95 % t-interval")

@@ -149,9 +149,14 @@ def strategy_legend(fig: Figure, axes: Sequence[Axes], names: Sequence[str]) -> 
         [handles[name] for name in entries],
         entries,
         loc="outside lower center",
-        ncols=min(len(entries), 6),
+        ncols=min(len(entries), 6 if len(entries) <= 6 else 4),
         frameon=False,
     )
+
+
+def caption(fig: Figure, text: str) -> None:
+    """Say above the panels what is drawn."""
+    fig.suptitle(text, fontsize=9, color="#444444")
 
 
 def in_order(names: pd.Series, first: str = "random") -> list[str]:

@@ -29,6 +29,10 @@ class ConfigMismatchError(AlTfError, ValueError):
     """A results folder holds records of another configuration; the message lists the differences."""
 
 
+class FolderInUseError(AlTfError, RuntimeError):
+    """Another process is running an experiment in the same results folder."""
+
+
 class RecordError(AlTfError, ValueError):
     """A record file cannot be read as this package wrote it."""
 

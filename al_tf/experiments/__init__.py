@@ -1,0 +1,27 @@
+"""Paired, resumable, parallel experiments: strategies against random, on the same footing.
+
+`run_experiment` carries out an `ExperimentConfig` and leaves records that `load_results` and
+`load_records` read.
+"""
+
+from __future__ import annotations
+
+from .config import ExperimentConfig, StrategySpec
+from .experiment import run_experiment
+from .plan import Plan, make_plan
+from .profiles import list_profiles, load_profile, with_overrides
+from .records import load_records, load_results, read_meta
+
+__all__ = [
+    "ExperimentConfig",
+    "Plan",
+    "StrategySpec",
+    "list_profiles",
+    "load_profile",
+    "load_records",
+    "load_results",
+    "make_plan",
+    "read_meta",
+    "run_experiment",
+    "with_overrides",
+]

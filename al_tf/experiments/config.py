@@ -1,0 +1,353 @@
+"""What an experiment is: every setting that can move one of its numbers, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import math
+import numbers
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import ConfigMismatchError, check_one_of
+from .estimators import MODELS
+
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+@dataclass(frozen=True)
+class StrategySpec:
+    """One entry of an experiment's list: a strategy, its parameters, and what to call the pair."""
+
+    label: str
+    """Name in records and figures; the same strategy may appear twice under two labels."""
+    name: str
+    """Registered name of the strategy."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Keyword arguments of the strategy."""
+
+    def __post_init__(self) -> None:
+        if not _LABEL.fullmatch(self.label):
+            raise ValueError(
+                f"A strategy's label names files: letters, digits and _ . + - only; got "
+                f"{self.label!r}."
+            )
+        from ..strategies import strategy_info
+
+        accepted = _parameters_of(self.name)
+        unknown = [p for p in self.params if p not in accepted]
+        if unknown:
+            raise ValueError(
+                f"Strategy {self.name!r} has no parameter {unknown[0]!r}. "
+                f"It has: {', '.join(accepted) or 'none'}."
+            )
+        if "committee" in strategy_info(self.name).needs:
+            raise ValueError(
+                f"Strategy {self.name!r} asks a committee of models; an experiment trains one."
+            )
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """An experiment: strategies compared over paired seeds on one dataset.
+
+    Everything here determines the numbers; how they are computed (processes, a cluster, the
+    results folder) is an argument of `run_experiment`. A config may grow in three fields without
+    changing a number already there: more `strategies`, more `seeds`, more `rounds`.
+    """
+
+    dataset: str = "digits"
+    """Name of a dataset, or ``folder:PATH``; `al_tf.list_datasets` tells the names."""
+    dataset_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the dataset's loader, for example ``{"size": 32}``."""
+    imbalance: Any = None
+    """Long tail of the pool, smallest / largest class (0.02), or one kept ratio a class."""
+    strategies: tuple[StrategySpec, ...] = ("margin",)  # type: ignore[assignment]
+    """Strategies to compare: names or `StrategySpec`; ``random`` always takes part."""
+    seeds: tuple[int, ...] = 5  # type: ignore[assignment]
+    """Seeds to pair over; a number n stands for 0 … n-1."""
+    initial: int = 200
+    """Labels at round 0, drawn at random from the pool."""
+    stratified: bool = False
+    """Draw the initial labels with each class's share: uses labels that nobody has yet."""
+    batch: int = 100
+    """Labels asked for in each round."""
+    rounds: int = 10
+    """Rounds of query, label and fit after round 0."""
+    pool: int | None = 10_000
+    """At most this many training images form the pool, a random subset; None takes all."""
+    model: str = "cnn"
+    """What is trained: ``cnn`` (`build_cnn`) or ``logistic`` (regression on the pixels)."""
+    model_params: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the model's builder, for example ``{"dropout": 0.3}``."""
+    epochs: int = 20
+    """Passes over the labelled set in each fit."""
+    batch_size: int = 32
+    """Images in a gradient step."""
+    min_steps: int = 200
+    """Floor of gradient steps in each fit, so that small labelled sets are not undertrained."""
+    fit_mode: str = "scratch"
+    """How each round starts: ``scratch`` (new weights), ``warm`` or ``shrink_perturb``."""
+    noise: Any = 0.0
+    """Oracle's error rate, or its K x K matrix of P(answer | true class)."""
+    stop_budget: int | None = None
+    """Stop a run at this many labels; the last batch is cut to fit."""
+    stop_kappa: float | None = None
+    """Stop when predictions agree this well over the last 3 rounds (0.99 in the paper)."""
+    stop_uncertainty: float | None = None
+    """Stop when the mean normalised entropy (0 to 1) of the stop set falls below this."""
+    stop_set: int = 1_000
+    """Pool images, drawn without labels, that the two rules above look at."""
+    eval_every: int = 1
+    """Evaluate on the test set in every n-th round; `rounds` is a multiple of it."""
+    threads: int = 1
+    """Threads of one run; sums are ordered by them, so they can move the last digits."""
+
+    def __post_init__(self) -> None:
+        put = object.__setattr__
+        put(self, "strategies", _as_specs(self.strategies))
+        put(self, "seeds", _as_seeds(self.seeds))
+        for name in ("imbalance", "noise"):
+            put(self, name, _as_tuples(getattr(self, name)))
+        _check_types(self)
+        _check_values(self)
+
+    @property
+    def digest(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of all fields."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def spec(self, label: str) -> StrategySpec:
+        """Return the strategy of that label."""
+        check_one_of("strategy label", label, [s.label for s in self.strategies])
+        return next(s for s in self.strategies if s.label == label)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain lists, tables and numbers, in the layout of a TOML profile."""
+        plain = {f.name: _as_lists(getattr(self, f.name)) for f in fields(self)}
+        plain["strategies"] = [s.label for s in self.strategies]
+        plain["strategy"] = {
+            s.label: {"name": s.name, **s.params}
+            for s in self.strategies
+            if s.params or s.label != s.name
+        }
+        return plain
+
+    @classmethod
+    def from_dict(cls, table: Mapping[str, Any]) -> ExperimentConfig:
+        """Make a config from a table such as a profile's.
+
+        Parameters
+        ----------
+        table : mapping
+            Fields by name. ``strategies`` lists labels; ``strategy`` maps a label to its
+            parameters, where ``name`` says which strategy a label stands for.
+
+        Returns
+        -------
+        ExperimentConfig
+
+        Raises
+        ------
+        UnknownNameError
+            A key that is no field, or a name that is not registered.
+        ValueError
+            A value of the wrong type or out of range.
+        """
+        table = dict(table)
+        tables = table.pop("strategy", {})
+        for name in table:
+            check_one_of("setting", name, [*(f.name for f in fields(cls)), "strategy"])
+        listed = _as_list(table.pop("strategies", cls.strategies))
+        unused = [label for label in tables if label not in listed]
+        if unused:
+            raise ValueError(
+                f"[strategy.{unused[0]}] has settings but {unused[0]!r} is not among the "
+                f"strategies: {', '.join(map(str, listed))}."
+            )
+        specs = []
+        for label in listed:
+            params = dict(tables.get(label, {})) if isinstance(label, str) else {}
+            name = params.pop("name", label)
+            specs.append(StrategySpec(label, name, params) if isinstance(label, str) else label)
+        return cls(strategies=tuple(specs), **table)
+
+
+def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> None:
+    """Raise unless `new` equals the config `old` or grows it.
+
+    Parameters
+    ----------
+    old : mapping
+        What `ExperimentConfig.to_dict` gave when the folder was begun.
+    new : ExperimentConfig
+        What is asked for now.
+    where : Path
+        The folder, for the message.
+
+    Raises
+    ------
+    ConfigMismatchError
+        With one line for each difference.
+    """
+    now = new.to_dict()
+    lines = []
+    for key in sorted({*old, *now} - {"strategy", "strategies", "seeds", "rounds"}):
+        if old.get(key) != now.get(key):
+            lines.append(f"{key}: {old.get(key)!r} there, {now.get(key)!r} asked for")
+    lost = [s for s in old["strategies"] if s not in now["strategies"]]
+    if lost:
+        lines.append(f"strategies: {', '.join(lost)} there and not asked for")
+    for label in old["strategies"]:
+        before, after = (t["strategy"].get(label, {}) for t in (old, now))
+        if label not in lost and before != after:
+            lines.append(f"strategy.{label}: {before} there, {after} asked for")
+    if not set(old["seeds"]) <= set(now["seeds"]):
+        lines.append(f"seeds: {old['seeds']} there, {now['seeds']} asked for")
+    if old["rounds"] > now["rounds"]:
+        lines.append(f"rounds: {old['rounds']} there, {now['rounds']} asked for")
+    if lines:
+        raise ConfigMismatchError(
+            f"{where} holds another experiment:\n  "
+            + "\n  ".join(lines)
+            + "\nUse another folder, or the settings there. Only strategies, seeds and rounds may "
+            "be added to an experiment."
+        )
+
+
+def _parameters_of(name: str) -> list[str]:
+    from ..strategies import get_strategy
+
+    signature = inspect.signature(get_strategy(name)).parameters.values()
+    reserved = ("classifier", "X", "n_instances", "random_state")
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p.name for p in signature if p.kind in kinds and p.name not in reserved]
+
+
+def _as_list(value: Any) -> list[Any]:
+    """Return what a user may write as a list: a comma-separated text, one item, several."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return list(value)
+    return [value]
+
+
+def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
+    specs = []
+    for entry in _as_list(strategies):
+        if not isinstance(entry, (str, StrategySpec)):
+            raise ValueError(f"strategies expects names or StrategySpecs; got {entry!r}.")
+        specs.append(StrategySpec(entry, entry) if isinstance(entry, str) else entry)
+    if not any(s.label == "random" for s in specs):
+        specs.insert(0, StrategySpec("random", "random"))
+    labels = [s.label for s in specs]
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ValueError(f"Strategy label {twice[0]!r} appears twice; give one another label.")
+    if next(s for s in specs if s.label == "random") != StrategySpec("random", "random"):
+        raise ValueError(
+            "The label 'random' is the baseline's: it stands for the plain strategy 'random'."
+        )
+    return tuple(specs)
+
+
+def _as_seeds(seeds: Any) -> tuple[int, ...]:
+    if _is_int(seeds):
+        return tuple(range(seeds))
+    found = _as_list(seeds)
+    if isinstance(seeds, str):
+        found = [int(s) if s.isdecimal() else s for s in found]
+    if not found or not all(_is_int(s) and s >= 0 for s in found) or len({*found}) < len(found):
+        raise ValueError(
+            f"seeds expects a number or distinct integers of 0 or more; got {seeds!r}."
+        )
+    return tuple(int(s) for s in found)
+
+
+def _as_tuples(value: Any) -> Any:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return tuple(_as_tuples(v) for v in value)
+
+
+def _as_lists(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _as_lists(v) for k, v in value.items()}
+    return [_as_lists(v) for v in value] if isinstance(value, (tuple, list)) else value
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_KINDS = {
+    "int": ("an integer", _is_int),
+    "float": ("a number", _is_real),
+    "bool": ("true or false", lambda v: isinstance(v, bool)),
+    "str": ("a text", lambda v: isinstance(v, str)),
+    "Mapping[str, Any]": ("a table", lambda v: isinstance(v, Mapping)),
+}
+
+
+def _check_types(config: ExperimentConfig) -> None:
+    for f in fields(config):
+        value = getattr(config, f.name)
+        kind, _, optional = str(f.type).partition(" | ")
+        if kind not in _KINDS or (optional and value is None):
+            continue
+        words, fits = _KINDS[kind]
+        if not fits(value):
+            none = " or none" if optional else ""
+            raise ValueError(f"{f.name} expects {words}{none}; got {value!r}.")
+
+
+def _check_values(config: ExperimentConfig) -> None:
+    lowest = {"initial": 1, "batch": 1, "rounds": 0, "pool": 1, "epochs": 1, "batch_size": 1}
+    lowest |= {"min_steps": 0, "stop_budget": 1, "stop_set": 2, "eval_every": 1, "threads": 1}
+    for name, low in lowest.items():
+        value = getattr(config, name)
+        if value is not None and value < low:
+            raise ValueError(f"{name} must be {low} or more; got {value}.")
+    for name in ("stop_kappa", "stop_uncertainty"):
+        value = getattr(config, name)
+        if value is not None and not 0 < value <= 1:
+            raise ValueError(f"{name} must lie in (0, 1]; got {value}.")
+    if not isinstance(config.noise, tuple) and not (
+        _is_real(config.noise) and 0 <= config.noise <= 1
+    ):
+        raise ValueError(
+            f"noise expects a rate from 0 to 1 or a matrix of class rows; got {config.noise!r}."
+        )
+    check_one_of("model", config.model, MODELS)
+    _check_dropout(config)
+    check_one_of("fit_mode", config.fit_mode, ("scratch", "warm", "shrink_perturb"))
+    if config.model == "logistic" and config.fit_mode != "scratch":
+        raise ValueError("The model 'logistic' is fitted from scratch; set fit_mode='scratch'.")
+    if config.rounds % config.eval_every:
+        raise ValueError(
+            f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
+            "last round would not be evaluated."
+        )
+
+
+def _check_dropout(config: ExperimentConfig) -> None:
+    from ..strategies import strategy_info
+
+    if config.model == "cnn" and config.model_params.get("dropout"):
+        return
+    needy = [s.label for s in config.strategies if "dropout" in strategy_info(s.name).needs]
+    if needy:
+        raise ValueError(
+            f"Strategy {needy[0]!r} samples a network with dropout: set model='cnn' and "
+            "model_params={'dropout': 0.25}, or leave it out."
+        )

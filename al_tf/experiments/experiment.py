@@ -1,0 +1,256 @@
+"""`run_experiment`: all runs of a config, from wherever the last attempt stopped."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FolderInUseError, RunFailedError, check_one_of
+from ..strategies import strategy_info
+from .config import ExperimentConfig, check_same
+from .loop import is_complete, load_data, make_setting
+from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
+from .records import read_meta, read_run, run_path, write_json, write_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BACKENDS = ("processes", "dask")
+PACKAGES = (
+    "al-tf", "numpy", "scipy", "scikit-learn", "pandas", "keras", "tensorflow", "jax", "modAL-python",
+)  # fmt: skip
+
+
+def run_experiment(
+    config: ExperimentConfig,
+    out_dir: str | Path,
+    *,
+    jobs: int | None = None,
+    backend: str = "processes",
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Carry out an experiment, or what is left of it, and return its results.
+
+    The same call after an interruption of any kind goes on from the last record and ends with
+    the same numbers. A config with more strategies, seeds or rounds adds to the folder.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        What to do.
+    out_dir : str or Path
+        Results folder; see `al_tf.experiments.records` for what is in it.
+    jobs : int, optional
+        Worker processes, each with ``config.threads`` threads; as many as the cores carry where
+        it is not given. 0 runs everything in this process, for a debugger: should TensorFlow
+        already be at work here with more threads, last digits can differ.
+    backend : {"processes", "dask"}
+        Where runs are computed.
+    scheduler : str, optional
+        Address of the Dask scheduler. Its workers must see `out_dir` under the same path.
+    progress : bool
+        Show a bar over the rounds of all runs, with the time left.
+
+    Returns
+    -------
+    DataFrame
+        As `load_results`; also written to ``results.csv``.
+
+    Raises
+    ------
+    ConfigMismatchError
+        The folder holds another experiment; the differences are listed.
+    FolderInUseError
+        Another process is at work in it.
+    RecordError
+        A record there is damaged.
+    RunFailedError
+        Some runs failed. The others are complete, and the same call tries those again.
+    """
+    check_one_of("backend", backend, BACKENDS)
+    if (scheduler is None) == (backend == "dask"):
+        raise ValueError("A scheduler address and backend='dask' go together; give both or none.")
+    if jobs is not None and jobs < 0:
+        raise ValueError(f"jobs must be 0 or more; got {jobs}.")
+    out = Path(out_dir).resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    with _sole_user_of(out):
+        _begin(config, out)
+        runs = _unfinished(config, out)
+        failures: Failures = {}
+        try:
+            with _progress_bar(config, out, shown=progress):
+                if not runs:
+                    pass
+                elif scheduler is not None:
+                    failures = run_on_dask(config, runs, out, scheduler)
+                elif jobs == 0:
+                    failures = run_here(config, runs, out)
+                else:
+                    jobs = jobs or default_jobs(config)
+                    failures = run_in_processes(config, runs, out, jobs)
+        finally:
+            results = write_results(out)
+        _report_failures(out, failures, len(config.strategies) * len(config.seeds))
+    return results
+
+
+def default_jobs(config: ExperimentConfig) -> int:
+    """Return how many runs the cores of this machine carry at once."""
+    from loky import cpu_count
+
+    return max(1, cpu_count() // config.threads)
+
+
+@contextmanager
+def _sole_user_of(out: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    (out / ".locks").mkdir(exist_ok=True)
+    lock = FileLock(out / ".locks" / "experiment.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FolderInUseError(
+            f"Another process is running an experiment in {out}. Wait for it, end it, or use "
+            "another folder."
+        ) from None
+    with lock:
+        lock.release()  # one of the two acquisitions
+        yield
+
+
+def _begin(config: ExperimentConfig, out: Path) -> None:
+    """Check the folder against the config and the data, and write ``config.json``."""
+    old = read_meta(out) if (out / "config.json").exists() else None
+    if old is not None:
+        check_same(old["config"], config, out)
+    data = load_data(config, 0)
+    if old is not None and old["data_fingerprint"] != data.fingerprint:
+        raise RunFailedError(
+            f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
+            f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
+        )
+    make_setting(config, config.seeds[0])  # too small a pool, a wrong noise matrix: now
+    now = provenance()
+    meta: dict[str, Any] = {
+        "config": config.to_dict(),
+        "config_hash": config.digest,
+        "class_names": list(data.class_names),
+        "data_source": data.source,
+        "data_fingerprint": data.fingerprint,
+        **now,
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    if old is not None:
+        kept = {k: old[k] for k in (*now, "began")}
+        before = [kept, *old.get("continued", [])]
+        latest = before[-1]
+        same = all(latest[k] == now[k] for k in ("versions", "git_commit", "command"))
+        added = [] if same else [{**now, "began": meta["began"]}]
+        meta |= {**kept, "continued": [*old.get("continued", []), *added]}
+    write_json(out / "config.json", meta)
+
+
+def provenance() -> dict[str, Any]:
+    """Return what the numbers were made with: versions, commit, command, platform."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return {
+        "versions": versions,
+        "git_commit": _git_commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "platform": platform.platform(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source checkout, marked if it was changed; None elsewhere."""
+    here = Path(__file__).parent
+    command = [
+        "git",
+        "-C",
+        str(here),
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ]
+    with suppress(OSError, subprocess.SubprocessError):
+        if subprocess.run(
+            ["git", "-C", str(here), "ls-files", "--error-unmatch", __file__],
+            capture_output=True, check=False, timeout=10,
+        ).returncode:  # fmt: skip
+            return None
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+    return None
+
+
+def _unfinished(config: ExperimentConfig, out: Path) -> list[Run]:
+    """Return the runs that lack a round, strategy by strategy, so that seeds start apart."""
+    return [
+        Run(spec.label, seed, strategy_info(spec.name))
+        for spec in config.strategies
+        for seed in config.seeds
+        if not is_complete(config, read_run(run_path(out, spec.label, seed)))
+    ]
+
+
+@contextmanager
+def _progress_bar(config: ExperimentConfig, out: Path, *, shown: bool) -> Iterator[None]:
+    """Show how many rounds are recorded, by looking at the files twice a second."""
+    from tqdm.auto import tqdm
+
+    paths = [run_path(out, s.label, seed) for s in config.strategies for seed in config.seeds]
+    total = len(paths) * (config.rounds + 1)
+    done = _count_lines(paths)
+    ended = threading.Event()
+    with tqdm(total=total, initial=done, unit="round", desc=out.name, disable=not shown) as bar:
+
+        def watch() -> None:
+            while not ended.wait(0.5):
+                bar.update(_count_lines(paths) - bar.n)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+            bar.update(_count_lines(paths) - bar.n)
+
+
+def _count_lines(paths: list[Path]) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in paths if path.exists())
+
+
+def _report_failures(out: Path, failures: Failures, n_runs: int) -> None:
+    folder = out / "failures"
+    for old in folder.glob("*.txt"):
+        old.unlink()
+    if not failures:
+        return
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for name, text in failures.items():
+        (folder / f"{name}.txt").write_text(text)
+        lines.append(f"  {name}: {text.strip().splitlines()[-1]}")
+    raise RunFailedError(
+        f"{len(failures)} of {n_runs} runs failed:\n"
+        + "\n".join(lines)
+        + f"\nThe others are complete. Tracebacks: {folder}. The same command tries these again."
+    )

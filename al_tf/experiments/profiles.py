@@ -1,0 +1,111 @@
+"""Settings from TOML: the profiles of this package, a file, ``--set key=value``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ..errors import check_one_of
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Table = dict[str, Any]
+
+
+def list_profiles() -> list[str]:
+    """Return the names of the profiles in this package."""
+    return sorted(p.name[:-5] for p in _folder().iterdir() if p.name.endswith(".toml"))
+
+
+def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
+    """Return the settings of a profile, as `ExperimentConfig.from_dict` takes them.
+
+    Parameters
+    ----------
+    profile : str or Path
+        A name of `list_profiles`, or a TOML file. Its top level holds settings; a table
+        ``[datasets.NAME]`` holds those that differ for a dataset.
+    dataset : str, optional
+        The dataset, in place of the profile's own.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    UnknownNameError
+        No profile of that name, and no file.
+    ValueError
+        Not TOML.
+    """
+    if str(profile).endswith(".toml"):
+        text = Path(profile).read_text()
+    else:
+        check_one_of("profile", profile, list_profiles())
+        text = (_folder() / f"{profile}.toml").read_text()
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"Profile {profile}: not TOML ({error}).") from None
+    by_dataset = table.pop("datasets", {})
+    if dataset is not None:
+        table["dataset"] = dataset
+    kind = str(table.get("dataset", "")).partition(":")[0]
+    return {**table, **by_dataset.get(kind, {})}
+
+
+def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Table:
+    """Return `table` with ``key=value`` texts put in; a dotted key reaches into a table.
+
+    Parameters
+    ----------
+    table : mapping
+        Settings, as of `load_profile`.
+    assignments : iterable of str
+        For example ``"epochs=5"``, ``"strategies=margin,entropy"``,
+        ``"strategy.entropy_cluster.select=farthest"``, ``"pool=none"``. A value is read as TOML
+        where it is TOML, and is a plain text otherwise.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ValueError
+        A text without ``=``, or a dotted key into something that is no table.
+    """
+    result = dict(table)
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"--set expects key=value; got {assignment!r}.")
+        *parents, last = key.strip().split(".")
+        inner = result
+        for parent in parents:
+            below = inner.get(parent, {})
+            if not isinstance(below, Mapping):
+                raise ValueError(f"--set {assignment}: {parent!r} is a value, not a table.")
+            inner[parent] = inner = dict(below)
+        inner[last] = _value(text.strip())
+    return result
+
+
+def _value(text: str) -> Any:
+    if text.lower() == "none":
+        return None
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _folder() -> Any:
+    return resources.files(__package__) / "profiles"

@@ -10,18 +10,21 @@ import inspect
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from ..errors import DataNotFoundError, UnknownNameError
-from . import digits, fashion_mnist
+from . import cifar10, digits, fashion_mnist, folder, magnetic_tile
 from ._base import ImageDataset, describe
 from ._imbalance import Imbalance, imbalance_pool
+from ._lazy import LazyImageFolder
 
 __all__ = [
     "DATASETS",
     "DatasetInfo",
     "DatasetStatus",
     "ImageDataset",
+    "LazyImageFolder",
     "dataset_status",
     "describe",
     "fetch_dataset",
@@ -77,11 +80,24 @@ DATASETS: dict[str, DatasetInfo] = {
         fashion_mnist.fetch,
         imbalance=0.02,
     ),
+    "cifar10": DatasetInfo(
+        "60,000 photographs, colour 32×32, 10 classes",
+        cifar10.load,
+        cifar10.find,
+        cifar10.fetch,
+    ),
+    "magnetic_tile": DatasetInfo(
+        "1,344 magnetic-tile surfaces, grey 64×64, 6 classes or good/defective",
+        magnetic_tile.load,
+        magnetic_tile.find,
+        magnetic_tile.fetch,
+    ),
 }
+_FOLDER = "folder:"
 
 
 def list_datasets() -> list[str]:
-    """Return the names that `load_dataset` takes; ``folder:PATH`` stands for any folder."""
+    """Return the names in the registry; `load_dataset` also takes ``folder:PATH``."""
     return [*DATASETS]
 
 
@@ -98,7 +114,7 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        One of `list_datasets`.
+        One of `list_datasets`, or ``folder:PATH`` for images in one subfolder a class.
     data_dir : path, optional
         A folder to search first, in place of ``$AL_TF_DATA_DIR``. Downloads do not go there but
         into the user cache.
@@ -144,8 +160,11 @@ def load_dataset(
 
 
 def _info(name: str) -> DatasetInfo:
+    if name.startswith(_FOLDER) and name != _FOLDER:
+        path = name.removeprefix(_FOLDER)
+        return DatasetInfo("a folder of images", partial(folder.load, path), lambda _: path)
     if name not in DATASETS:
-        listed = ", ".join(map(repr, list_datasets()))
+        listed = ", ".join(map(repr, [*DATASETS, "folder:PATH"]))
         raise UnknownNameError(f"Unknown dataset {name!r}. Expected one of: {listed}.")
     return DATASETS[name]
 

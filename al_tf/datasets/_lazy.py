@@ -1,0 +1,161 @@
+"""`LazyImageFolder`: images on disk that behave as an array and are decoded when asked for."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataCorruptError, DataNotFoundError
+from ._images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
+
+MAX_DECODED_BYTES = 8 << 30
+
+Size = int | tuple[int, int] | None
+
+
+class LazyImageFolder:
+    """Image files as an array of uint8, decoded on access and never kept.
+
+    It has what a classifier asks of a pool: ``shape``, ``dtype``, ``len`` and indexing of the
+    first axis by an integer, a slice, integers or a mask. So a pool may be larger than memory.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        A folder (every PNG, JPEG, BMP and WebP file beneath it, sorted by name), or the files.
+    size : int or (int, int), optional
+        Height and width of the images returned: each is scaled to fit, its aspect kept, and
+        centred on its mean colour. An integer means a square. Where it is not given, all images
+        must have one size.
+    grey : bool, optional
+        True for grey images, False for RGB; where it is not given, grey if every image is.
+
+    Attributes
+    ----------
+    files : tuple of Path
+        The files, in the order of the first axis.
+    shape : tuple of int
+        (n, H, W) for grey, (n, H, W, 3) for colour.
+    dtype : numpy.dtype
+        uint8.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+        *,
+        size: Size = None,
+        grey: bool | None = None,
+    ) -> None:
+        if isinstance(source, (str, os.PathLike)):
+            folder = Path(source)
+            if not folder.is_dir():
+                raise DataNotFoundError(f"{folder}: no such folder.")
+            self.files = tuple(list_images(folder))
+        else:
+            self.files = tuple(map(Path, source))
+        if not self.files:
+            raise DataNotFoundError(
+                f"{source}: expected image files ({', '.join(EXTENSIONS)}), found none."
+            )
+        fixed = _check_size(size)
+        if fixed is None or grey is None:
+            headers = [image_shape(path) for path in self.files]
+            fixed = fixed or _common_size([header[:2] for header in headers])
+            grey = all(header[2] for header in headers) if grey is None else grey
+        self._size, self._grey = fixed, grey
+        self._resize = size is not None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, H, W) for grey, (n, H, W, 3) for colour."""
+        return (len(self.files), *self._size, *(() if self._grey else (3,)))
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions: 3 for grey, 4 for colour."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __repr__(self) -> str:
+        return f"LazyImageFolder({len(self.files):,} images, shape {self.shape}, uint8)"
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Decode the images that `key` picks: one of shape (H, W[, 3]), or an array of them."""
+        if isinstance(key, tuple):
+            raise TypeError("LazyImageFolder is indexed along its first axis only.")
+        picked = np.arange(len(self.files))[key]
+        if picked.ndim == 0:
+            return self._decode(int(picked))
+        if picked.ndim > 1:
+            raise TypeError(f"An index of {picked.ndim} dimensions; expected one dimension.")
+        return self._decode_all(picked, picked)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        images = self.load()
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+    def load(self) -> np.ndarray:
+        """Decode every image, with a progress bar."""
+        from tqdm import tqdm
+
+        every = np.arange(len(self.files))
+        return self._decode_all(every, tqdm(every, desc="Decoding", unit="image", disable=None))
+
+    def _decode_all(self, picked: np.ndarray, progress: Iterable[int]) -> np.ndarray:
+        shape = (len(picked), *self.shape[1:])
+        if math.prod(shape) > MAX_DECODED_BYTES:
+            raise ValueError(
+                f"{len(picked):,} images of shape {self.shape[1:]} take "
+                f"{math.prod(shape) / 2**30:.1f} GiB decoded; at most "
+                f"{MAX_DECODED_BYTES >> 30} GiB are decoded at once. Take fewer at a time, or a "
+                "smaller size=."
+            )
+        images = np.empty(shape, dtype=np.uint8)
+        for place, index in enumerate(progress):
+            images[place] = self._decode(int(index))
+        return images
+
+    def _decode(self, index: int) -> np.ndarray:
+        path = self.files[index]
+        size = self._size if self._resize else None
+        image = decode_image(read_image_file(path), str(path), size=size, grey=self._grey)
+        if image.shape != self.shape[1:]:
+            raise DataCorruptError(
+                f"{path}: expected an image of shape {self.shape[1:]}, found {image.shape}."
+            )
+        return image
+
+
+def _check_size(size: Size) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, numbers.Integral) else tuple(size)  # type: ignore[arg-type]
+    if len(pair) != 2 or not all(isinstance(s, numbers.Integral) and s > 0 for s in pair):
+        raise ValueError(
+            f"size must be a number of pixels or (height, width), above 0; got {size!r}."
+        )
+    return int(pair[0]), int(pair[1])
+
+
+def _common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
+    counts = Counter(sizes)
+    if len(counts) > 1:
+        most = ", ".join(f"{n} of {h} × {w}" for (h, w), n in counts.most_common(5))
+        raise ValueError(
+            f"The images have {len(counts)} sizes (height × width: {most}"
+            f"{', …' if len(counts) > 5 else ''}). Pass size=, for example size=64, to scale and "
+            "pad them to one."
+        )
+    return sizes[0]

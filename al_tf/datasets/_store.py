@@ -1,0 +1,82 @@
+"""Decoded arrays kept beside the downloads, so that decoding happens once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ._base import digest_of
+from ._locate import cache_dir
+
+
+def stored(
+    name: str, key: str, build: Callable[[], dict[str, np.ndarray]]
+) -> dict[str, np.ndarray]:
+    """Return what `build` returned the first time it was called for `key`.
+
+    Parameters
+    ----------
+    name : str
+        The dataset, for the folder's name.
+    key : str
+        Identifies the source bytes and what is done to them; another key is another folder.
+    build : callable
+        Decodes the arrays.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Read from the cache they are memory-mapped, and verified by their SHA-256. A damaged copy
+        is decoded again, and a cache that cannot be written is done without, each with a warning.
+    """
+    folder = cache_dir() / "decoded" / f"{name}-{key}"
+    if folder.is_dir():
+        try:
+            return _read(folder)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            warnings.warn(f"{folder} is damaged ({error}); decoding again.", stacklevel=3)
+            shutil.rmtree(folder, ignore_errors=True)
+    arrays = build()
+    try:
+        _write(folder, arrays)
+    except OSError as error:
+        warnings.warn(
+            f"The decoded images could not be kept in {folder} ({error}); they will be decoded "
+            "again next time. Set $AL_TF_CACHE_DIR to a folder that can be written.",
+            stacklevel=3,
+        )
+    return arrays
+
+
+def _read(folder: Path) -> dict[str, np.ndarray]:
+    digests = json.loads((folder / "sha256.json").read_text(encoding="utf-8"))
+    arrays = {}
+    for name, expected in digests.items():
+        mapped = np.load(folder / f"{Path(name).name}.npy", mmap_mode="r", allow_pickle=False)
+        arrays[name] = np.asarray(mapped)
+        if digest_of(arrays[name]) != expected:
+            raise ValueError(f"{name}.npy has another SHA-256 than when it was written")
+    return arrays
+
+
+def _write(folder: Path, arrays: dict[str, np.ndarray]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".decoding-") as parent:
+        part = Path(parent, "part")
+        part.mkdir()
+        for name, array in arrays.items():
+            np.save(part / f"{name}.npy", array, allow_pickle=False)
+        digests = {name: digest_of(array) for name, array in arrays.items()}
+        (part / "sha256.json").write_text(json.dumps(digests), encoding="utf-8")
+        try:
+            os.rename(part, folder)
+        except OSError:
+            if not folder.is_dir():  # else another process was first, with the same arrays
+                raise

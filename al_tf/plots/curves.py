@@ -14,6 +14,7 @@ from .style import (
     check_columns,
     finite,
     in_order,
+    label_outside,
     metric_name,
     panels,
     strategy_legend,
@@ -57,8 +58,8 @@ def learning_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
         for cell in cells:
             for name in dict.fromkeys([baseline, *cell.strategies]):
                 _line_with_band(cell.ax, cell.rows, name, dashed=name == baseline)
-            _label(cell.ax, metric_name(cell.metric))
-        _finish(fig, cells, names, "Mean", table)
+            cell.ax.set(xlabel="labelled images", ylabel=metric_name(cell.metric))
+        _finish(fig, cells, names, baseline, "Mean", table)
     return fig
 
 
@@ -86,8 +87,9 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
             cell.ax.axhline(0, color=color, linewidth=1.2, linestyle="--", label=baseline)
             for name in cell.strategies:
                 _line_with_band(cell.ax, cell.rows, name)
-            _label(cell.ax, f"{metric_name(cell.metric)} less {baseline}'s")
-        _finish(fig, cells, [baseline, *names], "Mean paired difference", table)
+            cell.ax.set(xlabel="labelled images", ylabel=f"Δ {metric_name(cell.metric)}")
+        what = f"Mean paired difference to {baseline}"
+        _finish(fig, cells, [baseline, *names], baseline, what, table)
     return fig
 
 
@@ -143,15 +145,20 @@ def _line_with_band(ax: Axes, rows: pd.DataFrame, name: str, dashed: bool = Fals
     ax.fill_between(*band, color=look.color, alpha=0.13, linewidth=0)
 
 
-def _label(ax: Axes, what: str) -> None:
-    ax.set(xlabel="labelled images", ylabel=what)
-    ax.label_outer()
-
-
 def _finish(
-    fig: Figure, cells: list[_Panel], names: list[str], what: str, table: pd.DataFrame
+    fig: Figure,
+    cells: list[_Panel],
+    names: list[str],
+    baseline: str,
+    what: str,
+    table: pd.DataFrame,
 ) -> None:
-    strategy_legend(fig, [cell.ax for cell in cells], names)
+    axes = [cell.ax for cell in cells]
+    apart = len(cells[0].strategies) < len(names) - 1  # then the titles name the strategies
+    one_kind = table["dataset"].nunique() == table["metric"].nunique() == 1
+    if one_kind:
+        label_outside(axes, ticks=not apart)
+    strategy_legend(fig, axes, [baseline] if apart else names)
     few, many = int(table["n_seeds"].min()), int(table["n_seeds"].max())
     seeds = f"{few}" if few == many else f"{few} to {many}"
     if many == 1:

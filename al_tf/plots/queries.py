@@ -12,7 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from .style import WIDTH, caption, check_columns, in_order, panels, strategy_look, style
+from .style import (
+    WIDTH,
+    caption,
+    check_columns,
+    in_order,
+    label_outside,
+    panels,
+    strategy_look,
+    style,
+)
 
 _PHASES = {"query": ("#D55E00", "query"), "fit": ("#0072B2", "fit"), "eval": ("#BBBBBB", "test")}
 
@@ -40,7 +49,7 @@ def class_balance(table: pd.DataFrame) -> Figure:
     n_columns = min(len(keys), 4)
     n_classes = table["class_name"].nunique()
     with style():
-        fig, axes = panels(titles, height=0.9 + 0.17 * n_classes, n_columns=n_columns)
+        fig, axes = panels(titles, height=0.8 + 0.17 * n_classes, n_columns=n_columns)
         top = float(table["share"].max())
         for i, (ax, (dataset, strategy)) in enumerate(zip(axes, keys, strict=True)):
             here = table[(table["dataset"] == dataset) & (table["strategy"] == strategy)]
@@ -58,7 +67,9 @@ def class_balance(table: pd.DataFrame) -> Figure:
             rounds = list(shares.columns)
             step = max(1, -(-len(rounds) // 6))
             ax.set_xticks(np.arange(0, len(rounds), step) + 0.5, rounds[::step], rotation=0)
-        bar = fig.colorbar(axes[0].collections[0], ax=axes, shrink=0.8, pad=0.02)
+        bar = fig.colorbar(
+            axes[0].collections[0], ax=axes, location="bottom", shrink=0.4, aspect=35, pad=0.02
+        )
         bar.set_label("share of the round's queries")
         bar.outline.set_visible(False)
     return fig
@@ -163,10 +174,10 @@ def query_map(
     shares = (
         [""] * 2 if explained is None else [f" ({share:.0%} of variance)" for share in explained]
     )
-    n_columns = min(len(queried), 3)
+    n_columns = 2 if len(queried) == 4 else min(len(queried), 3)
     with style():
         fig, axes = panels(
-            list(queried), height=7.6 / n_columns, n_columns=n_columns, sharex=True, sharey=True
+            list(queried), height=6.8 / n_columns, n_columns=n_columns, sharex=True, sharey=True
         )
         for ax, (name, asked) in zip(axes, queried.items(), strict=True):
             chosen = _rows(asked, len(points), name)
@@ -184,9 +195,9 @@ def query_map(
                 edgecolor="white",
                 linewidth=0.4,
             )
-            ax.set(xlabel=f"PC 1{shares[0]}", ylabel=f"PC 2{shares[1]}")
-            ax.label_outer()
+            ax.set(xlabel=f"PC 1{shares[0]}", ylabel=f"PC 2{shares[1]}", xticks=[], yticks=[])
             ax.grid(False)
+        label_outside(axes)
         handles, labels = axes[0].get_legend_handles_labels()
         fig.legend(
             handles, labels, loc="outside lower center", ncols=3, frameon=False, markerscale=1.6
@@ -243,7 +254,7 @@ def query_gallery(
         )
     best = proba.argmax(axis=1)
     titles = [
-        f"{class_names[c]} {proba[i, c]:.2f}\nscore {values[i]:.3g}"
+        f"{class_names[c]}\np = {proba[i, c]:.2f}\nscore {values[i]:.3g}"
         for i, c in enumerate(best[: len(shown)])
     ]
     neighbours = [] if nearest_images is None else list(np.asarray(nearest_images)[:most])
@@ -258,7 +269,7 @@ def query_gallery(
     with style():
         fig, axes = panels(
             titles + below,
-            height=WIDTH / max(len(shown), 5) + 0.35,
+            height=WIDTH / max(len(shown), 5) + 0.4,
             n_columns=len(shown),
         )
         for ax, image in zip(axes, [*shown, *neighbours], strict=True):

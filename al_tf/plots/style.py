@@ -139,12 +139,36 @@ def panels(
     return fig, axes[: len(titles)]
 
 
+def label_outside(axes: Sequence[Axes], *, ticks: bool = True) -> None:
+    """Keep axis labels at the left and wherever no panel follows below, and say them once.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        Panels made by `panels`, in its order.
+    ticks : bool, default True
+        Keep the tick labels of inner panels: needed where these have axes of their own.
+    """
+    for i, ax in enumerate(axes):
+        place = ax.get_subplotspec()
+        n_columns = place.get_gridspec().ncols if place is not None else 1
+        lowest, leftmost = i + n_columns >= len(axes), i % n_columns == 0
+        if not lowest:
+            ax.set_xlabel("")
+        if not leftmost:
+            ax.set_ylabel("")
+        if not ticks:
+            ax.tick_params(labelbottom=lowest, labelleft=leftmost)
+
+
 def strategy_legend(fig: Figure, axes: Sequence[Axes], names: Sequence[str]) -> None:
     """Put one legend for all panels below them, entries in the order of `names`."""
     handles: dict[str, Artist] = {}
     for ax in axes:
         handles.update(dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True)))
     entries = [name for name in names if name in handles]
+    if not entries:
+        return
     fig.legend(
         [handles[name] for name in entries],
         entries,

@@ -122,6 +122,12 @@ class ExperimentConfig:
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @property
+    def labels_per_run(self) -> int:
+        """Labels that a run spends unless its predictions stop it."""
+        wanted = self.initial + self.rounds * self.batch
+        return min(wanted, max(self.stop_budget or wanted, self.initial))
+
     def spec(self, label: str) -> StrategySpec:
         """Return the strategy of that label."""
         check_one_of("strategy label", label, [s.label for s in self.strategies])

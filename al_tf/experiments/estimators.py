@@ -50,8 +50,8 @@ class PixelLogistic:
         self.n_classes, self.max_iter, self.C = n_classes, max_iter, C
         self.history_: dict[str, Any] = {}
 
-    def set_params(self, *, random_state: int) -> PixelLogistic:
-        """Take a seed and leave it: the optimum does not depend on one."""
+    def set_params(self, **params: Any) -> PixelLogistic:
+        """Take ``random_state`` and leave it: the optimum does not depend on one."""
         return self
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> PixelLogistic:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import FolderInUseError, RunFailedError, check_one_of
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
-from .loop import is_complete, load_data, make_setting
+from .loop import is_complete
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .records import read_meta, read_run, run_path, write_json, write_results
+from .setting import load_data, make_setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,9 +125,10 @@ def _sole_user_of(out: Path) -> Iterator[None]:
             f"Another process is running an experiment in {out}. Wait for it, end it, or use "
             "another folder."
         ) from None
-    with lock:
-        lock.release()  # one of the two acquisitions
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _begin(config: ExperimentConfig, out: Path) -> None:
@@ -248,7 +250,7 @@ def _report_failures(out: Path, failures: Failures, n_runs: int) -> None:
     lines = []
     for name, text in failures.items():
         (folder / f"{name}.txt").write_text(text)
-        lines.append(f"  {name}: {text.strip().splitlines()[-1]}")
+        lines.append(f"  {name}: {text.strip().splitlines()[-1][:300]}")
     raise RunFailedError(
         f"{len(failures)} of {n_runs} runs failed:\n"
         + "\n".join(lines)

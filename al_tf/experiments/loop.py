@@ -2,106 +2,40 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import RecordError
-from ..seeding import derive_seed, stream
-from .config import ExperimentConfig
+from ..seeding import derive_seed
+from .config import ExperimentConfig, StrategySpec
 from .estimators import Estimator, build_estimator
-from .oracles import oracle_answers
-from .records import Record, append_record, read_run, run_name, run_path
-from .records import write_atomically, write_json
+from .records import (
+    Record,
+    append_record,
+    read_run,
+    run_name,
+    run_path,
+    write_atomically,
+    write_json,
+)
+from .setting import Setting, make_setting
 from .stopping import kappa, mean_uncertainty, needs_stop_set, stop_reason
 
-if TYPE_CHECKING:
-    from ..datasets import ImageDataset
-
 LOCK_SECONDS = 3_600
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What seed k fixes for every strategy alike."""
-
-    data: ImageDataset
-    answers: np.ndarray  # (n_train,) what the oracle says of each image
-    pool: np.ndarray  # ids of the pool, ascending, initial ones included
-    initial: np.ndarray  # ids labelled at round 0
-    stop_set: np.ndarray  # ids the stopping rules look at
-
-    @property
-    def n_classes(self) -> int:
-        """Number of classes."""
-        return len(self.data.class_names)
-
-
-def load_data(config: ExperimentConfig, seed: int) -> ImageDataset:
-    """Load the experiment's dataset as seed `seed` sees it."""
-    return _load(config.dataset, config.imbalance, seed, json.dumps(dict(config.dataset_options)))
-
-
-@functools.lru_cache(maxsize=1)
-def _load(name: str, imbalance: Any, seed: int, options: str) -> ImageDataset:
-    from ..datasets import load_dataset
-
-    return load_dataset(name, imbalance=imbalance, seed=seed, **json.loads(options))
-
-
-def make_setting(config: ExperimentConfig, seed: int) -> Setting:
-    """Draw pool, initial set, stop set and oracle answers of a seed.
-
-    Raises
-    ------
-    ValueError
-        The pool is smaller than the labels that the experiment asks for.
-    """
-    data = load_data(config, seed)
-    n = len(data.x_train)
-    pool = np.arange(n)
-    if config.pool is not None and config.pool < n:
-        pool = np.sort(stream(seed, "pool").choice(n, config.pool, replace=False))
-    wanted = config.initial + config.rounds * config.batch
-    wanted = min(wanted, max(config.stop_budget or wanted, config.initial))
-    if wanted > len(pool):
-        raise ValueError(
-            f"{config.initial} initial labels and {config.rounds} rounds of {config.batch} ask for "
-            f"{wanted} labels, but the pool of {data.name} holds {len(pool)} images. Lower rounds, "
-            "batch or initial."
-        )
-    size = min(config.stop_set, len(pool))
-    return Setting(
-        data=data,
-        answers=oracle_answers(data.y_train, config.noise, len(data.class_names), seed),
-        pool=pool,
-        initial=_initial_ids(config, data.y_train, pool, seed),
-        stop_set=stream(seed, "stop set").choice(pool, size, replace=False),
-    )
-
-
-def _initial_ids(
-    config: ExperimentConfig, y_train: np.ndarray, pool: np.ndarray, seed: int
-) -> np.ndarray:
-    rng = stream(seed, "initial")
-    if not config.stratified:
-        return rng.choice(pool, config.initial, replace=False)
-    shuffled = rng.permutation(pool)
-    by_class = shuffled[np.argsort(y_train[shuffled], kind="stable")]
-    spread = (np.arange(config.initial) + 0.5) * len(pool) / config.initial
-    return rng.permutation(by_class[spread.astype(int)])
+_EVALUATED = ("accuracy", "f1_macro", "recall", "seconds_eval")
 
 
 def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path) -> None:
     """Carry one run from its last record to its end.
+
+    Round 0 is the shared one of the seed. In each later round the model of the round before
+    chooses images, the oracle labels them, the model is fitted and evaluated, and the round's
+    record is written after the model's checkpoint; so the last record always has its model.
 
     Parameters
     ----------
@@ -114,50 +48,41 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
     out_dir : Path
         The results folder.
     """
-    path = run_path(out_dir, label, seed)
-    with locked(out_dir, run_name(label, seed)):
+    spec, path = config.spec(label), run_path(out_dir, label, seed)
+    with _locked(out_dir, run_name(label, seed)):
         records = read_run(path, repair=True)
         if is_complete(config, records):
             return
         setting = make_setting(config, seed)
         if not records:
-            records = [{**first_round(config, setting, seed, out_dir), "strategy": label}]
+            records = [_round_zero(setting, out_dir) | {"strategy": label}]
             path.parent.mkdir(parents=True, exist_ok=True)
             append_record(path, records[0])
         estimator = build_estimator(config, setting.n_classes)
         _load_checkpoint(estimator, _checkpoint(out_dir, label, seed, len(records) - 1))
         while not is_complete(config, records):
             number = len(records)
-            record = _round(config, label, seed, setting, estimator, records)
-            checkpoint = _checkpoint(out_dir, label, seed, number)
-            write_atomically(checkpoint, estimator.save_weights)
+            record = _round(setting, spec, estimator, records)
+            write_atomically(_checkpoint(out_dir, label, seed, number), estimator.save_weights)
             append_record(path, record)
             records.append(record)
             if number > 1:  # round 0 is shared
                 _checkpoint(out_dir, label, seed, number - 1).unlink(missing_ok=True)
 
 
-def is_complete(config: ExperimentConfig, records: list[Record]) -> bool:
+def is_complete(config: ExperimentConfig, records: Sequence[Record]) -> bool:
     """Tell whether a run has its last round, or was stopped by a rule."""
     return len(records) > config.rounds or bool(records and records[-1]["stopped"])
 
 
-def first_round(config: ExperimentConfig, setting: Setting, seed: int, out_dir: Path) -> Record:
-    """Return the record of round 0, training its model unless that has been done."""
-    path = out_dir / "round0" / f"seed{seed}.json"
-    with locked(out_dir, f"round0-seed{seed}"):
+def _round_zero(setting: Setting, out_dir: Path) -> Record:
+    """Return the record of a seed's round 0, training its model unless that has been done."""
+    path = out_dir / "round0" / f"seed{setting.seed}.json"
+    with _locked(out_dir, f"round0-seed{setting.seed}"):
         if not path.exists():
-            estimator = build_estimator(config, setting.n_classes)
-            answers = setting.answers[setting.initial]
-            record = _fit_and_evaluate(
-                config, seed, 0, setting, estimator, setting.initial, answers
-            )
-            record |= _stopping(config, setting, estimator, None, [], len(answers))
-            record |= {
-                "queried": setting.initial.tolist(),
-                "queried_labels": answers.tolist(),
-                "seconds_query": 0.0,
-            }
+            estimator = build_estimator(setting.config, setting.n_classes)
+            record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
+            record |= _stopping(setting, estimator, None, [record])
             write_atomically(path.with_suffix(".npz"), estimator.save_weights)
             write_json(path, record)
         try:
@@ -167,103 +92,104 @@ def first_round(config: ExperimentConfig, setting: Setting, seed: int, out_dir: 
 
 
 def _round(
-    config: ExperimentConfig,
-    label: str,
-    seed: int,
-    setting: Setting,
-    estimator: Estimator,
-    records: list[Record],
+    setting: Setting, spec: StrategySpec, estimator: Estimator, records: Sequence[Record]
 ) -> Record:
     """Query with the model of the last record, label, fit and evaluate."""
-    number = len(records)
     labelled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
     answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
-    before = _stop_predictions(config, setting, estimator)
+    before = _stop_proba(setting, estimator)
     start = time.perf_counter()
-    ids = query(config, label, seed, number, setting, estimator, labelled, answers)
+    ids = query(setting, spec, estimator, labelled, answers, len(records))
     seconds = time.perf_counter() - start
-    new = setting.answers[ids]
-    labelled, answers = np.concatenate([labelled, ids]), np.concatenate([answers, new])
-    record = _fit_and_evaluate(config, seed, number, setting, estimator, labelled, answers)
-    kappas = [r["kappa"] for r in records]
-    record |= _stopping(config, setting, estimator, before, kappas, len(labelled))
+    labelled, answers = np.append(labelled, ids), np.append(answers, setting.answers[ids])
+    record = _learn(setting, estimator, labelled, answers, len(records), len(ids))
+    record |= {"strategy": spec.label, "seconds_query": seconds}
+    record |= _stopping(setting, estimator, before, [*records, record])
     if record["stopped"] and record["accuracy"] is None:
-        record |= _evaluate(estimator, setting)
-    return record | {
-        "strategy": label,
-        "queried": ids.tolist(),
-        "queried_labels": new.tolist(),
-        "seconds_query": seconds,
-    }
+        record |= _evaluate(setting, estimator)
+    return record
 
 
 def query(
-    config: ExperimentConfig,
-    label: str,
-    seed: int,
-    number: int,
     setting: Setting,
+    spec: StrategySpec,
     estimator: Estimator,
     labelled: np.ndarray,
     answers: np.ndarray,
+    number: int,
 ) -> np.ndarray:
-    """Return the ids that the strategy asks for; it sees no label but the labelled set's."""
+    """Return the ids that a strategy asks for; it sees no label but those of the labelled set.
+
+    Parameters
+    ----------
+    setting : Setting
+        Images and pool.
+    spec : StrategySpec
+        The strategy.
+    estimator : Estimator
+        The fitted model.
+    labelled : ndarray of int, shape (m,)
+        Ids labelled so far, in the order of labelling.
+    answers : ndarray of int, shape (m,)
+        The oracle's answers for them.
+    number : int
+        The round that the new labels are for; the strategy's seed follows from it.
+
+    Returns
+    -------
+    ndarray of int, shape (k,)
+        Best first; k is the batch, or what is left of the budget.
+    """
+    from ..learner import ActiveLearner
     from ..strategies import get_strategy
 
-    x_train = setting.data.x_train
+    config, x_train = setting.config, setting.data.x_train
     unlabelled = np.setdiff1d(setting.pool, labelled)
     size = config.batch
     if config.stop_budget is not None:
         size = min(size, config.stop_budget - len(labelled))
-    spec = config.spec(label)
-    learner = SimpleNamespace(
-        estimator=estimator,
-        query_strategy=spec.name,
-        X_training=x_train[labelled],
-        y_training=answers,
-        predict_proba=estimator.predict_proba,
-    )
-    chosen, _ = get_strategy(spec.name)(
-        learner,
-        x_train[unlabelled],
-        size,
-        random_state=derive_seed(seed, "query", number),
-        **spec.params,
+    learner = ActiveLearner(estimator, get_strategy(spec.name))
+    learner.X_training, learner.y_training = x_train[labelled], answers
+    seed = derive_seed(setting.seed, "query", number)
+    chosen, _ = learner.query(
+        x_train[unlabelled], n_instances=size, random_state=seed, **spec.params
     )
     return unlabelled[chosen]
 
 
-def _fit_and_evaluate(
-    config: ExperimentConfig,
-    seed: int,
-    number: int,
+def _learn(
     setting: Setting,
     estimator: Estimator,
     labelled: np.ndarray,
     answers: np.ndarray,
+    number: int = 0,
+    n_new: int | None = None,
 ) -> Record:
+    """Fit on the labelled set and return the round's record, evaluated if it is due."""
     start = time.perf_counter()
-    estimator.set_params(random_state=derive_seed(seed, "model", number))
+    estimator.set_params(random_state=derive_seed(setting.seed, "model", number))
     estimator.fit(setting.data.x_train[labelled], answers)
-    fitted = time.perf_counter()
+    seconds = time.perf_counter() - start
+    n_new = len(labelled) if n_new is None else n_new
     losses = estimator.history_["loss"]
-    record: Record = {
+    due = number % setting.config.eval_every == 0
+    return {
         "dataset": setting.data.name,
-        "seed": seed,
+        "strategy": None,
+        "seed": setting.seed,
         "round": number,
         "n_labeled": len(labelled),
+        **(_evaluate(setting, estimator) if due else dict.fromkeys(_EVALUATED)),
+        "seconds_query": 0.0,
+        "seconds_fit": seconds,
         "steps": estimator.history_["steps"],
         "loss": losses[-1] if losses else None,
-        "seconds_fit": fitted - start,
+        "queried": labelled[-n_new:].tolist(),
+        "queried_labels": answers[-n_new:].tolist(),
     }
-    due = number % config.eval_every == 0
-    return record | (_evaluate(estimator, setting) if due else dict.fromkeys(_EVALUATED))
 
 
-_EVALUATED = ("accuracy", "f1_macro", "recall", "seconds_eval")
-
-
-def _evaluate(estimator: Estimator, setting: Setting) -> Record:
+def _evaluate(setting: Setting, estimator: Estimator) -> Record:
     """Return accuracy, macro F1 over all classes and each class's recall on the test set."""
     from sklearn.metrics import f1_score, recall_score
 
@@ -280,29 +206,25 @@ def _evaluate(estimator: Estimator, setting: Setting) -> Record:
     return dict(zip(_EVALUATED, values, strict=True))
 
 
-def _stop_predictions(
-    config: ExperimentConfig, setting: Setting, estimator: Estimator
-) -> np.ndarray | None:
-    if not needs_stop_set(config):
+def _stop_proba(setting: Setting, estimator: Estimator) -> np.ndarray | None:
+    """Return the model's probabilities on the stop set ``(s, K)`` if a rule looks at them."""
+    if not needs_stop_set(setting.config):
         return None
-    return estimator.predict_proba(setting.data.x_train[setting.stop_set])  # (s, K)
+    return estimator.predict_proba(setting.data.x_train[setting.stop_set])
 
 
 def _stopping(
-    config: ExperimentConfig,
-    setting: Setting,
-    estimator: Estimator,
-    before: np.ndarray | None,
-    kappas: list[float | None],
-    n_labeled: int,
+    setting: Setting, estimator: Estimator, before: np.ndarray | None, records: Sequence[Record]
 ) -> Record:
-    now = _stop_predictions(config, setting, estimator)
+    """Return what the stopping rules measure after the last of `records`, and their verdict."""
+    now = _stop_proba(setting, estimator)
     agreement = uncertainty = None
     if now is not None:
         uncertainty = mean_uncertainty(now)
         if before is not None:
             agreement = kappa(before.argmax(axis=1), now.argmax(axis=1))
-    reason = stop_reason(config, n_labeled, [*kappas, agreement], uncertainty)
+    kappas = [*(r["kappa"] for r in records[:-1]), agreement]
+    reason = stop_reason(setting.config, records[-1]["n_labeled"], kappas, uncertainty)
     return {"kappa": agreement, "uncertainty": uncertainty, "stopped": reason}
 
 
@@ -313,7 +235,6 @@ def _checkpoint(out_dir: Path, label: str, seed: int, number: int) -> Path:
 
 
 def _load_checkpoint(estimator: Estimator, path: Path) -> None:
-    """Put the model of the last recorded round into `estimator`."""
     if not path.exists():
         raise RecordError(
             f"{path} is missing: the model that the next round starts from. Remove the run's "
@@ -323,17 +244,20 @@ def _load_checkpoint(estimator: Estimator, path: Path) -> None:
 
 
 @contextmanager
-def locked(out_dir: Path, name: str) -> Iterator[None]:
-    """Hold the lock of a run, waiting for another process that is in it (an orphan, a lost worker)."""
+def _locked(out_dir: Path, name: str) -> Iterator[None]:
+    """Hold a run's lock; another process may still be in it (an orphan, a lost cluster worker)."""
     from filelock import FileLock, Timeout
 
     folder = out_dir / ".locks"
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / f"{name}.lock")
     try:
-        with lock.acquire(timeout=LOCK_SECONDS):
-            yield
+        lock.acquire(timeout=LOCK_SECONDS)
     except Timeout:
-        raise RuntimeError(
+        raise TimeoutError(
             f"Another process has been working on {name} in {out_dir} for {LOCK_SECONDS} s."
         ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 
 from .config import ExperimentConfig
 from .estimators import build_estimator, gradient_steps
-from .loop import make_setting, query
+from .loop import query
+from .setting import make_setting
 
 PROBE_STEPS = 64
 
@@ -86,7 +87,7 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
         runs=seeds * strategies,
         fits=seeds * (1 + strategies * len(later)),
         gradient_steps=seeds * (steps[0] + strategies * sum(steps[1:])),
-        labels_per_run=min(sizes[-1], max(config.stop_budget or sizes[-1], config.initial)),
+        labels_per_run=config.labels_per_run,
         jobs=busy,
         seconds=probe.start + (fit_seconds + eval_seconds + query_seconds) / busy,
         worker_bytes=probe.peak_bytes,
@@ -110,8 +111,7 @@ class _Probe:
 
 def _probe(config: ExperimentConfig) -> _Probe:
     began = time.perf_counter()
-    seed = config.seeds[0]
-    setting = make_setting(config, seed)
+    setting = make_setting(config, config.seeds[0])
     brief = replace(config, epochs=1, min_steps=PROBE_STEPS, fit_mode="scratch")
     estimator = build_estimator(brief, setting.n_classes)
     estimator.set_params(random_state=0)
@@ -126,7 +126,7 @@ def _probe(config: ExperimentConfig) -> _Probe:
     queries = {}
     for spec in config.strategies:
         before = time.perf_counter()
-        query(config, spec.label, seed, 1, setting, estimator, setting.initial, y)
+        query(setting, spec, estimator, setting.initial, y, number=1)
         queries[spec.label] = time.perf_counter() - before
     return _Probe(
         start=start - began,

@@ -1,0 +1,103 @@
+"""What seed k fixes for every strategy alike: data, pool, initial set, the oracle's answers."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..seeding import stream
+from .config import ExperimentConfig
+from .oracles import oracle_answers
+
+if TYPE_CHECKING:
+    from ..datasets import ImageDataset
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The common ground of all runs of one seed; ids index ``data.x_train``."""
+
+    config: ExperimentConfig
+    seed: int
+    data: ImageDataset
+    answers: np.ndarray  # (n_train,) what the oracle says of each image
+    pool: np.ndarray  # ids, ascending, the initial ones included
+    initial: np.ndarray  # ids labelled at round 0
+    stop_set: np.ndarray  # ids that the stopping rules look at
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        return len(self.data.class_names)
+
+
+def load_data(config: ExperimentConfig, seed: int) -> ImageDataset:
+    """Load the experiment's dataset as `seed` sees it; the last one is kept."""
+    asked = json.dumps([config.imbalance, dict(config.dataset_options)])
+    return _load(config.dataset, asked, seed)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(name: str, asked: str, seed: int) -> ImageDataset:
+    from ..datasets import load_dataset
+
+    imbalance, options = json.loads(asked)
+    return load_dataset(name, imbalance=imbalance, seed=seed, **options)
+
+
+def make_setting(config: ExperimentConfig, seed: int) -> Setting:
+    """Load the data and make every draw that strategies share.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        The experiment.
+    seed : int
+        One of its seeds.
+
+    Returns
+    -------
+    Setting
+
+    Raises
+    ------
+    ValueError
+        The pool is smaller than the labels that the experiment asks for, or the oracle's
+        confusion matrix does not fit the classes.
+    """
+    data = load_data(config, seed)
+    n = len(data.x_train)
+    pool = np.arange(n)
+    if config.pool is not None and config.pool < n:
+        pool = np.sort(stream(seed, "pool").choice(n, config.pool, replace=False))
+    if config.labels_per_run > len(pool):
+        raise ValueError(
+            f"{config.initial} initial labels and {config.rounds} rounds of {config.batch} ask for "
+            f"{config.labels_per_run} labels, but the pool of {data.name} holds {len(pool)} images. "
+            "Lower rounds, batch or initial."
+        )
+    stop_size = min(config.stop_set, len(pool))
+    return Setting(
+        config=config,
+        seed=seed,
+        data=data,
+        answers=oracle_answers(data.y_train, config.noise, len(data.class_names), seed),
+        pool=pool,
+        initial=_initial_ids(config, data.y_train, pool, stream(seed, "initial")),
+        stop_set=stream(seed, "stop set").choice(pool, stop_size, replace=False),
+    )
+
+
+def _initial_ids(
+    config: ExperimentConfig, y_train: Any, pool: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    if not config.stratified:
+        return rng.choice(pool, config.initial, replace=False)
+    shuffled = rng.permutation(pool)
+    by_class = shuffled[np.argsort(y_train[shuffled], kind="stable")]
+    spread = (np.arange(config.initial) + 0.5) * len(pool) / config.initial
+    return rng.permutation(by_class[spread.astype(int)])

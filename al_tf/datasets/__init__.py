@@ -202,7 +202,11 @@ def dataset_status(data_dir: PathLike | None = None) -> list[DatasetStatus]:
 
 
 def fetch_dataset(
-    name: str, *, data_dir: PathLike | None = None, report: Callable[[str], None] = print
+    name: str,
+    *,
+    data_dir: PathLike | None = None,
+    report: Callable[[str], None] = print,
+    **options: Any,
 ) -> ImageDataset:
     """Bring a dataset into the user cache unless it is on this machine, then load it.
 
@@ -214,6 +218,8 @@ def fetch_dataset(
         A folder to search first, in place of ``$AL_TF_DATA_DIR``.
     report : callable
         Gets a line on each step, for example where it was found.
+    **options
+        Passed to `load_dataset`.
 
     Returns
     -------
@@ -232,4 +238,4 @@ def fetch_dataset(
         if info.fetch is None:
             raise
         info.fetch(report)
-    return load_dataset(name, data_dir=data_dir)
+    return load_dataset(name, data_dir=data_dir, **options)

@@ -145,12 +145,14 @@ def _tar_members(path: Path, max_bytes: int, opener: object) -> Iterator[tuple[s
     with opener(path, "rb") as stream:  # type: ignore[operator]
         bounded = _Bounded(stream, path, max_bytes)
         with tarfile.open(fileobj=bounded, mode="r|") as tar:
-            for count, member in enumerate(tar, start=1):
+            count = 0
+            while (member := tar.next()) is not None:
+                count += 1
                 _check_member(path, count, member.name, member.size)
                 if member.isreg() and not member.issparse():
                     content = tar.extractfile(member)
                     yield member.name, content.read() if content else b""
-                tar.members.clear()  # tarfile keeps every header it has read
+                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
         while bounded.read(1 << 20):  # to the end: a truncated or altered tail fails its checksum
             pass
 

@@ -102,7 +102,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 def digest_of(array: np.ndarray) -> str:
     """Return the SHA-256 (hex) of an array: shape, dtype and C-ordered bytes."""
     digest = hashlib.sha256(f"{array.shape} {array.dtype.str}".encode())
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -43,16 +44,15 @@ def kept_ratios(imbalance: Imbalance, class_names: Sequence[str]) -> np.ndarray:
     CVPR 2019.
     """
     n_classes = len(class_names)
-    if isinstance(imbalance, numbers.Real):
-        _check_share(imbalance)
-        exponents = np.arange(n_classes) / max(1, n_classes - 1)
-        return np.asarray(float(imbalance) ** exponents, dtype=float)
     if isinstance(imbalance, Mapping):
         ratios = np.ones(n_classes)
         for key, share in imbalance.items():
             ratios[_class_index(key, class_names)] = _check_share(share)
         return ratios
-    if isinstance(imbalance, str) or np.ndim(imbalance) != 1 or len(imbalance) != n_classes:
+    if not isinstance(imbalance, (Sequence, np.ndarray)):
+        exponents = np.arange(n_classes) / max(1, n_classes - 1)
+        return np.asarray(_check_share(imbalance) ** exponents)
+    if isinstance(imbalance, str) or np.shape(imbalance) != (n_classes,):
         raise ValueError(
             f"imbalance must be a float, a mapping of classes to shares, or {n_classes} shares "
             f"(one for each of {', '.join(class_names)}); got {imbalance!r}."
@@ -60,8 +60,8 @@ def kept_ratios(imbalance: Imbalance, class_names: Sequence[str]) -> np.ndarray:
     return np.array([_check_share(share) for share in imbalance])
 
 
-def _check_share(share: object) -> float:
-    if isinstance(share, bool) or not isinstance(share, numbers.Real) or not 0 < share <= 1:
+def _check_share(share: Any) -> float:
+    if isinstance(share, bool) or not isinstance(share, Real) or not 0 < float(share) <= 1:
         raise ValueError(
             f"imbalance: the share kept of a class must be above 0 and at most 1; got {share!r}."
         )
@@ -71,7 +71,7 @@ def _check_share(share: object) -> float:
 def _class_index(key: object, class_names: Sequence[str]) -> int:
     if isinstance(key, str) and key in class_names:
         return class_names.index(key)
-    if isinstance(key, numbers.Integral) and 0 <= key < len(class_names):
+    if isinstance(key, Integral) and 0 <= int(key) < len(class_names):
         return int(key)
     raise ValueError(
         f"imbalance names the class {key!r}. Expected names among {', '.join(class_names)}, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -14,7 +13,7 @@ from ..errors import DataCorruptError
 from . import _download, _locate
 from ._archive import file_digest, iter_members
 from ._base import ImageDataset
-from ._images import decode_image, list_images, read_image_file
+from ._images import decode_image, folder_members, list_images
 from ._store import stored
 
 CLASS_NAMES = (
@@ -70,7 +69,15 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
         key, members = _jpegs(copy)
         arrays = stored("cifar10-jpeg", key, lambda: _from_jpegs(members, copy.path))
         source = f"a lossy JPEG copy (not the original pixels) in {copy.path}"
-    return ImageDataset(**arrays, class_names=CLASS_NAMES, name="cifar10", source=source)
+    return ImageDataset(
+        arrays["x_train"],
+        arrays["y_train"],
+        arrays["x_test"],
+        arrays["y_test"],
+        class_names=CLASS_NAMES,
+        name="cifar10",
+        source=source,
+    )
 
 
 def find(data_dir: str | os.PathLike[str] | None) -> str:
@@ -182,10 +189,7 @@ def _jpegs(copy: _Copy) -> tuple[str, Iterator[tuple[str, bytes]]]:
     if copy.kind == "jpeg archive":
         return file_digest(copy.path)[:16], iter_members(copy.path, _MAX_DECOMPRESSED)
     files = [path for part in PER_CLASS for path in list_images(copy.path / part)]
-    stats = [(path, path.stat()) for path in files]
-    listing = "\n".join(f"{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stats)
-    members = ((path.relative_to(copy.path).as_posix(), read_image_file(path)) for path in files)
-    return hashlib.sha256(listing.encode()).hexdigest()[:16], members
+    return folder_members(copy.path, files)
 
 
 def _from_jpegs(members: Iterator[tuple[str, bytes]], what: Path) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataCorruptError
+from ..errors import DataCorruptError, DataNotFoundError
 from . import _download, _locate
 from ._archive import read_payload
 from ._base import ImageDataset
@@ -113,22 +113,29 @@ def fetch(report: Callable[[str], None] = print) -> None:
     if not failed:
         return
     report("No mirror could serve Fashion-MNIST; trying Debian's package with apt-get download.")
-    refusal = fetch_from_debian(report)
-    if refusal:
-        raise _locate.not_found("fashion_mnist", [*failed, refusal], REMEDY)
+    try:
+        fetch_from_debian(report)
+    except DataNotFoundError as error:
+        raise _locate.not_found("fashion_mnist", [*failed, str(error)], REMEDY) from error
 
 
-def fetch_from_debian(report: Callable[[str], None] = print) -> str | None:
+def fetch_from_debian(report: Callable[[str], None] = print) -> None:
     """Take the files from Debian's package into the user cache, without root.
 
-    Returns
-    -------
-    str or None
-        Why it could not be done; None when the files are in the cache.
+    Parameters
+    ----------
+    report : callable
+        Gets a line when it is done.
+
+    Raises
+    ------
+    DataNotFoundError
+        There is no apt here, or it cannot supply the package; the message says why.
     """
+    what = f"Debian package {DEBIAN_PACKAGE}"
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
-        return f"Debian package {DEBIAN_PACKAGE}: this system has no {' and no '.join(missing)}"
+        raise DataNotFoundError(f"{what}: this system has no {' and no '.join(missing)}")
     target = _cache()
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target, prefix=".debian-") as folder:
@@ -145,11 +152,10 @@ def fetch_from_debian(report: Callable[[str], None] = print) -> str | None:
                 read_verified(unpacked, stem)
                 os.replace(unpacked, target / unpacked.name)
         except subprocess.CalledProcessError as error:
-            return f"Debian package {DEBIAN_PACKAGE}: {error.stderr.strip() or error}"
+            raise DataNotFoundError(f"{what}: {error.stderr.strip() or error}") from error
         except (subprocess.TimeoutExpired, DataCorruptError, StopIteration, OSError) as error:
-            return f"Debian package {DEBIAN_PACKAGE}: {type(error).__name__}: {error}"
+            raise DataNotFoundError(f"{what}: {type(error).__name__}: {error}") from error
     report(f"Took the files of Debian's package {DEBIAN_PACKAGE} into {target}.")
-    return None
 
 
 def _cache() -> Path:

@@ -1,0 +1,7 @@
+"""Print what scikit-learn's bundled digits hold; nothing is fetched."""
+
+from common import fetch_and_describe, parser
+
+if __name__ == "__main__":
+    args = parser(__doc__).parse_args()
+    fetch_and_describe("digits", data_dir=args.data_dir, seed=args.seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from .encoding import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FIT_MODES = ("scratch", "warm", "shrink_perturb")
 
 
-class KerasImageClassifier(ClassifierMixin, BaseEstimator):
+class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     """A Keras network with scikit-learn's interface, made for repeated fits.
 
     The compiled network is kept between fits and shared by clones, so only the first fit of an
@@ -153,6 +153,15 @@ class KerasImageClassifier(ClassifierMixin, BaseEstimator):
         UnknownLabelError
             For a label that is not among `classes`.
         """
+        before = self.__dict__.copy()
+        try:
+            self._fit(X, y)
+        except BaseException:  # Ctrl-C too: a fit that did not end leaves the classifier as it was
+            self.__dict__ = before
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any) -> None:
         self._check_parameters()
         X = self._checked_images(X, fitting=True)
         classes, codes = encoded_labels(y, len(X), self.classes)
@@ -163,16 +172,15 @@ class KerasImageClassifier(ClassifierMixin, BaseEstimator):
                 f"{list(self.classes_)}, but this fit has {list(classes)}. Fix classes=… up front."
             )
         self.classes_ = classes
+        self._n_fits = self._n_fits + 1 if continues else 1
         engine = self._engine()
         seed = int(check_random_state(self.random_state).integers(2**31))
         with engine.lock:
-            self._n_fits = self._n_fits + 1 if continues else 1
             engine.owner = None  # until training has ended, its state belongs to nobody
             engine.load(self._starting_state(engine, seed, continues))
             self._train(engine, X, codes, seed)
             self._state = engine.state()
             engine.owner = self._state
-        return self
 
     def _starting_state(self, engine: Engine, seed: int, continues: bool) -> NetworkState:
         fresh = engine.fresh_state(derive_seed(seed, "weights"))
@@ -217,7 +225,8 @@ class KerasImageClassifier(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each image, ``(n,)``, from `classes_`."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return class probabilities, float32 ``(n, n_classes)``, columns as in `classes_`."""
@@ -359,6 +368,12 @@ class KerasImageClassifier(ClassifierMixin, BaseEstimator):
         self.history_ = {"loaded_from": str(path)}
         return self
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_state")
 
@@ -392,14 +407,16 @@ class KerasImageClassifier(ClassifierMixin, BaseEstimator):
 
     def _checked_images(self, X: Any, *, fitting: bool) -> Any:
         """Return `X` as something with shape, dtype and slicing; streamed sources as they are."""
+        given = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
+        if len(given) < 2:
+            raise ValueError(
+                "X must be images (n, H, W) or (n, H, W, C), or another array of two or more "
+                f"dimensions; got shape {given}. Reshape your data: for one image pass "
+                "X[np.newaxis]."
+            )
         validate_data(self, X, reset=fitting, skip_check_array=True)  # feature names and count
         if not is_streamed(X):
             X = check_array(X, allow_nd=True, ensure_2d=False, dtype="numeric", estimator=self)
-        if len(X.shape) < 2:
-            raise ValueError(
-                "X must be images (n, H, W) or (n, H, W, C), or another array of two or more "
-                f"dimensions; got shape {tuple(X.shape)}. For one image pass X[np.newaxis]."
-            )
         if len(X) == 0:
             raise ValueError(f"X holds no images: its shape is {tuple(X.shape)}.")
         shape = tuple(int(side) for side in X.shape[1:])

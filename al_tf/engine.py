@@ -112,7 +112,7 @@ class Engine:
         self._sparse = _has_sparse_targets(self.model)
         self._n_classes = n_classes
         self.model.optimizer.build(self.model.trainable_variables)
-        self._fresh_optimizer = [np.array(v) for v in self.model.optimizer.variables]
+        self._fresh_optimizer = _arrays(self.model.optimizer.variables)
         self._compile()
 
     # What a backend provides ------------------------------------------------------------
@@ -132,7 +132,7 @@ class Engine:
         """Return newly initialised weights; the same for the same seed."""
         with keras_seed(seed):
             model = self._build()
-        return NetworkState([np.array(v) for v in model.variables], list(self._fresh_optimizer))
+        return NetworkState(_arrays(model.variables), list(self._fresh_optimizer))
 
     def load(self, state: NetworkState) -> None:
         """Put `state` into the network and its optimizer."""
@@ -143,10 +143,7 @@ class Engine:
 
     def state(self) -> NetworkState:
         """Copy the network and optimizer state out of the engine."""
-        return NetworkState(
-            [np.array(v) for v in self.model.variables],
-            [np.array(v) for v in self.model.optimizer.variables],
-        )
+        return NetworkState(_arrays(self.model.variables), _arrays(self.model.optimizer.variables))
 
     def check_state(self, state: NetworkState, source: str) -> None:
         """Raise ValueError unless `state`, read from `source`, fits this network."""
@@ -351,6 +348,12 @@ class JaxEngine(Engine):
             trainable, others, _scaled(x), training=sample
         )
         return (proba.astype("float32"), _flat(features).astype("float32")), others
+
+
+def _arrays(variables: Any) -> list[np.ndarray]:
+    """Copy variables out of the device."""
+    values = (v.value for v in variables)  # TensorFlow's numpy() spares a deprecated protocol
+    return [np.array(v.numpy() if hasattr(v, "numpy") else v) for v in values]
 
 
 def _scaled(x: Any) -> Any:

@@ -99,6 +99,9 @@ class ActiveLearner(_QueriesOnce, modAL.models.ActiveLearner):
         The labelled set so far.
     """
 
+    X_training: Any
+    y_training: Any
+
     def __init__(
         self,
         estimator: Any,

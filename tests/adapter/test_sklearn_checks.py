@@ -1,0 +1,19 @@
+"""scikit-learn's own estimator checks, on a small dense network."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from al_tf import KerasImageClassifier
+
+from .networks import build_mlp
+
+pytestmark = pytest.mark.keras
+
+CLASSIFIER = KerasImageClassifier(
+    build_mlp, epochs=60, min_steps=100, model_params={"learning_rate": 0.02}, random_state=0
+)
+
+
+@parametrize_with_checks([CLASSIFIER])  # no check is expected to fail
+def test_estimator_check(estimator, check):
+    check(estimator)

@@ -8,7 +8,7 @@ A new one is a function there and a line in `BUILT_IN`.
 
 from __future__ import annotations
 
-from . import random, uncertainty
+from . import bald, committee, expected_error, random, uncertainty
 from ._registry import (
     REGISTRY,
     StrategyInfo,
@@ -26,7 +26,8 @@ __all__ = [
     "strategy_info",
 ]
 
-# Costs beyond the forward pass: n pool, k batch, d features, K classes, m labelled set.
+# Costs beyond the forward pass: n pool, k batch, d features, K classes, m labelled set, S passes
+# with dropout, L learners.
 BUILT_IN: dict[str, StrategyInfo] = {
     "random": StrategyInfo("random", random.random, "baseline", (), "n log n", "", stochastic=True),
     "uncertainty": StrategyInfo(
@@ -40,6 +41,26 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "entropy": StrategyInfo(
         "entropy", uncertainty.entropy, "uncertainty", ("probabilities",),
         "n·K + n log n", "Settles 2009",
+    ),
+    "bald": StrategyInfo(
+        "bald", bald.bald, "uncertainty", ("dropout",),
+        "S passes, S·n·K", "Gal et al. 2017", stochastic=True,
+    ),
+    "vote_entropy": StrategyInfo(
+        "vote_entropy", committee.vote_entropy, "committee", ("committee",),
+        "n·L·K", "Engelson and Dagan 1996",
+    ),
+    "consensus_entropy": StrategyInfo(
+        "consensus_entropy", committee.consensus_entropy, "committee", ("committee",),
+        "n·L·K", "Settles 2009",
+    ),
+    "max_disagreement": StrategyInfo(
+        "max_disagreement", committee.max_disagreement, "committee", ("committee",),
+        "n·L·K", "McCallum and Nigam 1998",
+    ),
+    "expected_error": StrategyInfo(
+        "expected_error", expected_error.expected_error, "expected error",
+        ("probabilities", "labelled set"), "n·K fits and n²·K²", "Roy and McCallum 2001",
     ),
 }  # fmt: skip
 

@@ -1,0 +1,124 @@
+"""BALD: where the passes of a network with dropout disagree with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..seeding import RandomState, check_random_state
+from ._select import check_pool, check_proba, estimator_of, len_of, top_k
+from .uncertainty import entropy_score
+
+
+def bald_score(samples: np.ndarray) -> np.ndarray:
+    """Return the mutual information between label and weights, in nats.
+
+    ``H[mean_s p_s] - mean_s H[p_s]``: from 0 (all passes agree) to ln K (each pass is certain,
+    of another class each time). Doubt that all passes share does not count.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (S, n, K)
+        Class probabilities of S stochastic passes.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        Higher = more informative.
+
+    Raises
+    ------
+    ValueError
+        Not three-dimensional, fewer than two passes, or not finite probabilities.
+    """
+    if np.ndim(samples) != 3 or len(samples) < 2:
+        raise ValueError(
+            "BALD needs probabilities of the shape (S, n, K) with S of 2 or more passes; got "
+            f"{np.shape(samples)}."
+        )
+    passes = [check_proba(proba, np.shape(samples)[1]) for proba in samples]
+    expected_entropy = np.mean([entropy_score(proba) for proba in passes], axis=0)
+    return np.maximum(entropy_score(np.mean(passes, axis=0)) - expected_entropy, 0.0)
+
+
+def sampled_proba(
+    classifier: Any, X: Any, n_samples: int, random_state: RandomState = None
+) -> np.ndarray:
+    """Return ``estimator.sample_proba`` of the pool, ``(n_samples, n, K)``.
+
+    Raises
+    ------
+    TypeError
+        The estimator has no ``sample_proba``.
+    ValueError
+        Fewer than two passes, an answer of another shape, or a network without dropout.
+    """
+    estimator = estimator_of(classifier)
+    if not hasattr(estimator, "sample_proba"):
+        raise TypeError(
+            "BALD needs an estimator with sample_proba(X, n_samples, random_state) -> "
+            f"(n_samples, n, K), as KerasImageClassifier has; {type(estimator).__name__} has none."
+        )
+    if n_samples < 2:
+        raise ValueError(f"BALD compares passes: n_samples must be 2 or more; got {n_samples}.")
+    seed = int(check_random_state(random_state).integers(2**31))
+    samples = np.asarray(estimator.sample_proba(X, n_samples=n_samples, random_state=seed))
+    if samples.ndim != 3 or samples.shape[:2] != (n_samples, len_of(X)):
+        raise ValueError(
+            f"sample_proba must return the shape ({n_samples}, {len_of(X)}, K); got "
+            f"{samples.shape}."
+        )
+    return samples
+
+
+def classifier_bald(
+    classifier: Any, X: Any, n_samples: int = 20, random_state: RandomState = None
+) -> np.ndarray:
+    """Return `bald_score` of the classifier's stochastic passes over `X`, shape (n,)."""
+    return bald_score(sampled_proba(classifier, X, n_samples, random_state))
+
+
+def bald(
+    classifier: Any,
+    X: Any,
+    n_instances: int = 1,
+    *,
+    random_state: RandomState = None,
+    n_samples: int = 20,
+    balance: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Query where the label says most about the weights: MC dropout's mutual information.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``sample_proba``; the network needs dropout.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size.
+    random_state : RandomState
+        Seeds the dropout masks, and breaks ties.
+    n_samples : int
+        Stochastic passes S; the cost is S forward passes over the pool.
+    balance : bool
+        Spread the batch evenly over the predicted classes; the rule is in `top_k`.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,)
+        Into `X`, best first.
+    scores : ndarray, shape (n_instances,)
+        Mutual information in nats.
+
+    References
+    ----------
+    Houlsby et al., "Bayesian Active Learning for Classification and Preference Learning", 2011;
+    Gal, Islam and Ghahramani, "Deep Bayesian Active Learning with Image Data", ICML 2017.
+    """
+    check_pool(X, n_instances)
+    rng = check_random_state(random_state)
+    samples = sampled_proba(classifier, X, n_samples, rng)
+    groups = samples.mean(axis=0).argmax(axis=1) if balance else None
+    return top_k(bald_score(samples), n_instances, rng, groups=groups)

@@ -41,6 +41,10 @@ class RunFailedError(AlTfError, RuntimeError):
     """One or more runs of an experiment failed; the message names them, their records are kept."""
 
 
+class PluginError(AlTfError, ImportError):
+    """An installed package offers a strategy that cannot be loaded; the message names it."""
+
+
 def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     """Raise `UnknownNameError` unless `value` is among `allowed`.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from ..errors import AlTfError, UnknownNameError
+from ..errors import PluginError, UnknownNameError
 
 Strategy = Callable[..., Any]
 
@@ -16,10 +16,6 @@ ENTRY_POINT_GROUP = "al_tf.strategies"
 NEEDS = ("probabilities", "features", "labelled set", "dropout", "committee")
 
 REGISTRY: dict[str, StrategyInfo] = {}
-
-
-class PluginError(AlTfError, ImportError):
-    """An installed package offers a strategy that cannot be loaded."""
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,38 @@ def run(
 
 
 @app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Results folders of `al-tf run`.")],
+    metric: Annotated[str, typer.Option(help="accuracy or f1_macro.")] = "accuracy",
+    table_format: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="One report over all folders goes here; else one beside each's records."),
+    ] = None,
+) -> None:
+    """Print the verdict of one or several experiments, and write it with the figures."""
+    import matplotlib as mpl
+
+    from .analysis import format_table
+    from .errors import check_one_of
+    from .reporting import METRICS, read_experiments, report_table, write_report
+
+    check_one_of("metric", metric, METRICS)
+    mpl.use("agg")
+    command = shlex.join(["al-tf", *sys.argv[1:]])
+    experiments = read_experiments(folders)
+    typer.echo(format_table(report_table(experiments, metric), table_format), nl=False)
+    targets = (
+        [(experiments, out)]
+        if out
+        else [([e], f) for e, f in zip(experiments, folders, strict=True)]
+    )
+    for part, folder in targets:
+        write_report(part, folder, metric=metric, command=command)
+        typer.echo(f"Figures and tables: {folder / 'figures'}", err=True)
+
+
+@app.command()
 def strategies() -> None:
     """List the strategies: what each needs, what it costs, where it comes from."""
     from .strategies import list_strategies, strategy_info

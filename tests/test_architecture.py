@@ -19,6 +19,7 @@ FLOORS = [
     {"learner"},
     {"analysis", "experiments"},
     {"plots", "labeling"},
+    {"reporting"},
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -60,14 +60,14 @@ def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) 
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
     goal = np.broadcast_to(np.asarray(target, dtype=float), y.shape[:-1])
-    reached = y >= goal[..., None]  # (..., L)
+    reached = y >= goal[..., None] - 1e-12  # (..., L); means of equal values differ by rounding
     right = reached.argmax(axis=-1)  # first measurement that is enough
     left = np.maximum(right - 1, 0)
     y_right = np.take_along_axis(y, right[..., None], axis=-1)[..., 0]
     y_left = np.take_along_axis(y, left[..., None], axis=-1)[..., 0]
     rise = np.where(right > left, y_right - y_left, 1.0)
     share = np.where(right > left, (goal - y_left) / np.where(rise > 0, rise, 1.0), 0.0)
-    labels = x[left] + share * (x[right] - x[left])
+    labels = x[left] + np.minimum(share, 1.0) * (x[right] - x[left])
     return np.where(reached.any(axis=-1), labels, np.inf)
 
 
@@ -119,8 +119,10 @@ def label_savings(
     for dataset, rows in by_dataset(check_results(results, metric)):
         check_baseline(dataset, rows, baseline)
         for strategy in dict.fromkeys(rows["strategy"]):
+            if strategy == baseline:
+                continue
             pair = paired_curves(rows, strategy, baseline)
-            if strategy == baseline or not pair.seeds:
+            if not pair.seeds:
                 continue
             n = len(pair.seeds)
             weights = generator.multinomial(n, np.full(n, 1 / n), size=n_resamples) / n  # (R, S)

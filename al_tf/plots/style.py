@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -75,6 +76,15 @@ _RC: Any = {
 }
 
 
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as the last expression of a cell, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=100)
+        return buffer.getvalue()
+
+
 def strategy_look(name: str) -> Look:
     """Colour and marker of a strategy, the same in every figure and every session.
 
@@ -129,7 +139,7 @@ def panels(
     """
     n_columns = n_columns or min(len(titles), 3)
     n_rows = -(-len(titles) // n_columns)
-    fig = Figure(figsize=(width, height * n_rows), layout="constrained")
+    fig = NotebookFigure(figsize=(width, height * n_rows), layout="constrained")
     grid = fig.subplots(n_rows, n_columns, sharex=sharex, sharey=sharey, squeeze=False)
     axes = list(grid.flat)
     for ax in axes[len(titles) :]:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from .style import (
     WIDTH,
+    NotebookFigure,
     caption,
     check_columns,
     finite,
@@ -130,7 +131,7 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
     top = max(len(matrix.settings), 1)
     means = matrix.column_mean.to_frame("mean").T
     with style():
-        fig = Figure(figsize=(side, side * 0.85), layout="constrained")
+        fig = NotebookFigure(figsize=(side, side * 0.85), layout="constrained")
         above, below = fig.subplots(2, 1, height_ratios=[len(names), 1])
         for ax, part in ((above, matrix.table), (below, means)):
             sns.heatmap(

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from al_tf.analysis import penalty_matrix
+from al_tf.analysis.penalty import penalty_label_counts
+from tests.analysis._curves import results
+
+SMALL = np.array([0.01, 0.02, 0.00, 0.01, 0.02])
+"""Differences with mean 0.012, sd 0.0083666: t = sqrt(5) · 0.012 / 0.0083666 = 3.207 > 2.776."""
+
+UNSURE = np.array([0.01, 0.03, -0.01, 0.01, 0.02])
+"""Mean 0.012, sd 0.014832: t = 1.809 < 2.776."""
+
+
+def curves(*differences_by_label: np.ndarray) -> np.ndarray:
+    """Five seeds' curves that differ from 0.5 by the stated amounts at each label count."""
+    return 0.5 + np.stack(differences_by_label, axis=1)
+
+
+LEVEL = curves(*[np.zeros(5)] * 5)
+LABELS = (200, 300, 400, 600, 1000)  # L0 = 200, B = 100: compared at 300, 400, 600 and 1000
+
+
+def test_hand_computed():
+    # At 300 and 1000 labels margin beats random, at 400 it loses, at 600 nothing is shown.
+    margin = curves(np.zeros(5), SMALL, -SMALL, UNSURE, SMALL)
+    table = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    matrix = penalty_matrix(table)
+    assert matrix.table.loc["margin", "random"] == 2 / 4
+    assert matrix.table.loc["random", "margin"] == 1 / 4
+    assert matrix.table.loc["margin", "margin"] == 0
+    assert matrix.column_mean.to_dict() == {"random": 0.25, "margin": 0.125}
+
+
+def test_the_threshold_follows_the_number_of_seeds():
+    # At n = 5 the two-sided quantile is 2.776 for 0.95 and 4.604 for 0.99.
+    margin = curves(np.zeros(5), *[SMALL] * 4)
+    table = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    assert penalty_matrix(table).table.loc["margin", "random"] == 1
+    assert penalty_matrix(table, confidence=0.99).table.loc["margin", "random"] == 0
+    # Four times the seeds with the same spread: t is about twice as large, 3.6 > 2.093.
+    margin, level = curves(*[np.tile(UNSURE, 4)] * 5), np.full((20, 5), 0.5)
+    more = results({"random": level, "margin": margin}, labels=LABELS)
+    assert penalty_matrix(more).table.loc["margin", "random"] == 1
+
+
+def test_settings_add_up():
+    margin = curves(np.zeros(5), *[SMALL] * 4)
+    one = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    two = results({"random": LEVEL, "margin": margin}, labels=LABELS, dataset="cifar10")
+    matrix = penalty_matrix(pd.concat([one, two]))
+    assert matrix.settings == ("digits", "cifar10")
+    assert matrix.table.loc["margin", "random"] == 2
+
+
+def test_a_strategy_missing_from_a_setting_is_not_compared_there():
+    margin = curves(np.zeros(5), *[SMALL] * 4)
+    one = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    two = results({"random": LEVEL}, labels=LABELS, dataset="cifar10")
+    assert penalty_matrix(pd.concat([one, two])).table.loc["margin", "random"] == 1
+
+
+def test_a_pair_is_compared_as_far_as_both_curves_go():
+    margin = curves(np.zeros(5), SMALL, np.zeros(5))
+    table = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    assert penalty_matrix(table).table.loc["margin", "random"] == 1 / 2
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_few_seeds_beat_nobody(n):
+    margin = curves(*[SMALL] * 5)[:n]
+    table = results({"random": LEVEL[:n], "margin": margin + 1}, labels=LABELS)
+    assert not penalty_matrix(table).table.to_numpy().any()
+
+
+def test_copied_seeds_beat_nobody():
+    table = results({"random": LEVEL, "margin": LEVEL + 0.1}, labels=LABELS)
+    assert not penalty_matrix(table).table.to_numpy().any()
+
+
+def test_runs_of_a_single_round_are_not_compared():
+    table = results({"random": LEVEL[:, :1], "margin": LEVEL[:, :1] + SMALL[:, None]})
+    assert not penalty_matrix(table).table.to_numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [(299, []), (300, [300]), (999, [300, 400, 600]), (1000, [300, 400, 600, 1000])],
+)
+def test_label_counts_double(end, expected):
+    assert penalty_label_counts(200, 100, end).tolist() == expected
+
+
+def test_a_batch_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="larger than 0"):
+        penalty_label_counts(200, 0, 1000)

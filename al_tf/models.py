@@ -16,12 +16,13 @@ def build_cnn(
     *,
     filters: Sequence[int] = (32, 64, 64),
     dense: int = 128,
+    padding: str = "same",
     dropout: float = 0.0,
     learning_rate: float = 1e-3,
 ) -> keras.Model:
     """Build and compile the three-convolution network.
 
-    Three blocks of 3 × 3 convolution (ReLU, zero padding) and 2 × 2 max-pooling, flatten, a
+    Three blocks of 3 × 3 convolution (ReLU) and 2 × 2 max-pooling, flatten, a
     dense ReLU layer (the features that strategies see) and a dense softmax layer; Adam on
     categorical cross-entropy.
 
@@ -36,6 +37,8 @@ def build_cnn(
         Filters of each convolution.
     dense : int
         Width of the penultimate layer.
+    padding : {"same", "valid"}
+        Zero padding, or none (then the maps shrink by 2 with each convolution).
     dropout : float
         Share of the flattened maps and of the penultimate layer dropped in training, in [0, 1).
         `KerasImageClassifier.sample_proba` (and so the ``bald`` strategy) needs more than 0.
@@ -65,7 +68,9 @@ def build_cnn(
     if len(input_shape) == 2:
         x = layers.Reshape((height, width, 1))(x)
     for n_filters in filters:
-        x = layers.Conv2D(n_filters, 3, padding="same", activation="relu")(x)
+        x = layers.Conv2D(n_filters, 3, padding=padding, activation="relu")(x)
+        if padding == "valid":
+            height, width = height - 2, width - 2
         pool = (2 if height > 1 else 1, 2 if width > 1 else 1)
         if math.prod(pool) > 1:
             x = layers.MaxPooling2D(pool)(x)

@@ -1,0 +1,65 @@
+# Two commands on a fresh machine: `make report` and `make test`. Both make .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PROFILE ?= quick
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: help install report test lint bench bench-peers test-jax test-compat clean
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+install: $(READY)  ## Make .venv and install the package with everything its tests need
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --editable '.[test,dask]'
+	touch $@
+
+report: $(READY)  ## Get the data it can, run the experiments (PROFILE=quick), draw the figures
+	$(BIN)/python figures/make.py --profile $(PROFILE)
+
+test: $(READY)  ## Run every test
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## ruff, format and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## Run every benchmark (make bench-peers first to have the others beside us)
+	$(BIN)/python benchmarks/run_all.py
+
+bench-peers: .venv-peers/.ready  ## An environment with the packages that benchmarks compare with
+
+.venv-peers/.ready: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --upgrade pip
+	.venv-peers/bin/python -m pip install -r $<
+	touch $@
+
+test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, without TensorFlow
+	KERAS_BACKEND=jax PYTHONPATH=. .venv-jax/bin/python -m pytest tests/adapter
+
+.venv-jax/.ready: requirements.txt
+	$(PYTHON) -m venv .venv-jax
+	.venv-jax/bin/python -m pip install --upgrade pip
+	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis
+	touch $@
+
+test-compat: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
+	PYTHONPATH=. .venv-compat/bin/python -m pytest tests/compat
+
+.venv-compat/.ready: tests/compat/requirements.txt
+	$(PYTHON) -m venv .venv-compat
+	.venv-compat/bin/python -m pip install --upgrade pip
+	.venv-compat/bin/python -m pip install -r $<
+	touch $@
+
+clean:  ## Remove what the targets above made, but no results
+	rm -rf .venv .venv-jax .venv-peers .venv-compat build *.egg-info

@@ -8,7 +8,16 @@ A new one is a function there and a line in `BUILT_IN`.
 
 from __future__ import annotations
 
-from . import bald, committee, expected_error, random, uncertainty
+from . import (
+    bald,
+    committee,
+    entropy_cluster,
+    expected_error,
+    random,
+    ranked_batch,
+    softmax,
+    uncertainty,
+)
 from ._registry import (
     REGISTRY,
     StrategyInfo,
@@ -45,6 +54,24 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "bald": StrategyInfo(
         "bald", bald.bald, "uncertainty", ("dropout",),
         "S passes, S·n·K", "Gal et al. 2017", stochastic=True,
+    ),
+    "entropy_cluster": StrategyInfo(
+        "entropy_cluster", entropy_cluster.entropy_cluster, "uncertainty and diversity",
+        ("probabilities", "features"), "n·K·d", "Ilizirov et al. 2024",
+        stochastic=True, sequential=True,
+    ),
+    "softmax_outlier": StrategyInfo(
+        "softmax_outlier", softmax.softmax_outlier, "diversity", ("probabilities",),
+        "n²·K/10 a k-means step", "published as diversity sampling", stochastic=True,
+    ),
+    "softmax_kde": StrategyInfo(
+        "softmax_kde", softmax.softmax_kde, "density", ("probabilities",),
+        "n²·K", "published as density-weighted sampling", stochastic=True, sequential=True,
+    ),
+    "ranked_batch": StrategyInfo(
+        "ranked_batch", ranked_batch.ranked_batch, "uncertainty and diversity",
+        ("probabilities", "features", "labelled set"), "(m + k)·n·d", "Cardoso et al. 2017",
+        sequential=True,
     ),
     "vote_entropy": StrategyInfo(
         "vote_entropy", committee.vote_entropy, "committee", ("committee",),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from al_tf.strategies.testing import FakeClassifier, FakeCommittee, FakeLearner
 
@@ -20,6 +21,15 @@ class Answers:
             self.transform = lambda X: np.array(features, dtype=np.float32)
         if samples is not None:
             self.sample_proba = lambda X, n_samples, random_state: np.array(samples)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread():
+    """Tiny k-means runs take ten times as long when threads wait for each other on busy cores."""
+    import sklearn.cluster  # noqa: F401  (loads the libraries that are to be limited)
+
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture

@@ -45,6 +45,22 @@ class PluginError(AlTfError, ImportError):
     """An installed package offers a strategy that cannot be loaded; the message names it."""
 
 
+class ImageGoneError(AlTfError, OSError):
+    """An image of a pool cannot be read any more: its file vanished, changed or is damaged."""
+
+
+class LedgerError(AlTfError, RuntimeError):
+    """A label ledger that cannot be opened, read or written as asked; the message says why."""
+
+
+class StaleItemError(LedgerError):
+    """An answer to an image that is no longer the one asked about; nothing was recorded."""
+
+
+class TrainingFailedError(AlTfError, RuntimeError):
+    """The training behind a labelling session failed; the labels are safe in the ledger."""
+
+
 def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     """Raise `UnknownNameError` unless `value` is among `allowed`.
 

@@ -1,0 +1,133 @@
+"""What a session shows: an item to label, its progress, its advice. Plain values, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One class and the probability the current model gives it."""
+
+    label: str
+    probability: float
+    """In [0, 1]."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A labelled image that the model finds similar."""
+
+    image_id: str
+    name: str
+    label: str
+    distance: float
+    """Euclidean, between features; smaller = more similar."""
+    image: np.ndarray = field(repr=False)
+    """uint8 (H, W) or (H, W, 3), as the model sees it."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image to label, with what the model thinks of it."""
+
+    slot: int
+    """Place in the ledger's queue; give it back to `LabelingSession.label`, so that a late or
+    repeated click cannot land on another image."""
+    image_id: str
+    """SHA-256 of the content, 64 hexadecimal digits."""
+    name: str
+    """File name below the folder, or ``image 17`` of an array; never markup, never a path to open."""
+    path: Path | None
+    """The file, or None for an array."""
+    image: np.ndarray = field(repr=False)
+    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.pool.MAX_SHOWN_SIDE` a side."""
+    predictions: tuple[Prediction, ...]
+    """Most probable first; empty without a model, and for audit images, whose labels must not
+    lean on the model they judge."""
+    score: float | None
+    """The strategy's score, higher = more informative; None where it was drawn at random."""
+    strategy: str
+    """What chose it."""
+    why: str
+    """The same in a sentence."""
+    neighbours: tuple[Neighbour, ...]
+    """Nearest labelled images, nearest first; empty where `predictions` is."""
+    round: int
+    """Number of models that had been trained when it was chosen."""
+    position: int
+    """Its place in the batch, 1 to `batch`."""
+    batch: int
+    """Images in the batch."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A share with its exact (Clopper–Pearson) 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """Number of answers it rests on."""
+
+    def __str__(self) -> str:
+        return f"{self.value:.0%} ({self.low:.0%} to {self.high:.0%}, n = {self.n})"
+
+
+@dataclass(frozen=True)
+class TrainingStatus:
+    """What the training in the background is doing."""
+
+    state: str
+    """``"none"`` (never trained), ``"running"``, ``"ready"`` or ``"failed"``."""
+    round: int
+    """Models trained in this pool so far."""
+    labels: int
+    """Labels the current model was trained on."""
+    seconds: float | None = None
+    """How long the last training took, scoring of the pool included."""
+    error: str | None = None
+    """What went wrong in the last training; None once one has succeeded again."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Whether labelling further still pays."""
+
+    stop: bool
+    reason: str
+    """A sentence for people."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the work stands."""
+
+    labels: int
+    """Images with a label now, audit images included."""
+    skipped: int
+    """Images set aside now."""
+    per_class: dict[str, int]
+    """Labels of each class, in the order of the classes."""
+    images: int
+    """Readable images in the pool."""
+    remaining: int
+    """Images without a label, not set aside."""
+    unreadable: int
+    """Files that cannot be shown; `ImagePool.problems` says why."""
+    minutes: float
+    """Time spent by all annotators, pauses counted as at most two minutes each."""
+    my_labels: int
+    """Labels given by this annotator."""
+    my_minutes: float
+    """Time spent by this annotator."""
+    accuracy: Estimate | None
+    """Of the current model on this pool, from the random audit images; None before there are any."""
+    self_agreement: Estimate | None
+    """How often this annotator gives the same answer to the same image, from the blind repeats."""
+    training: TrainingStatus
+    advice: Advice

@@ -1,0 +1,568 @@
+"""`LabelLedger`: who said what about which image, and when; an SQLite file that only grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import LedgerError, StaleItemError, UnknownLabelError, check_one_of
+from . import _schema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUSY_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the ledger; see `LabelLedger.history` for the fields."""
+
+    id: int
+    kind: str
+    image: str
+    name: str
+    label: str | None
+    annotator: str
+    seconds: float
+    purpose: str
+    round: int
+    strategy: str
+    score: float | None
+    time: str
+    slot: int | None
+    undoes: int | None
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An image set aside for one annotator, in the order in which they are to see it."""
+
+    id: int
+    image: str
+    annotator: str
+    purpose: str
+    """``"query"`` (chosen by the strategy), ``"audit"`` (drawn at random) or ``"repeat"``."""
+    round: int
+    position: int
+    batch: int
+    strategy: str
+    score: float | None
+    expires: float
+    """Seconds since 1970; after that another annotator may be given the image."""
+    released: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """An image that a session would like to set aside."""
+
+    image: str
+    purpose: str
+    strategy: str
+    score: float | None = None
+
+
+class LabelLedger:
+    """An append-only record of labels in one SQLite file.
+
+    Every label, skip, relabel and undo is an event. Events are never changed or deleted (the
+    database itself refuses): an undo is a further event that names the one it takes back. Images
+    are known by the hash of their content, so files may be renamed or moved.
+
+    Any number of threads and processes may write at once. When a method that writes has returned,
+    the event survives the death of the process (``kill -9``); with ``synchronous="FULL"``, the
+    default, it also survives a power cut, as far as the disk does what it says. With
+    ``"NORMAL"`` a power cut may take the last events, never the ledger's consistency, and writing
+    is several times faster. The file must be on a local disk: SQLite's write-ahead log does not
+    work over network file systems.
+
+    Parameters
+    ----------
+    path : path
+        The file; it is created if it is not there.
+    synchronous : {"FULL", "NORMAL"}
+        What a power cut may take, see above.
+    read_only : bool
+        Open for reading alone, also from a medium that cannot be written.
+
+    Raises
+    ------
+    LedgerError
+        The file cannot be opened or written, is no ledger, or comes from a newer version.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, synchronous: str = "FULL", read_only: bool = False
+    ) -> None:
+        check_one_of("synchronous", synchronous, ("FULL", "NORMAL"))
+        self.path = Path(path)
+        self.read_only = read_only
+        self._synchronous = synchronous
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._pid = 0
+        with self._reading():
+            pass
+
+    # What is settled once ---------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in order; empty before `fix_classes`."""
+        return tuple(json.loads(self._meta("classes") or "[]"))
+
+    def fix_classes(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Settle the class names; later only further ones may be added at the end.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            At least two, different, not blank. Any characters.
+
+        Returns
+        -------
+        tuple of str
+            The classes of the ledger.
+
+        Raises
+        ------
+        ValueError
+            For unusable names, or a list that does not begin with the classes already settled.
+        """
+        given = tuple(classes)
+        if isinstance(classes, str) or not all(isinstance(name, str) for name in given):
+            raise ValueError(f"classes must be a sequence of strings; got {classes!r}.")
+        if len(given) < 2 or len(set(given)) < len(given) or not all(n.strip() for n in given):
+            raise ValueError(
+                f"classes must be two or more different names that are not blank; got {given}."
+            )
+        with self._writing() as connection:
+            known = tuple(json.loads(self._meta("classes") or "[]"))
+            if given[: len(known)] != known:
+                raise ValueError(
+                    f"{self.path} was begun with the classes {list(known)}; got {list(given)}. "
+                    "Use the same classes in the same order; new ones go to the end."
+                )
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES ('classes', ?)", (json.dumps(given),)
+            )
+        return given
+
+    def settle(self, key: str, value: Any) -> Any:
+        """Store a setting unless it is there already, and return the one that is there.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        value : JSON-serialisable
+            Taken by the first session that comes.
+        """
+        with self._writing() as connection:
+            connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            return json.loads(self._meta(key) or "null")
+
+    # Writing ----------------------------------------------------------------------------
+
+    def label(self, image: str, label: str, *, annotator: str, **details: Any) -> Event:
+        """Record a label and return its event once it is on the disk.
+
+        Parameters
+        ----------
+        image : str
+            Content hash of the image.
+        label : str
+            One of `classes`, once these are fixed.
+        annotator : str
+            Who says so.
+        **details
+            ``name`` (of the file), ``seconds`` (spent on it), ``round``, ``strategy``, ``score``,
+            ``purpose``, and ``slot``, the place in the queue that this answers.
+
+        Returns
+        -------
+        Event
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not one of the classes.
+        StaleItemError
+            The slot has been answered already or given to somebody else; or the image has a label
+            already and this is no repeat. Nothing is recorded.
+        """
+        self._check_label(label)
+        return self._answer("label", image, label, annotator, **details)
+
+    def skip(self, image: str, *, annotator: str, **details: Any) -> Event:
+        """Record that an annotator sets an image aside; arguments and errors as in `label`."""
+        return self._answer("skip", image, None, annotator, **details)
+
+    def relabel(
+        self, image: str, label: str, *, annotator: str, name: str = "", seconds: float = 0.0
+    ) -> Event:
+        """Record another label for an image that has one, or was set aside.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not one of the classes.
+        LedgerError
+            The image has neither a label nor a skip.
+        """
+        self._check_label(label)
+        with self._writing() as connection:
+            before = self._standing(connection, image)
+            if before is None:
+                raise LedgerError(f"Image {image} has no label yet: use label.")
+            values = {
+                "name": name or before.name, "seconds": seconds, "purpose": before.purpose,
+                "round": before.round, "strategy": before.strategy, "score": before.score,
+            }  # fmt: skip
+            return self._append(connection, "relabel", image, label, annotator, **values)
+
+    def undo(self, annotator: str) -> Event | None:
+        """Take back an annotator's last standing event, and return that event.
+
+        An answer's slot is open again afterwards, ahead of all later ones. Imported labels are
+        not taken back.
+
+        Returns
+        -------
+        Event or None
+            The event undone; None where there is nothing to undo.
+        """
+        with self._writing() as connection:
+            last = _one(
+                Event,
+                connection.execute(
+                    "SELECT * FROM standing WHERE annotator = ? AND purpose != 'import'"
+                    " ORDER BY id DESC LIMIT 1",
+                    (annotator,),
+                ),
+            )
+            if last is not None:
+                self._append(
+                    connection, "undo", last.image, None, annotator, name=last.name,
+                    purpose=last.purpose, round=last.round, strategy=last.strategy,
+                    slot=last.slot, undoes=last.id,
+                )  # fmt: skip
+            return last
+
+    def _answer(
+        self,
+        kind: str,
+        image: str,
+        label: str | None,
+        annotator: str,
+        *,
+        slot: int | None = None,
+        purpose: str = "query",
+        **details: Any,
+    ) -> Event:
+        with self._writing() as connection:
+            if slot is not None:
+                purpose = self._check_slot(connection, slot, image, annotator).purpose
+            if purpose != "repeat" and self._standing(connection, image) is not None:
+                raise StaleItemError(
+                    f"Image {image} has an answer already; use relabel to change it. "
+                    "Nothing was recorded."
+                )
+            return self._append(
+                connection, kind, image, label, annotator, slot=slot, purpose=purpose, **details
+            )
+
+    def _append(
+        self,
+        connection: sqlite3.Connection,
+        kind: str,
+        image: str,
+        label: str | None,
+        annotator: str,
+        *,
+        name: str = "",
+        seconds: float = 0.0,
+        purpose: str = "query",
+        round: int = 0,
+        strategy: str = "",
+        score: float | None = None,
+        slot: int | None = None,
+        undoes: int | None = None,
+    ) -> Event:
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        values = (
+            kind, image, name, label, annotator, float(seconds), purpose, int(round), strategy,
+            None if score is None else float(score), now, slot, undoes,
+        )  # fmt: skip
+        marks = ", ".join("?" * len(values))
+        cursor = connection.execute(
+            "INSERT INTO events (kind, image, name, label, annotator, seconds, purpose, round,"
+            f" strategy, score, time, slot, undoes) VALUES ({marks})",
+            values,
+        )
+        return Event(int(cursor.lastrowid or 0), *values)
+
+    def _check_label(self, label: str) -> None:
+        classes = self.classes
+        if classes and label not in classes:
+            raise UnknownLabelError(
+                f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
+            )
+
+    def _check_slot(
+        self, connection: sqlite3.Connection, slot: int, image: str, annotator: str
+    ) -> Slot:
+        found = _one(Slot, connection.execute("SELECT * FROM open_slots WHERE id = ?", (slot,)))
+        if found is None or found.image != image or found.annotator != annotator:
+            raise StaleItemError(
+                f"Slot {slot} (image {image}) is not waiting for an answer of {annotator!r}: it "
+                "was answered already, or given to somebody else. Nothing was recorded."
+            )
+        return found
+
+    @staticmethod
+    def _standing(connection: sqlite3.Connection, image: str) -> Event | None:
+        return _one(
+            Event,
+            connection.execute(
+                "SELECT * FROM standing WHERE image = ? AND purpose != 'repeat'"
+                " ORDER BY id DESC LIMIT 1",
+                (image,),
+            ),
+        )
+
+    # The queue --------------------------------------------------------------------------
+
+    def claim(
+        self,
+        wishes: Sequence[Wish],
+        n: int,
+        *,
+        annotator: str,
+        round: int,
+        lease_seconds: float,
+    ) -> list[Slot]:
+        """Set images aside for one annotator, so that nobody else is shown them.
+
+        Parameters
+        ----------
+        wishes : sequence of Wish
+            In the order of preference. Those that have an answer, or are set aside for somebody
+            whose lease has not run out, are passed over; a repeat needs an answer instead.
+        n : int
+            How many to set aside at most.
+        annotator : str
+            For whom.
+        round : int
+            Number of models trained so far.
+        lease_seconds : float
+            How long nobody else may have them, counted from now and anew from each answer.
+
+        Returns
+        -------
+        list of Slot
+            `n`, or fewer where the wishes run out.
+        """
+        with self._writing() as connection:
+            now = time.time()
+            chosen: list[Wish] = []
+            for wish in wishes:
+                if len(chosen) == n:
+                    break
+                if self._is_free(connection, wish, annotator, now):
+                    chosen.append(wish)
+            for position, wish in enumerate(chosen, 1):
+                connection.execute(
+                    "UPDATE slots SET released = 1 WHERE image = ? AND id IN"
+                    " (SELECT id FROM open_slots WHERE image = ?)",
+                    (wish.image, wish.image),
+                )
+                connection.execute(
+                    "INSERT INTO slots (image, annotator, purpose, round, position, batch,"
+                    " strategy, score, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        wish.image, annotator, wish.purpose, round, position, len(chosen),
+                        wish.strategy, None if wish.score is None else float(wish.score),
+                        now + lease_seconds,
+                    ),
+                )  # fmt: skip
+            return self._open_slots(connection, annotator)
+
+    def open_slots(self, annotator: str, *, lease_seconds: float | None = None) -> list[Slot]:
+        """Return what is set aside for an annotator, in order; optionally renew the leases."""
+        if lease_seconds is None:
+            with self._reading() as connection:
+                return self._open_slots(connection, annotator)
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE slots SET expires = ? WHERE id IN"
+                " (SELECT id FROM open_slots WHERE annotator = ?)",
+                (time.time() + lease_seconds, annotator),
+            )
+            return self._open_slots(connection, annotator)
+
+    def release(self, slot: int) -> None:
+        """Give up a slot without an answer: its image cannot be shown."""
+        with self._writing() as connection:
+            connection.execute("UPDATE slots SET released = 1 WHERE id = ?", (slot,))
+
+    def slot_counts(self, annotator: str) -> dict[str, int]:
+        """Return how many images were ever set aside for an annotator, by purpose."""
+        with self._reading() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT purpose, COUNT(*) FROM slots WHERE annotator = ? AND NOT released"
+                    " GROUP BY purpose",
+                    (annotator,),
+                ).fetchall()
+            )
+
+    def taken(self, annotator: str) -> set[str]:
+        """Return the images that have an answer or are set aside, also for this annotator."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT image FROM standing UNION SELECT image FROM open_slots"
+                " WHERE annotator = ? OR expires > ?",
+                (annotator, time.time()),
+            )
+            return {image for (image,) in rows}
+
+    @staticmethod
+    def _open_slots(connection: sqlite3.Connection, annotator: str) -> list[Slot]:
+        rows = connection.execute(
+            "SELECT * FROM open_slots WHERE annotator = ? ORDER BY id", (annotator,)
+        )
+        return [Slot(*row) for row in rows]
+
+    def _is_free(
+        self, connection: sqlite3.Connection, wish: Wish, annotator: str, now: float
+    ) -> bool:
+        has_answer = self._standing(connection, wish.image) is not None
+        held = connection.execute(
+            "SELECT 1 FROM open_slots WHERE image = ? AND (annotator = ? OR expires > ?)",
+            (wish.image, annotator, now),
+        ).fetchone()
+        return held is None and has_answer == (wish.purpose == "repeat")
+
+    # Reading ----------------------------------------------------------------------------
+
+    def events(self) -> list[Event]:
+        """Return every event, in the order in which they were recorded."""
+        with self._reading() as connection:
+            return [Event(*row) for row in connection.execute("SELECT * FROM events ORDER BY id")]
+
+    def history(self) -> pd.DataFrame:
+        """Return every event.
+
+        Returns
+        -------
+        DataFrame
+            In the order in which they were recorded, whatever the clock said: ``id``, ``kind``
+            (label, skip, relabel, undo), ``image``, ``name``, ``label``, ``annotator``,
+            ``seconds``, ``purpose`` (query, audit, repeat, import), ``round``, ``strategy``,
+            ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event), and ``undone``
+            (whether an undo names it).
+        """
+        return self._table("SELECT *, EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.id)"
+                           " AS undone FROM events e ORDER BY id")  # fmt: skip
+
+    def current(self) -> pd.DataFrame:
+        """Return the present state: one row for each image that has a label or was set aside.
+
+        Returns
+        -------
+        DataFrame
+            The last standing event of each image that is no repeat, in the order of recording:
+            columns as in `history`, without ``slot``, ``undoes`` and ``undone``. ``label`` is
+            missing where ``kind`` is ``"skip"``.
+        """
+        table = self._table(
+            "SELECT * FROM standing WHERE id IN (SELECT MAX(id) FROM standing"
+            " WHERE purpose != 'repeat' GROUP BY image) ORDER BY id"
+        )
+        return table.drop(columns=["slot", "undoes", "undone"], errors="ignore")
+
+    def _table(self, query: str) -> pd.DataFrame:
+        import pandas as pd
+
+        with self._reading() as connection:
+            cursor = connection.execute(query)
+            columns = [column[0] for column in cursor.description]
+            table = pd.DataFrame(cursor.fetchall(), columns=columns)
+        table["time"] = pd.to_datetime(table["time"], utc=True)
+        integers = table.columns.intersection(["slot", "undoes"])
+        table[integers] = table[integers].astype("Int64")
+        if "undone" in table:
+            table["undone"] = table["undone"].astype(bool)
+        return table.astype({"seconds": float, "score": float})
+
+    def _meta(self, key: str) -> str | None:
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if row is None else row[0]
+
+    # The connection ---------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None and self._pid == os.getpid():
+                self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> LabelLedger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"path": self.path, "synchronous": self._synchronous, "read_only": self.read_only}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        path = state.pop("path")
+        LabelLedger.__init__(self, path, **state)
+
+    def __repr__(self) -> str:
+        return f"LabelLedger({str(self.path)!r})"
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            if self._connection is None or self._pid != os.getpid():  # never carried over a fork
+                self._connection = _schema.open_ledger(
+                    self.path, self._synchronous, self.read_only, BUSY_SECONDS
+                )
+                self._pid = os.getpid()
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise _schema.worded(error, self.path) from error
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            if connection.in_transaction:
+                raise LedgerError("A ledger's transaction cannot be begun inside another.")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+
+
+def _one(kind: Any, cursor: sqlite3.Cursor) -> Any:
+    row = cursor.fetchone()
+    return None if row is None else kind(*row)

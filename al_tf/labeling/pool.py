@@ -1,0 +1,360 @@
+"""The images to label, each known by the hash of its content: a folder that may change, or an array."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets._images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
+from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
+
+MAX_SHOWN_SIDE = 1024
+CACHE_BYTES = 512 << 20
+MODEL_SIDE = 64
+
+
+def open_pool(
+    source: Any, *, size: int | tuple[int, int] | None = None, grey: bool | None = None
+) -> ImagePool:
+    """Return the pool of a folder or an array; a pool is returned as it is.
+
+    Parameters
+    ----------
+    source : path, array-like of uint8 (n, H, W[, C]), or ImagePool
+    size, grey
+        Of a folder, see `FolderPool`.
+
+    Raises
+    ------
+    DataNotFoundError
+        No such folder, or no readable image in it.
+    ValueError
+        An array that holds no uint8 images; `size` or `grey` for anything but a folder.
+    """
+    if isinstance(source, str | os.PathLike):
+        return FolderPool(source, size=size or MODEL_SIDE, grey=grey)
+    if size is not None or grey is not None:
+        raise ValueError("size and grey are for folders; arrays are taken as they are.")
+    return source if isinstance(source, ImagePool) else ArrayPool(source)
+
+
+class ImagePool(ABC):
+    """What a session asks of its images.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of one image as the model sees it: (H, W), or (H, W, C).
+    problems : dict of str to str
+        What is wrong with each file that is left out, by its name.
+    """
+
+    shape: tuple[int, ...]
+
+    def __init__(self) -> None:
+        self.problems: dict[str, str] = {}
+        self._lock = threading.RLock()
+        self._cache: dict[str, np.ndarray] = {}
+        self._cached_bytes = 0
+
+    @property
+    @abstractmethod
+    def ids(self) -> tuple[str, ...]:
+        """Content hashes of the images that can be shown, in a fixed order."""
+
+    @abstractmethod
+    def refresh(self) -> None:
+        """Look again at what there is."""
+
+    @abstractmethod
+    def name(self, image_id: str) -> str:
+        """Return what to call an image on the screen; of one that has gone, its last name."""
+
+    @abstractmethod
+    def path(self, image_id: str) -> Path | None:
+        """Return the file of an image, or None."""
+
+    @abstractmethod
+    def shown(self, image_id: str) -> np.ndarray:
+        """Return an image for people: uint8, at most `MAX_SHOWN_SIDE` a side.
+
+        Raises
+        ------
+        ImageGoneError
+            It vanished, changed or is damaged; it is not among `ids` any more.
+        """
+
+    @abstractmethod
+    def _decode(self, image_id: str) -> np.ndarray:
+        """Return an image of `shape`."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def seen_by_model(self, image_id: str) -> np.ndarray:
+        """Return an image as the model sees it: uint8 of `shape`. Raises as `shown` does."""
+        image = self._cache.get(image_id)
+        if image is None:
+            image = self._decode(image_id)
+            with self._lock:
+                if self._cached_bytes + image.nbytes <= CACHE_BYTES and image_id not in self._cache:
+                    self._cache[image_id] = image
+                    self._cached_bytes += image.nbytes
+        return image
+
+    def view(self, image_ids: Sequence[str]) -> PoolView:
+        """Return some images as an array that is decoded on access."""
+        return PoolView(self, tuple(image_ids))
+
+
+class PoolView:
+    """Some images of a pool as an array of uint8 (n, …), decoded on access.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Their content hashes, in the order of the first axis.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, pool: ImagePool, ids: tuple[str, ...]) -> None:
+        self.pool, self.ids = pool, ids
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, H, W) or (n, H, W, C)."""
+        return (len(self.ids), *self.pool.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Decode the images that an integer, a slice, integers or a mask picks."""
+        picked = np.arange(len(self.ids))[key]
+        if picked.ndim == 0:
+            return self.pool.seen_by_model(self.ids[int(picked)])
+        images = np.empty((len(picked), *self.pool.shape), dtype=np.uint8)
+        for place, row in enumerate(picked):
+            images[place] = self.pool.seen_by_model(self.ids[row])
+        return images
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        images = self[:]
+        return images if dtype is None else images.astype(dtype, copy=False)
+
+
+class ArrayPool(ImagePool):
+    """Images in memory, or anything with ``shape``, ``dtype`` uint8 and indexing by row.
+
+    Parameters
+    ----------
+    images : array-like of uint8 (n, H, W) or (n, H, W, C)
+        Equal images are one image.
+    names : sequence of str, optional
+        What to call them; ``image 0`` … if not given.
+    """
+
+    def __init__(self, images: Any, names: Sequence[str] | None = None) -> None:
+        super().__init__()
+        if getattr(images, "dtype", None) != np.uint8 or len(images.shape) not in (3, 4):
+            raise ValueError(
+                "The images of a pool must be uint8 of shape (n, H, W) or (n, H, W, C); got "
+                f"{getattr(images, 'dtype', type(images).__name__)} {np.shape(images)}."
+            )
+        if len(images) == 0:
+            raise ValueError("The pool is empty: there is nothing to label.")
+        if names is not None and len(names) != len(images):
+            raise ValueError(f"Expected a name for each of {len(images)} images; got {len(names)}.")
+        self._images, self.shape = images, tuple(images.shape[1:])
+        self._rows: dict[str, int] = {}
+        self._names: dict[str, str] = {}
+        for row in range(len(images)):
+            image_id = array_id(images[row])
+            if image_id not in self._rows:
+                self._rows[image_id] = row
+                self._names[image_id] = f"image {row}" if names is None else names[row]
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Content hashes, in the order of the rows."""
+        return tuple(self._rows)
+
+    def row(self, image_id: str) -> int:
+        """Return the (first) row of an image in the array."""
+        return self._rows[image_id]
+
+    def refresh(self) -> None:
+        """Do nothing: an array does not change."""
+
+    def name(self, image_id: str) -> str:
+        """Return what to call an image."""
+        return self._names.get(image_id, image_id[:12])
+
+    def path(self, image_id: str) -> Path | None:
+        """Return None: there is no file."""
+        return None
+
+    def shown(self, image_id: str) -> np.ndarray:
+        """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side."""
+        return _bounded(self._decode(image_id))
+
+    def _decode(self, image_id: str) -> np.ndarray:
+        if image_id not in self._rows:
+            raise ImageGoneError(f"Image {image_id} is not in this pool.")
+        return np.asarray(self._images[self._rows[image_id]])
+
+
+class FolderPool(ImagePool):
+    """The image files beneath a folder, which may come and go.
+
+    Parameters
+    ----------
+    folder : path
+        Every PNG, JPEG, BMP and WebP file beneath it.
+    size : int or (int, int)
+        Height and width in which the model sees them: each is scaled to fit, its aspect kept, and
+        padded with its mean colour.
+    grey : bool, optional
+        Whether the model sees them in grey; if not given, when each is grey at the start.
+
+    Raises
+    ------
+    DataNotFoundError
+        No such folder, or no readable image in it.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        size: int | tuple[int, int] = MODEL_SIDE,
+        grey: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise DataNotFoundError(f"{folder}: no such folder.")
+        self._size = size if isinstance(size, tuple) else (size, size)
+        self._known: dict[Path, tuple[tuple[int, int], str, bool]] = {}  # stat, id, grey
+        self._bad: dict[Path, tuple[tuple[int, int], str]] = {}  # stat, what is wrong
+        self._files: dict[str, Path] = {}
+        self._names: dict[str, str] = {}
+        self.refresh()
+        if not self._files:
+            wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
+            raise DataNotFoundError(
+                f"{folder}: expected image files ({', '.join(EXTENSIONS)}), found none that can be "
+                f"read.{wrong}"
+            )
+        all_grey = all(is_grey for _, _, is_grey in self._known.values())
+        self._grey = all_grey if grey is None else grey
+        self.shape = (*self._size, *(() if self._grey else (3,)))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Content hashes, in the order of the file names."""
+        return tuple(self._files)
+
+    def refresh(self) -> None:
+        """Take in new and changed files, and drop those that vanished."""
+        with self._lock:
+            known, bad, files = {}, {}, {}
+            for path in list_images(self.folder):
+                try:
+                    self._look_at(path, known, bad)
+                except FileNotFoundError:
+                    continue  # vanished while we looked
+                if path in known:
+                    files.setdefault(known[path][1], path)
+            self._known, self._bad, self._files = known, bad, files
+            self._names.update({image_id: self._name(path) for image_id, path in files.items()})
+            self.problems = {self._name(path): text for path, (_, text) in bad.items()}
+
+    def _look_at(self, path: Path, known: dict[Path, Any], bad: dict[Path, Any]) -> None:
+        """Enter a file in one of the two tables; what was learnt of an unchanged one still holds."""
+        stat = path.stat()
+        mark = (stat.st_size, stat.st_mtime_ns)
+        for old, new in ((self._known, known), (self._bad, bad)):
+            if path in old and old[path][0] == mark:
+                new[path] = old[path]
+                return
+        try:
+            *_, is_grey = image_shape(path)
+            known[path] = (mark, hashlib.sha256(read_image_file(path)).hexdigest(), is_grey)
+        except FileNotFoundError:
+            raise
+        except (DataCorruptError, OSError) as error:
+            bad[path] = (mark, str(error))
+
+    def name(self, image_id: str) -> str:
+        """Return the file's name below the folder; of one that has gone, its last name."""
+        return self._names.get(image_id, image_id[:12])
+
+    def path(self, image_id: str) -> Path | None:
+        """Return the file of an image, or None if it has gone."""
+        return self._files.get(image_id)
+
+    def shown(self, image_id: str) -> np.ndarray:
+        """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side. Raises ImageGoneError."""
+        return _bounded(self._read(image_id, size=None, grey=None))
+
+    def _decode(self, image_id: str) -> np.ndarray:
+        return self._read(image_id, size=self._size, grey=self._grey)
+
+    def _read(self, image_id: str, **options: Any) -> np.ndarray:
+        path = self._files.get(image_id)
+        if path is None:
+            raise ImageGoneError(f"{self.name(image_id)}: the file has gone from {self.folder}.")
+        try:
+            data = read_image_file(path)
+            if hashlib.sha256(data).hexdigest() != image_id:
+                raise DataCorruptError(f"{path}: its content changed while it was being labelled.")
+            return decode_image(data, str(path), **options)
+        except (DataCorruptError, OSError) as error:
+            self._drop(image_id, path, str(error))
+            raise ImageGoneError(str(error)) from error
+
+    def _drop(self, image_id: str, path: Path, why: str) -> None:
+        with self._lock:
+            self._files.pop(image_id, None)
+            known = self._known.pop(path, None)
+            if known is not None:
+                self._bad[path] = (known[0], why)
+            self.problems[self._name(path)] = why
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+def array_id(image: np.ndarray) -> str:
+    """Return the content hash of an image in memory: SHA-256 of its shape, dtype and pixels."""
+    image = np.ascontiguousarray(image)
+    digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()
+
+
+def _bounded(image: np.ndarray) -> np.ndarray:
+    """Shrink an image for the screen; its aspect is kept."""
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if max(image.shape[:2]) <= MAX_SHOWN_SIDE:
+        return image
+    from PIL import Image
+
+    picture = Image.fromarray(image)
+    picture.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE))
+    return np.asarray(picture)

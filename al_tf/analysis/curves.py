@@ -356,7 +356,10 @@ def difference_curve_table(
                 )
             )
     if not parts:
-        raise ValueError(f"Only the baseline {baseline!r} was run: there is no difference to show.")
+        raise ValueError(
+            f"No strategy shares a seed with the baseline {baseline!r}: there is no difference "
+            "to show."
+        )
     return pd.concat(parts, ignore_index=True)
 
 

@@ -110,7 +110,7 @@ def test_difference_curves_are_paired():
 
 
 def test_difference_needs_something_besides_the_baseline():
-    with pytest.raises(ValueError, match="Only the baseline 'random'"):
+    with pytest.raises(ValueError, match="No strategy shares a seed with the baseline 'random'"):
         difference_curve_table(results({"random": [[0.5] * 5] * 2}))
 
 

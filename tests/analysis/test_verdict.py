@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from al_tf.analysis import MIN_SEEDS, aubc, decide, holm, paired_test, verdict_table
+from al_tf.analysis import aubc, decide, holm, paired_test, verdict_table
 from al_tf.analysis.verdict import VERDICT_COLUMNS, verdict_words, wilcoxon_p
 from al_tf.errors import UnknownNameError
 from tests.analysis._curves import experiment, results, simulate
@@ -113,7 +113,7 @@ class TestWords:
     def test_an_untested_comparison_decides_nothing(self):
         assert decide([0.3], [np.nan], [10]).tolist() == [0]
 
-    @pytest.mark.parametrize("n", range(1, MIN_SEEDS))
+    @pytest.mark.parametrize("n", [1, 2, 3, 4])
     def test_few_seeds_are_never_a_win_however_clear_they_look(self, n):
         table = verdict_table(results({"random": RANDOM[:n], "margin": BETTER[:n]}))
         line = table.set_index("strategy").loc["margin"]

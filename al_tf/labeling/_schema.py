@@ -64,7 +64,22 @@ SELECT * FROM slots AS s
 WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id);
 """
 
-MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """
+CREATE TABLE rounds (
+    round INTEGER PRIMARY KEY AUTOINCREMENT,
+    annotator TEXT NOT NULL,
+    labels INTEGER NOT NULL,
+    minutes REAL NOT NULL,
+    seconds REAL NOT NULL,
+    audited INTEGER NOT NULL,
+    correct INTEGER NOT NULL,
+    kappa REAL,
+    uncertainty REAL NOT NULL,
+    time TEXT NOT NULL
+);
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2)
 """Script n brings a ledger from version n to n + 1; a new ledger runs them all."""
 
 VERSION = len(MIGRATIONS)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BUSY_SECONDS = 30.0
+IDLE_AFTER = 120.0
 
 
 @dataclass(frozen=True)
@@ -299,10 +300,9 @@ class LabelLedger:
         slot: int | None = None,
         undoes: int | None = None,
     ) -> Event:
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         values = (
             kind, image, name, label, annotator, float(seconds), purpose, int(round), strategy,
-            None if score is None else float(score), now, slot, undoes,
+            None if score is None else float(score), _now(), slot, undoes,
         )  # fmt: skip
         marks = ", ".join("?" * len(values))
         cursor = connection.execute(
@@ -454,12 +454,69 @@ class LabelLedger:
         ).fetchone()
         return held is None and has_answer == (wish.purpose == "repeat")
 
+    # Trained models ---------------------------------------------------------------------
+
+    def add_round(
+        self,
+        *,
+        annotator: str,
+        labels: int,
+        seconds: float,
+        audited: int,
+        correct: int,
+        kappa: float | None,
+        uncertainty: float,
+    ) -> int:
+        """Record that a model was trained, and return its number, from 1; see `rounds`."""
+        with self._writing() as connection:
+            minutes = sum(self.seconds().values()) / 60
+            cursor = connection.execute(
+                "INSERT INTO rounds (annotator, labels, minutes, seconds, audited, correct, kappa,"
+                " uncertainty, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (annotator, labels, minutes, seconds, audited, correct, kappa, uncertainty, _now()),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def rounds(self) -> pd.DataFrame:
+        """Return the models trained so far.
+
+        Returns
+        -------
+        DataFrame
+            ``round`` (from 1), ``annotator`` (in whose session), ``labels`` (trained on),
+            ``minutes`` (spent labelling until then, by all), ``seconds`` (training and scoring
+            took), ``audited`` and ``correct`` (audit images, and those of them that the model got
+            right), ``kappa`` (agreement with the model before, on the pool), ``uncertainty`` (mean
+            normalised entropy on the pool, 0 to 1), ``time`` (UTC).
+        """
+        return self._table("SELECT * FROM rounds ORDER BY round").astype({"kappa": float})
+
     # Reading ----------------------------------------------------------------------------
 
     def events(self) -> list[Event]:
         """Return every event, in the order in which they were recorded."""
         with self._reading() as connection:
             return [Event(*row) for row in connection.execute("SELECT * FROM events ORDER BY id")]
+
+    def standing(self) -> list[Event]:
+        """Return the events that no undo has taken back, in order; undos are not among them."""
+        with self._reading() as connection:
+            return [Event(*row) for row in connection.execute("SELECT * FROM standing ORDER BY id")]
+
+    def seconds(self, idle_after: float = IDLE_AFTER) -> dict[str, float]:
+        """Return the time that each annotator spent, undone work included.
+
+        Parameters
+        ----------
+        idle_after : float
+            Seconds that one event counts at most: who takes longer has left the desk.
+        """
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT annotator, SUM(MIN(seconds, ?)) FROM events GROUP BY annotator",
+                (idle_after,),
+            )
+            return {annotator: float(total) for annotator, total in rows}
 
     def history(self) -> pd.DataFrame:
         """Return every event.
@@ -504,7 +561,9 @@ class LabelLedger:
         table[integers] = table[integers].astype("Int64")
         if "undone" in table:
             table["undone"] = table["undone"].astype(bool)
-        return table.astype({"seconds": float, "score": float})
+        floats = table.columns.intersection(["seconds", "score"])
+        table[floats] = table[floats].astype(float)
+        return table
 
     def _meta(self, key: str) -> str | None:
         with self._reading() as connection:
@@ -566,3 +625,7 @@ class LabelLedger:
 def _one(kind: Any, cursor: sqlite3.Cursor) -> Any:
     row = cursor.fetchone()
     return None if row is None else kind(*row)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

@@ -336,7 +336,8 @@ class FolderPool(ImagePool):
             self.problems[self._name(path)] = why
 
     def _name(self, path: Path) -> str:
-        return path.relative_to(self.folder).as_posix()
+        relative = path.relative_to(self.folder).as_posix()
+        return os.fsencode(relative).decode("utf-8", "replace")  # Linux allows names that are no text
 
 
 def array_id(image: np.ndarray) -> str:

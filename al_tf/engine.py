@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .seeding import keras_seed
+from .initialization import arrays_of, initial_values
 
 if TYPE_CHECKING:
     import keras
@@ -102,9 +102,9 @@ class Engine:
     """
 
     def __init__(self, build: Callable[[], keras.Model], n_classes: int) -> None:
-        self._build = build
         self.model = build()
         _check_model(self.model, n_classes)
+        self._initial_values = initial_values(build, self.model)
         self.traces: Counter[str] = Counter()
         self.lock = threading.RLock()
         self.owner: object = None
@@ -112,7 +112,7 @@ class Engine:
         self._sparse = _has_sparse_targets(self.model)
         self._n_classes = n_classes
         self.model.optimizer.build(self.model.trainable_variables)
-        self._fresh_optimizer = _arrays(self.model.optimizer.variables)
+        self._fresh_optimizer = arrays_of(self.model.optimizer.variables)
         self._compile()
 
     # What a backend provides ------------------------------------------------------------
@@ -130,9 +130,7 @@ class Engine:
 
     def fresh_state(self, seed: int) -> NetworkState:
         """Return newly initialised weights; the same for the same seed."""
-        with keras_seed(seed):
-            model = self._build()
-        return NetworkState(_arrays(model.variables), list(self._fresh_optimizer))
+        return NetworkState(self._initial_values(seed), list(self._fresh_optimizer))
 
     def load(self, state: NetworkState) -> None:
         """Put `state` into the network and its optimizer."""
@@ -143,7 +141,9 @@ class Engine:
 
     def state(self) -> NetworkState:
         """Copy the network and optimizer state out of the engine."""
-        return NetworkState(_arrays(self.model.variables), _arrays(self.model.optimizer.variables))
+        return NetworkState(
+            arrays_of(self.model.variables), arrays_of(self.model.optimizer.variables)
+        )
 
     def check_state(self, state: NetworkState, source: str) -> None:
         """Raise ValueError unless `state`, read from `source`, fits this network."""
@@ -348,12 +348,6 @@ class JaxEngine(Engine):
             trainable, others, _scaled(x), training=sample
         )
         return (proba.astype("float32"), _flat(features).astype("float32")), others
-
-
-def _arrays(variables: Any) -> list[np.ndarray]:
-    """Copy variables out of the device."""
-    values = (v.value for v in variables)  # TensorFlow's numpy() spares a deprecated protocol
-    return [np.array(v.numpy() if hasattr(v, "numpy") else v) for v in values]
 
 
 def _scaled(x: Any) -> Any:

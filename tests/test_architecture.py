@@ -13,17 +13,18 @@ PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
     {"errors", "seeding"},
-    {"models", "geometry", "datasets"},
+    {"models", "initialization", "geometry", "datasets"},
     {"engine", "encoding"},
     {"classifier", "strategies"},
     {"learner"},
     {"analysis", "experiments"},
     {"plots", "labeling"},
     {"reporting"},
-    {"cli"},
+    {"reporting"},
+    {"cli", "labeling_cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-KERAS_ROOMS = {"models", "engine", "classifier", "seeding"}
+KERAS_ROOMS = {"models", "initialization", "engine", "classifier", "seeding"}
 NEIGHBOURS = {("seeding", "errors"), ("encoding", "errors")}
 
 
@@ -45,7 +46,11 @@ def imports_of(path):
                 yield from (f"al_tf.{alias.name}" for alias in node.names)
 
 
-SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "__init__.py" or path.parent != PACKAGE]
+SOURCES = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py" or path.parent != PACKAGE
+]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -4,7 +4,9 @@ import keras
 from keras import layers
 
 
-def build_mlp(input_shape, n_classes, units=16, learning_rate=1e-2, loss="categorical_crossentropy"):
+def build_mlp(
+    input_shape, n_classes, units=16, learning_rate=1e-2, loss="categorical_crossentropy"
+):
     model = keras.Sequential(
         [
             keras.Input(input_shape),

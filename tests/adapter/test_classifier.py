@@ -394,7 +394,7 @@ class TestBadInput:
             make(classes=range(4)).fit(X, np.eye(3)[y])
 
     def test_rows_that_are_not_one_hot(self, shapes_data):
-        X, y = shapes_data
+        X, _ = shapes_data
         with pytest.raises(ValueError, match="a single 1 in each row"):
             make().fit(X, np.full((len(X), 3), 1 / 3))
 
@@ -408,7 +408,7 @@ class TestBadInput:
             make(classes=[0, 1, 1]).fit(*shapes_data)
 
     def test_no_images(self):
-        with pytest.raises(ValueError, match="0 sample|no images"):
+        with pytest.raises(ValueError, match=r"0 sample\(s\)"):
             make().fit(np.zeros((0, 8, 8), np.uint8), [])
 
     def test_images_of_another_shape(self, shapes_data):

@@ -40,8 +40,9 @@ SAVINGS_COLUMNS = [
 def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) -> FloatArray:
     """Fewest labels at which a curve reaches a target.
 
-    A curve that falls again has still reached what it reached: its monotone envelope (running
-    maximum) is inverted, linearly between measurements.
+    More labels are taken not to hurt: the curve is made monotone by least squares (see
+    `monotone`) and then inverted, linearly between measurements. A running maximum would let
+    a single lucky round count as reaching.
 
     Parameters
     ----------
@@ -59,8 +60,9 @@ def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) 
         never reached.
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
+    y = monotone(y)
     goal = np.broadcast_to(np.asarray(target, dtype=float), y.shape[:-1])
-    reached = y >= goal[..., None] - 1e-12  # (..., L); means of equal values differ by rounding
+    reached = y >= goal[..., None] - 1e-12  # (..., L); equal means differ by rounding
     right = reached.argmax(axis=-1)  # first measurement that is enough
     left = np.maximum(right - 1, 0)
     y_right = np.take_along_axis(y, right[..., None], axis=-1)[..., 0]
@@ -69,6 +71,28 @@ def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) 
     share = np.where(right > left, (goal - y_left) / np.where(rise > 0, rise, 1.0), 0.0)
     labels = x[left] + np.minimum(share, 1.0) * (x[right] - x[left])
     return np.where(reached.any(axis=-1), labels, np.inf)
+
+
+def monotone(values: ArrayLike) -> FloatArray:
+    """Closest curve, in least squares, that never falls (isotonic regression).
+
+    Parameters
+    ----------
+    values : array_like of shape (..., L)
+
+    Returns
+    -------
+    ndarray of shape (..., L)
+        By the max–min formula: entry i is the largest, over starts j ≤ i, of the smallest,
+        over ends k ≥ i, of the mean of entries j to k. Many curves are fitted at once.
+    """
+    y = np.asarray(values, dtype=float)
+    fitted = np.full(y.shape, -np.inf)
+    for j in range(y.shape[-1]):
+        means = np.cumsum(y[..., j:], axis=-1) / np.arange(1, y.shape[-1] - j + 1)
+        smallest = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]
+        fitted[..., j:] = np.maximum(fitted[..., j:], smallest)
+    return fitted
 
 
 def label_savings(
@@ -83,12 +107,12 @@ def label_savings(
 ) -> pd.DataFrame:
     """Labels the baseline needs divided by labels the strategy needs for the same accuracy.
 
-    Both are read from the mean curves over the paired seeds (see `labels_to_reach`). The
-    interval is a percentile bootstrap that draws whole seeds, for strategy and baseline
-    together; with few seeds such an interval is too narrow, and it is a description, not a
-    test. At ``"final"`` a strategy that is no better than the baseline either just reaches the
-    target, and then shows a ratio of 1 or a little above, or does not reach it: read the
-    interval, not the ratio alone.
+    Both are read from the mean curves over the paired seeds, made monotone (see
+    `labels_to_reach`). The interval is a percentile bootstrap that draws whole seeds, for
+    strategy and baseline together; with few seeds such an interval is too narrow, and it is a
+    description, not a test. At ``"final"`` a strategy that is no better than the baseline
+    either just reaches the target, and then shows a ratio of 1 or a little above, or does not
+    reach it: read the interval, not the ratio alone.
 
     Parameters
     ----------

@@ -163,7 +163,7 @@ def _cell(value: object, column: str) -> str:
         return "∞" if number > 0 else "-∞"
     if column in _P_VALUES:
         return "<0.001" if number < 0.001 else f"{number:.3f}"
-    if abs(number) >= 100:
+    if abs(number) >= 100 or column.startswith("labels_"):
         return f"{number:.0f}"
     sign = "+" if column == "difference" else ""
     return f"{number:{sign}.{2 if 'savings' in column else 4}f}"

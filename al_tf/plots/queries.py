@@ -49,7 +49,8 @@ def class_balance(table: pd.DataFrame) -> Figure:
     n_columns = min(len(keys), 4)
     n_classes = table["class_name"].nunique()
     with style():
-        fig, axes = panels(titles, height=0.8 + 0.17 * n_classes, n_columns=n_columns)
+        tall = 0.17 if n_columns > 2 else 0.22
+        fig, axes = panels(titles, height=0.8 + tall * n_classes, n_columns=n_columns)
         top = float(table["share"].max())
         for i, (ax, (dataset, strategy)) in enumerate(zip(axes, keys, strict=True)):
             here = table[(table["dataset"] == dataset) & (table["strategy"] == strategy)]

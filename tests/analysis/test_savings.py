@@ -3,9 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import optimize
 
 from al_tf.analysis import label_savings, labels_to_reach
-from al_tf.analysis.savings import SAVINGS_COLUMNS
+from al_tf.analysis.savings import SAVINGS_COLUMNS, monotone
 from al_tf.errors import UnknownNameError
 from tests.analysis._curves import experiment, results, simulate
 
@@ -23,8 +27,10 @@ class TestLabelsToReach:
     def test_a_measured_value_is_reached_where_it_was_measured(self):
         assert labels_to_reach([200, 300, 600], [0.5, 0.6, 0.9], 0.6) == pytest.approx(300)
 
-    def test_what_was_reached_stays_reached_when_the_curve_falls(self):
-        assert labels_to_reach([100, 200, 300, 400], [0.1, 0.5, 0.3, 0.6], 0.45) == 187.5
+    def test_one_lucky_round_does_not_count_as_reaching(self):
+        # Least squares joins the middle two at 0.4; 0.45 lies a quarter of the way to 0.6.
+        labels = labels_to_reach([100, 200, 300, 400], [0.1, 0.5, 0.3, 0.6], 0.45)
+        assert labels == pytest.approx(325)
 
     def test_never_reached_is_infinite(self):
         labels = labels_to_reach([200, 300], [[0.5, 0.6], [0.6, 0.8]], 0.7)
@@ -36,6 +42,12 @@ class TestLabelsToReach:
                 100,
                 np.inf,
             ]
+
+
+@given(arrays(float, st.tuples(st.integers(1, 4), st.integers(1, 9)), elements=st.floats(0, 1)))
+def test_the_monotone_fit_is_scipys_isotonic_regression(curves):
+    expected = [optimize.isotonic_regression(curve).x for curve in curves]
+    assert monotone(curves) == pytest.approx(np.array(expected), abs=1e-12)
 
 
 class TestLabelSavings:

@@ -54,6 +54,28 @@ def build_cnn(
     ------
     ValueError
         If `input_shape` is not that of an image.
+
+    Notes
+    -----
+    The defaults were chosen by ``benchmarks/cnn.py``: random labelled sets, 20 epochs and at
+    least 300 steps from scratch, mean test accuracy of 2 seeds, cost in time of a gradient step
+    relative to the default's.
+
+    ================================  ======================  ==================  ========
+    network                           Fashion-MNIST, 1,200    CIFAR-10, 2,500     cost
+    ================================  ======================  ==================  ========
+    16/32/64, dense 128               0.821                   0.498               0.5–0.6
+    32/64/64, dense 64                0.826                   0.501               0.9–1.0
+    32/64/64, dense 128 (default)     0.830                   0.515               1
+    32/64/64, dense 256               0.812                   0.506               1.0–1.3
+    32/64/64, dense 128, no padding   0.790                   0.470               0.8–0.9
+    32/64/128, dense 128              0.821                   0.517               1.3–1.5
+    32/64/64, dense 128, dropout ¼    0.825                   0.520               1.0
+    ================================  ======================  ==================  ========
+
+    Seeds differ by 0.002 to 0.018 (SD): padding matters, more width buys nothing that these
+    seeds can show, and half the filters save half the time for one to two points. CIFAR-10 was
+    the lossy JPEG copy.
     """
     import keras
     from keras import layers

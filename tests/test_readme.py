@@ -1,0 +1,44 @@
+"""The README tells the truth: its example runs, its commands, files and strategies exist."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from al_tf import list_strategies
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.keras
+def test_the_example_runs_as_printed():
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    curve = re.findall(r"(\d+) labels: accuracy (0\.\d+)", done.stdout)
+    assert [int(labels) for labels, _ in curve] == [70, 90, 110, 130, 150]
+    assert float(curve[-1][1]) > float(curve[0][1])
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_make_target_named_exists(page):
+    named = set(re.findall(r"make ([a-z-]+)", (ROOT / page).read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    commands = {name for name in named if name not in ("the", "sure")}
+    assert commands <= targets
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_leads_somewhere(page):
+    links = re.findall(r"\]\((?!http)([^)#]+)", (ROOT / page).read_text())
+    assert all((ROOT / link).exists() for link in links), links
+
+
+def test_every_strategy_is_listed():
+    table = README.split("## Strategies")[1].split("## Where")[0]
+    listed = set(re.findall(r"`([a-z_]+)`", table))
+    assert listed == set(list_strategies())

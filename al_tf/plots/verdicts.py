@@ -127,11 +127,11 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
         Two axes: the matrix, and the column means (lower is better).
     """
     names = list(matrix.table.index)
-    side = min(WIDTH, 2.6 + 0.5 * len(names))
+    size = (min(WIDTH, max(5.5, 3.0 + 0.5 * len(names))), 1.8 + 0.3 * len(names))
     top = max(len(matrix.settings), 1)
     means = matrix.column_mean.to_frame("mean").T
     with style():
-        fig = NotebookFigure(figsize=(side, side * 0.85), layout="constrained")
+        fig = NotebookFigure(figsize=size, layout="constrained")
         above, below = fig.subplots(2, 1, height_ratios=[len(names), 1])
         for ax, part in ((above, matrix.table), (below, means)):
             sns.heatmap(
@@ -149,12 +149,12 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
             )
             ax.grid(False)
             ax.tick_params(length=0)
-        above.set(xticks=[], ylabel="the row beats the column")
+        above.set_xticks([])
         above.set_yticks(np.arange(len(names)) + 0.5, names, rotation=0)
         below.set_yticks([0.5], ["mean: how often beaten"], rotation=0)
         below.set_xticks(np.arange(len(names)) + 0.5, names, rotation=45, ha="right")
         settings = "1 setting" if top == 1 else f"{top} settings"
-        caption(fig, f"Pairwise penalties over {settings}; a low column mean is good")
+        caption(fig, f"How often the row beats the column, {settings}; a low mean is good")
     return fig
 
 

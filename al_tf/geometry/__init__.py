@@ -1,0 +1,34 @@
+"""Exact, chunked, memory-bounded kernels on float32 rows ``(n, d)``; never an n × n array.
+
+Rows are centred and scaled before distances are taken by matrix products, so offsets and extreme
+units lose no digits; tiles run on all cores, and no answer depends on how many there are. Each
+kernel bounds its working memory by `memory_limit` bytes, beside inputs, outputs and one float32
+copy of the inputs.
+"""
+
+from ._bandwidth import DensityDiagnostic, diagnose_density, select_bandwidth
+from ._covering import k_center_greedy, max_ball_cover
+from ._density import kde_log_density
+from ._distances import (
+    mean_nearest_neighbour_distance,
+    mean_neighbour_distance,
+    mean_similarity,
+    nearest_of_set,
+)
+from ._kmeans_plus_plus import kmeans_plus_plus
+from ._points import MEMORY_LIMIT
+
+__all__ = [
+    "MEMORY_LIMIT",
+    "DensityDiagnostic",
+    "diagnose_density",
+    "k_center_greedy",
+    "kde_log_density",
+    "kmeans_plus_plus",
+    "max_ball_cover",
+    "mean_nearest_neighbour_distance",
+    "mean_neighbour_distance",
+    "mean_similarity",
+    "nearest_of_set",
+    "select_bandwidth",
+]

@@ -1,0 +1,206 @@
+"""Choosing rows that cover the others: greedy k-center and greedy ball cover."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..seeding import RandomState, check_random_state
+from ._distances import nearest_points
+from ._points import (
+    MEMORY_LIMIT,
+    Points,
+    distance_operand,
+    make_points,
+    slices,
+    squared_distances,
+    tile_size,
+)
+from ._threads import for_each, one_blas_thread
+
+N_CANDIDATES = 2048
+
+
+def k_center_greedy(
+    X: np.ndarray,
+    k: int,
+    centers: np.ndarray | None = None,
+    *,
+    random_state: RandomState = None,
+    memory_limit: int = MEMORY_LIMIT,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose `k` rows, each the farthest from all centers and from the rows chosen before it.
+
+    A distance to the nearest center can only shrink while centers are added. So the distances of
+    most rows may be left stale, as upper bounds: the rows with the largest ones are the only
+    candidates, and all rows are brought up to date, in one matrix product, when a stale bound
+    exceeds the best candidate. The choice is that of the plain algorithm, which passes over all
+    rows for each pick.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    k : int
+        1 to n.
+    centers : ndarray, shape (m, d), optional
+        Rows covered already. Without any, the mean of `X` is the first center.
+    random_state : RandomState
+        Breaks ties.
+    memory_limit : int
+        Bytes of working memory, beside inputs, outputs and a float32 copy of the inputs.
+
+    Returns
+    -------
+    chosen : ndarray, shape (k,), intp
+        In the order of choice.
+    distances : ndarray, shape (k,), float64
+        To the nearest center at the moment of choice; never rising.
+    """
+    if centers is None or len(centers) == 0:
+        centers = np.asarray(X).mean(axis=0, dtype=np.float64)[None]
+    points, given = make_points(X, centers)
+    if not 1 <= k <= len(points):
+        raise ValueError(f"k must be from 1 to {len(points)}, the number of rows; got {k}.")
+    rank = check_random_state(random_state).permutation(len(points))  # the higher wins a tie
+    bound = nearest_points(points, given, memory_limit)[0]
+    chosen, squared = _pick_among_candidates(points, bound, rank, k)
+    new = chosen
+    while len(chosen) < k:
+        nearest, _ = nearest_points(points, points.take(np.array(new)), memory_limit)
+        np.minimum(bound, nearest, out=bound)
+        bound[chosen] = -1.0  # never again
+        new, values = _pick_among_candidates(points, bound, rank, k - len(chosen))
+        chosen, squared = chosen + new, squared + values
+    return np.array(chosen, dtype=np.intp), np.sqrt(squared) * points.scale
+
+
+def _pick_among_candidates(
+    points: Points, bound: np.ndarray, rank: np.ndarray, room: int
+) -> tuple[list[int], list[float]]:
+    """Return picks, 1 to `room`, for as long as a candidate surely beats every other row."""
+    candidates, rival = _split_off_candidates(bound, rank)
+    rows = points.rows[candidates].astype(np.float64)
+    squared_norms = np.einsum("ij,ij->i", rows, rows)
+    value, rank = bound[candidates], rank[candidates]
+    picks: list[int] = []
+    values: list[float] = []
+    with one_blas_thread():
+        while len(picks) < room:
+            best = np.flatnonzero(value == value.max())
+            pick = best[rank[best].argmax()]
+            if (value[pick], rank[pick]) < rival:
+                break
+            picks.append(int(candidates[pick]))
+            values.append(float(value[pick]))
+            squared = squared_norms + squared_norms[pick] - 2.0 * (rows @ rows[pick])
+            np.minimum(value, np.maximum(squared, 0.0), out=value)
+            value[pick] = -1.0
+    return picks, values
+
+
+def _split_off_candidates(
+    bound: np.ndarray, rank: np.ndarray
+) -> tuple[np.ndarray, tuple[float, int]]:
+    """Return the rows that come first by (bound, rank), and the best (bound, rank) of the rest."""
+    n = len(bound)
+    if n <= N_CANDIDATES:
+        return np.arange(n), (-np.inf, -1)
+    threshold = np.partition(bound, n - N_CANDIDATES)[n - N_CANDIDATES]
+    above = np.flatnonzero(bound > threshold)
+    level = np.flatnonzero(bound == threshold)
+    level = level[np.argsort(rank[level])]  # the last win
+    room = N_CANDIDATES - len(above)
+    candidates = np.concatenate([above, level[len(level) - room :]])
+    rest = level[: len(level) - room]
+    if len(rest):
+        return candidates, (float(threshold), int(rank[rest[-1]]))
+    below = bound[bound < threshold].max()
+    return candidates, (float(below), n)
+
+
+def max_ball_cover(
+    X: np.ndarray,
+    k: int,
+    radius: float,
+    centers: np.ndarray | None = None,
+    *,
+    targets: np.ndarray | None = None,
+    random_state: RandomState = None,
+    memory_limit: int = MEMORY_LIMIT,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose rows whose balls cover the most targets that no ball covers yet, one after another.
+
+    No list of neighbours is kept: one pass counts them, and each choice subtracts what it covers.
+    A target is covered once, so all subtractions together cost at most one more pass.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    k : int
+        1 to n.
+    radius : float
+        Of the balls, 0 or more.
+    centers : ndarray, shape (m, d), optional
+        Rows whose balls cover already.
+    targets : ndarray, shape (t, d), optional
+        What is to be covered; `X` itself where left out.
+    random_state : RandomState
+        Breaks ties.
+    memory_limit : int
+        Bytes of working memory, beside inputs, outputs and a float32 copy of the inputs.
+
+    Returns
+    -------
+    chosen : ndarray, shape (k,), intp
+        In the order of choice. Once all is covered, the other rows at random.
+    gains : ndarray, shape (k,), float64
+        How many targets each newly covered.
+    """
+    targets = X if targets is None else targets
+    given = X[:0] if centers is None else centers
+    points, goals, *old = make_points(X, targets, *([given] if len(given) else []))
+    if not 1 <= k <= len(points):
+        raise ValueError(f"k must be from 1 to {len(points)}, the number of rows; got {k}.")
+    if not (np.isfinite(radius) and radius >= 0):
+        raise ValueError(f"radius must be a number of 0 or more; got {radius!r}.")
+    reach = (radius / points.scale) ** 2
+    if old:
+        goals = goals.take(np.flatnonzero(nearest_points(goals, old[0], memory_limit)[0] > reach))
+    rank = check_random_state(random_state).permutation(len(points))
+    counts = np.zeros(len(points), dtype=np.int64)
+    _count(points, goals, reach, counts, 1, memory_limit)
+    chosen: list[int] = []
+    gains: list[int] = []
+    while len(chosen) < k and len(goals):
+        best = np.flatnonzero(counts == counts.max())
+        pick = int(best[rank[best].argmax()])
+        if counts[pick] <= 0:
+            break
+        apart = goals.rows - points.rows[pick].astype(np.float64)
+        covered = np.einsum("ij,ij->i", apart, apart) <= reach
+        chosen.append(pick)
+        gains.append(int(covered.sum()))
+        _count(points, goals.take(np.flatnonzero(covered)), reach, counts, -1, memory_limit)
+        counts[chosen] = -1
+        goals = goals.take(np.flatnonzero(~covered))
+    rank[chosen] = -1
+    rest = np.argsort(-rank)[: k - len(chosen)]
+    return np.append(chosen, rest).astype(np.intp), np.append(gains, np.zeros(len(rest)))
+
+
+def _count(
+    points: Points, goals: Points, reach: float, counts: np.ndarray, sign: int, memory_limit: int
+) -> None:
+    """Add to `counts` ``(n,)``, times `sign`, how many goals lie within `reach` (squared)."""
+    if not len(goals):
+        return
+    side = tile_size(memory_limit)
+    width = min(side, len(goals))
+
+    def count(part: slice) -> None:
+        block = points.take(part)
+        left = distance_operand(block)
+        for columns in slices(len(goals), width):
+            tile = squared_distances(block, goals.take(columns), left)
+            counts[part] += sign * np.count_nonzero(tile <= reach, axis=1)
+
+    for_each(count, slices(len(points), side * side // width))

@@ -1,0 +1,178 @@
+"""Rows made ready for distances by matrix products, in tiles of a stated size.
+
+A squared distance by GEMM, ``|x|² + |y|² - 2<x, y>``, loses its digits when the rows share a
+large offset or are far longer than they are apart. So rows are centred and scaled first, and rows
+of a tile that hold a pair too close for float32 are computed again in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._threads import for_each, n_workers, ordered_map
+
+MEMORY_LIMIT = 256 * 2**20
+LARGEST_TILE = 512  # 512² float32 = 1 MiB: stays in a core's cache between the passes over it
+CLOSE = 1e-3  # pairs nearer than this share of the tile's squared radius are done in float64
+
+
+@dataclass(frozen=True)
+class Points:
+    """Rows as the right-hand operand ``[y, 1, |y|²]`` of a distance product.
+
+    Attributes
+    ----------
+    operand : ndarray, shape (n, d + 2), float32
+    scale : float
+        A distance between rows here, times `scale`, is the distance between the original rows.
+    """
+
+    operand: np.ndarray
+    scale: float
+
+    def __len__(self) -> int:
+        return len(self.operand)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The centred and scaled rows, shape (n, d): a view."""
+        return self.operand[:, :-2]
+
+    @property
+    def squared_norms(self) -> np.ndarray:
+        """``|y|²`` for each row, shape (n,): a view."""
+        return self.operand[:, -1]
+
+    def take(self, indices: np.ndarray | slice) -> Points:
+        """Return the points at `indices`."""
+        return Points(self.operand[indices], self.scale)
+
+
+def check_rows(X: np.ndarray, what: str = "rows") -> np.ndarray:
+    """Return `X` as an array if it is ``(n, d)`` with n and d of 1 or more."""
+    X = np.asarray(X)
+    if X.ndim != 2 or 0 in X.shape:
+        raise ValueError(f"Expected {what} of shape (n, d), n and d at least 1; got {X.shape}.")
+    return X
+
+
+def make_points(X: np.ndarray, *others: np.ndarray) -> tuple[Points, ...]:
+    """Centre on the mean of `X` and scale by a power of two, jointly for `X` and the others.
+
+    Parameters
+    ----------
+    X, *others : ndarray, shape (n, d), (m, d), ...
+        Any real dtype.
+
+    Returns
+    -------
+    tuple of Points
+        In the order given; their values lie in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, of different widths, or not finite.
+    """
+    arrays = [check_rows(array) for array in (X, *others)]
+    if len({array.shape[1] for array in arrays}) != 1:
+        raise ValueError(f"Rows differ in width: {[array.shape for array in arrays]}.")
+    summaries = [_summary(array) for array in arrays]
+    mean = summaries[0][0]
+    lowest = np.min([low for _, low, _ in summaries], axis=0)
+    highest = np.max([high for _, _, high in summaries], axis=0)
+    reach = float(np.maximum(highest - mean, mean - lowest).max())
+    scale = 2.0 ** np.ceil(np.log2(reach)) if reach > 0 else 1.0
+    return tuple(Points(_operand(array, mean, scale), scale) for array in arrays)
+
+
+def _summary(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean, minimum and maximum of each column, float64."""
+
+    def summarise(part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return X[part].sum(axis=0, dtype=np.float64), X[part].min(axis=0), X[part].max(axis=0)
+
+    totals, lows, highs = zip(*ordered_map(summarise, slices(len(X), 8192)), strict=True)
+    mean = np.sum(totals, axis=0) / len(X)
+    if not np.isfinite(mean).all():
+        bad = sum(int((~np.isfinite(X[part])).any(axis=1).sum()) for part in slices(len(X), 8192))
+        raise ValueError(f"{bad} of {len(X)} rows are not finite (NaN or infinite).")
+    return mean, np.min(lows, axis=0).astype(np.float64), np.max(highs, axis=0).astype(np.float64)
+
+
+def _operand(X: np.ndarray, mean: np.ndarray, scale: float) -> np.ndarray:
+    operand = np.empty((len(X), X.shape[1] + 2), dtype=np.float32)
+
+    def fill(part: slice) -> None:
+        rows = (X[part] - mean) / scale  # float64: exact enough for any offset
+        operand[part, :-2] = rows
+        operand[part, -2] = 1.0
+        operand[part, -1] = np.einsum("ij,ij->i", operand[part, :-2], operand[part, :-2])
+
+    for_each(fill, slices(len(X), 2048))
+    return operand
+
+
+def distance_operand(points: Points) -> np.ndarray:
+    """Return ``[-2x, |x|², 1]``: times the transposed operand of others, squared distances."""
+    left = np.empty_like(points.operand)
+    np.multiply(points.rows, -2.0, out=left[:, :-2])
+    left[:, -2] = points.squared_norms
+    left[:, -1] = 1.0
+    return left
+
+
+def squared_distances(
+    A: Points, B: Points, left: np.ndarray | None = None, *, diagonal: float | None = None
+) -> np.ndarray:
+    """Return the squared distances of one tile, in scaled units, none negative.
+
+    Parameters
+    ----------
+    A, B : Points
+        At most a tile of each.
+    left : ndarray, optional
+        ``distance_operand(A)``, where the caller has it already.
+    diagonal : float, optional
+        The tile is one of equal rows: what to write on its diagonal (0, or infinity to leave each
+        row out of its own neighbours).
+
+    Returns
+    -------
+    ndarray, shape (len(A), len(B)), float32
+    """
+    tile = (distance_operand(A) if left is None else left) @ B.operand.T
+    if diagonal is not None:
+        np.fill_diagonal(tile, np.inf)
+    threshold = CLOSE * (A.squared_norms.max() + B.squared_norms.max())
+    close = np.flatnonzero(tile.min(axis=1) < threshold)
+    if len(close):
+        tile[close] = precise_squared_distances(A.rows[close], B.rows)
+    if diagonal is not None:
+        np.fill_diagonal(tile, diagonal)
+    return tile
+
+
+def precise_squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
+    """Return squared distances by a float64 product, never negative, ``(len(A), len(B))``."""
+    A, B = A.astype(np.float64), B.astype(np.float64)
+    squared = np.einsum("ij,ij->i", A, A)[:, None] - 2.0 * (A @ B.T) + np.einsum("ij,ij->i", B, B)
+    return np.maximum(squared, 0.0)
+
+
+def slices(n: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` that cover ``range(n)``."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def tile_size(memory_limit: int) -> int:
+    """Return the side of a square tile so that all threads' work fits into `memory_limit` bytes."""
+    if memory_limit < 2**20:
+        raise ValueError(f"memory_limit is in bytes, at least 1 MiB; got {memory_limit}.")
+    per_entry = 16  # the float32 tile, its float64 rows, and what is computed from it
+    side = int((memory_limit / n_workers() / per_entry) ** 0.5)
+    return max(32, min(LARGEST_TILE, side))

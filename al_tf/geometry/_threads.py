@@ -1,0 +1,85 @@
+"""All cores on tiles: a thread pool whose answers come back in order.
+
+One thread a tile, each with a single-threaded BLAS, beats one tile on a threaded BLAS: the
+elementwise parts run on all cores too, and no result depends on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_ONE_KERNEL_AT_A_TIME = threading.RLock()  # the BLAS thread limit belongs to the process
+
+
+def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Apply `function` to every task on as many threads as BLAS may use, results in order.
+
+    At most two results a thread are held before the caller takes them. While it runs, BLAS is
+    limited to one thread, and kernels started from other threads wait.
+
+    Parameters
+    ----------
+    function : callable
+        Must leave the interpreter lock to others for most of its time (numpy does).
+    tasks : iterable
+
+    Yields
+    ------
+    result
+        ``function(task)``, in the order of `tasks`.
+    """
+    tasks = list(tasks)
+    with one_blas_thread() as n_threads:
+        if min(n_threads, len(tasks)) <= 1:
+            yield from map(function, tasks)
+            return
+        with ThreadPoolExecutor(n_threads) as pool:
+            waiting: deque[Future[Result]] = deque()
+            try:
+                for task in tasks:
+                    waiting.append(pool.submit(function, task))
+                    if len(waiting) >= 2 * n_threads:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+
+def for_each(function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
+    """Run `ordered_map` for what `function` writes, not for what it returns."""
+    for _ in ordered_map(function, tasks):
+        pass
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[int]:
+    """Limit BLAS to one thread inside the block; gives the number of threads it had before."""
+    with _ONE_KERNEL_AT_A_TIME:
+        n_threads = n_workers()
+        with _blas().limit(limits=1):
+            yield n_threads
+
+
+def n_workers() -> int:
+    """Return how many threads BLAS may use now: the user's own limit, else the cores."""
+    limits = [library["num_threads"] for library in _blas().info()]
+    return max(limits) if limits else os.cpu_count() or 1
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")

@@ -17,6 +17,8 @@ _HOME_OF = {
     "ExperimentConfig": "experiments",
     "ImageDataset": "datasets",
     "KerasImageClassifier": "classifier",
+    "LabelLedger": "labeling",
+    "LabelingSession": "labeling",
     "build_cnn": "models",
     "get_strategy": "strategies",
     "list_strategies": "strategies",
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .datasets import load_dataset as load_dataset
     from .experiments import ExperimentConfig as ExperimentConfig
     from .experiments import run_experiment as run_experiment
+    from .labeling import LabelingSession as LabelingSession
+    from .labeling import LabelLedger as LabelLedger
     from .learner import ActiveLearner as ActiveLearner
     from .learner import Committee as Committee
     from .models import build_cnn as build_cnn

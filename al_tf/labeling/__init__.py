@@ -1,1 +1,25 @@
 """Labelling by people: the ledger of labels, the session, and what comes out of them."""
+
+from __future__ import annotations
+
+from .items import Advice, Estimate, Item, Neighbour, Prediction, Progress, TrainingStatus
+from .ledger import Event, LabelLedger
+from .pool import ArrayPool, FolderPool, ImagePool, open_pool
+from .session import LabelingSession
+
+__all__ = [
+    "Advice",
+    "ArrayPool",
+    "Estimate",
+    "Event",
+    "FolderPool",
+    "ImagePool",
+    "Item",
+    "LabelLedger",
+    "LabelingSession",
+    "Neighbour",
+    "Prediction",
+    "Progress",
+    "TrainingStatus",
+    "open_pool",
+]

@@ -153,7 +153,9 @@ def worded(error: sqlite3.Error, path: Path) -> LedgerError:
     if "readonly" in text or "read-only" in text:
         advice = "it cannot be written. Make the file and its folder writable, or open it with read_only=True"
     elif "unable to open" in text:
-        advice = "it cannot be opened. Check that the file and its folder exist and are yours to write"
+        advice = (
+            "it cannot be opened. Check that the file and its folder exist and are yours to write"
+        )
     elif "not a database" in text:
         advice = "it is not a label ledger. Name another file"
     elif "locked" in text or "busy" in text:

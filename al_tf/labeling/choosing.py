@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import check_one_of
+from ..seeding import stream
 from .ledger import Event, Wish
 from .pool import ImagePool
 from .training import PoolClassifier, simple_features
@@ -64,7 +65,6 @@ def first_wishes(
     pool: ImagePool, free: Sequence[str], n: int, how: str, rng: np.random.Generator
 ) -> list[Wish]:
     """Choose without a model: at random, or typical images of different groups (TypiClust)."""
-    check_one_of("cold_start", how, COLD_STARTS)
     if how == "random":
         picked = rng.permutation(len(free))[:n]
         return [Wish(free[i], "query", "random") for i in picked]
@@ -102,6 +102,105 @@ def _wishes(ids: Sequence[str], indices: Any, scores: Any, name: str) -> list[Wi
         Wish(ids[int(i)], "query", name, float(score))
         for i, score in zip(indices, scores, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """How a session composes its batches.
+
+    Parameters
+    ----------
+    strategy : str or callable
+        Chooses with a model.
+    cold_start : str
+        One of `COLD_STARTS`; chooses without.
+    audit_share, repeat_share : float
+        Shares of each batch.
+    seed : int
+        Of the ledger.
+    """
+
+    strategy: str | Callable[..., Any]
+    cold_start: str
+    audit_share: float
+    repeat_share: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        self._function()  # an unknown name is told now, not after the first batch
+
+    def wishes(
+        self,
+        *,
+        pool: ImagePool,
+        standing: Sequence[Event],
+        taken: set[str],
+        counts: Mapping[str, int],
+        annotator: str,
+        classifier: PoolClassifier | None,
+        batch: int,
+    ) -> list[Wish]:
+        """Return the next batch, in the order of showing; shorter where images run out.
+
+        Parameters
+        ----------
+        pool : ImagePool
+        standing : sequence of Event
+            Of `LabelLedger.standing`.
+        taken : set of str
+            Images with an answer, or set aside.
+        counts : mapping of str to int
+            Images set aside for this annotator so far, by purpose.
+        annotator : str
+        classifier : PoolClassifier or None
+            The newest model. It chooses among the images it has scored; files that came later
+            wait for the next one.
+        batch : int
+            Images wanted.
+        """
+        rng = stream(self.seed, "batch", annotator, sum(counts.values()))
+        free = [image for image in pool.ids if image not in taken]
+        rank = {image: audit_rank(image, self.seed) for image in free}
+        reserve = sorted((i for i in free if rank[i] < self.audit_share), key=rank.__getitem__)
+        open_to_all = [image for image in free if rank[image] >= self.audit_share]
+        old = repeat_candidates(standing, annotator, gap=batch)
+        n_audit = min(quota(self.audit_share, counts, "audit", batch), len(reserve))
+        n_repeat = min(quota(self.repeat_share, counts, "repeat", batch), len(old))
+        chosen = self._chosen(pool, open_to_all, batch - n_audit - n_repeat, classifier, rng)
+        if not chosen:  # what is left is the audit reserve
+            n_audit, n_repeat = min(batch, len(reserve)), 0
+        picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
+        wishes = [
+            *chosen,
+            *(Wish(image, "audit", "random") for image in reserve[:n_audit]),
+            *(Wish(event.image, "repeat", event.strategy, event.score) for event in picked),
+        ]
+        return [wishes[i] for i in rng.permutation(len(wishes))]
+
+    def _chosen(
+        self,
+        pool: ImagePool,
+        free: list[str],
+        n: int,
+        classifier: PoolClassifier | None,
+        rng: np.random.Generator,
+    ) -> list[Wish]:
+        if not free or n < 1:
+            return []
+        scored = [] if classifier is None else [i for i in free if classifier.has_scored(i)]
+        if classifier is None or not scored:
+            return first_wishes(pool, free, n, self.cold_start, rng)
+        return strategy_wishes(self._function(), self._name(), classifier, pool, scored, n, rng)
+
+    def _function(self) -> Callable[..., Any]:
+        from ..strategies import get_strategy
+
+        return self.strategy if callable(self.strategy) else get_strategy(self.strategy)
+
+    def _name(self) -> str:
+        if isinstance(self.strategy, str):
+            return self.strategy
+        return getattr(self.strategy, "__name__", type(self.strategy).__name__)
 
 
 class _Features:

@@ -140,9 +140,9 @@ class LabelLedger:
         ValueError
             For unusable names, or a list that does not begin with the classes already settled.
         """
-        given = tuple(classes)
-        if isinstance(classes, str) or not all(isinstance(name, str) for name in given):
+        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
             raise ValueError(f"classes must be a sequence of strings; got {classes!r}.")
+        given = tuple(map(str, classes))  # numpy's strings, too, become plain ones
         if len(given) < 2 or len(set(given)) < len(given) or not all(n.strip() for n in given):
             raise ValueError(
                 f"classes must be two or more different names that are not blank; got {given}."
@@ -476,6 +476,15 @@ class LabelLedger:
                 (annotator, labels, minutes, seconds, audited, correct, kappa, uncertainty, _now()),
             )
             return int(cursor.lastrowid or 0)
+
+    def kappas(self, annotator: str) -> list[float]:
+        """Return the agreement of each model of an annotator's sessions with the one before it."""
+        with self._reading() as connection:
+            rows = connection.execute(
+                "SELECT kappa FROM rounds WHERE annotator = ? AND kappa IS NOT NULL ORDER BY round",
+                (annotator,),
+            )
+            return [float(value) for (value,) in rows]
 
     def rounds(self) -> pd.DataFrame:
         """Return the models trained so far.

@@ -337,7 +337,9 @@ class FolderPool(ImagePool):
 
     def _name(self, path: Path) -> str:
         relative = path.relative_to(self.folder).as_posix()
-        return os.fsencode(relative).decode("utf-8", "replace")  # Linux allows names that are no text
+        return os.fsencode(relative).decode(
+            "utf-8", "replace"
+        )  # Linux allows names that are no text
 
 
 def array_id(image: np.ndarray) -> str:

@@ -46,9 +46,7 @@ def present_answers(standing: Sequence[Event]) -> dict[str, Event]:
     return {event.image: event for event in standing if event.purpose != "repeat"}
 
 
-def audit_result(
-    answers: Mapping[str, Event], predicted: Mapping[str, str]
-) -> tuple[int, int]:
+def audit_result(answers: Mapping[str, Event], predicted: Mapping[str, str]) -> tuple[int, int]:
     """Return how many audit images have a label and a prediction, and how many agree.
 
     The audit images are a simple random sample of the pool that never trains the model, so the
@@ -155,7 +153,9 @@ def advise(
             f"The predictions have settled: the last {KAPPA_WINDOW} models agree with those before "
             f"them (mean kappa {mean:.3f}). Further labels are unlikely to change them.",
         )
-    return Advice(False, f"The predictions still change from model to model (mean kappa {mean:.3f}).")
+    return Advice(
+        False, f"The predictions still change from model to model (mean kappa {mean:.3f})."
+    )
 
 
 def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
@@ -179,7 +179,15 @@ def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
         estimate = share(int(row.correct), int(row.audited))
         assert estimate is not None
         rows.append(
-            (row.round, row.labels, row.minutes, estimate.value, estimate.low, estimate.high, row.audited)
+            (
+                row.round,
+                row.labels,
+                row.minutes,
+                estimate.value,
+                estimate.low,
+                estimate.high,
+                row.audited,
+            )
         )
     columns = ["round", "labels", "minutes", "accuracy", "low", "high", "audited"]
     return pd.DataFrame(rows, columns=columns)

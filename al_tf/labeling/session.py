@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from ..errors import ImageGoneError, StaleItemError, TrainingFailedError
-from ..experiments.stopping import kappa, mean_uncertainty
-from ..seeding import RandomState, check_random_state, stream
-from . import choosing, quality
-from .items import Item, Neighbour, Prediction, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, Slot, Wish
-from .pool import ImagePool, open_pool
-from .training import BackgroundTask, PoolClassifier, ScoredModel, train
+from ..errors import ImageGoneError, StaleItemError, check_one_of
+from ..seeding import RandomState, check_random_state
+from . import quality
+from .choosing import COLD_STARTS, Chooser
+from .items import Item, Progress, TrainingStatus
+from .ledger import Event, LabelLedger, Slot
+from .pool import open_pool
+from .showing import build_item
+from .trainer import Trainer, trainable
 
 if TYPE_CHECKING:
     import pandas as pd
-
-N_NEIGHBOURS = 3
-_log = logging.getLogger("al_tf.labeling")
 
 
 class LabelingSession:
@@ -123,7 +118,28 @@ class LabelingSession:
         auto_retrain: bool = True,
         random_state: RandomState = None,
     ) -> None:
-        ...
+        check_one_of("cold_start", cold_start, COLD_STARTS)
+        _check_settings(batch_size, audit_share, repeat_share, target_accuracy, lease_minutes)
+        self.pool = open_pool(pool)
+        self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
+        self.classes = self.ledger.fix_classes(classes)
+        self.annotator = annotator
+        self._batch_size, self._auto_retrain = batch_size, auto_retrain
+        self._target, self._lease = target_accuracy, 60.0 * lease_minutes
+        drawn = int(check_random_state(random_state).integers(2**31))
+        self._chooser = Chooser(
+            strategy=strategy or getattr(learner, "query_strategy", "margin"),
+            cold_start=cold_start,
+            audit_share=_settled(self.ledger, "audit_share", audit_share),
+            repeat_share=repeat_share,
+            seed=self.ledger.settle("seed", drawn),
+        )
+        self._trainer = Trainer(learner, self.pool, self.ledger, self.classes, annotator)
+        self._lock = threading.RLock()
+        self._current: Slot | None = None
+        self._shown_since: dict[int, float] = {}
+        if auto_retrain:
+            self.retrain()
 
     # Labelling --------------------------------------------------------------------------
 
@@ -138,7 +154,15 @@ class LabelingSession:
         Item or None
             None when no image is left for this annotator.
         """
-        raise NotImplementedError
+        with self._lock:
+            while True:
+                slots = self.ledger.open_slots(self.annotator) or self._new_batch()
+                if not slots:
+                    self._current = None
+                    return None
+                item = self._shown(slots[0])
+                if item is not None:
+                    return item
 
     def label(self, label: str, *, slot: int | None = None, seconds: float | None = None) -> Event:
         """Record the label of the image shown; it is on the disk when this returns.
@@ -165,11 +189,11 @@ class LabelingSession:
             The image was answered before (a click that came twice) or its lease ran out and
             somebody else has it; nothing was recorded. Go on with `next`.
         """
-        raise NotImplementedError
+        return self._answer(label, slot, seconds)
 
     def skip(self, *, slot: int | None = None, seconds: float | None = None) -> Event:
         """Set the image shown aside, for everybody; arguments and errors as in `label`."""
-        raise NotImplementedError
+        return self._answer(None, slot, seconds)
 
     def relabel(self, image_id: str, label: str) -> Event:
         """Give another label to an image answered earlier (one set aside, too).
@@ -179,7 +203,7 @@ class LabelingSession:
         UnknownLabelError, LedgerError
             Not one of the classes; an image without an answer.
         """
-        raise NotImplementedError
+        return self.ledger.relabel(image_id, label, annotator=self.annotator)
 
     def undo(self) -> Event | None:
         """Take back this annotator's last answer; `next` then shows that image again.
@@ -189,7 +213,8 @@ class LabelingSession:
         Event or None
             What was taken back: None if nothing was left. Undoing again takes back the one before.
         """
-        raise NotImplementedError
+        with self._lock:
+            return self.ledger.undo(self.annotator)
 
     # Training ---------------------------------------------------------------------------
 
@@ -207,7 +232,10 @@ class LabelingSession:
             Whether there is anything to train on: labels of two classes or more outside the
             audit. While another training is under way, the new one follows it.
         """
-        raise NotImplementedError
+        started = self._trainer.start(self._answers())
+        if wait:
+            self.wait()
+        return started
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the training to end.
@@ -227,27 +255,58 @@ class LabelingSession:
         TrainingFailedError
             The last training failed; its cause is chained. Raised once for each failure.
         """
-        raise NotImplementedError
+        return self._trainer.wait(timeout)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """Have `callback` called, in the training's thread, whenever `training` changes."""
-        raise NotImplementedError
+        self._trainer.subscribe(callback)
 
     @property
     def training(self) -> TrainingStatus:
         """What the training is doing, or how the last one ended."""
-        raise NotImplementedError
+        return self._trainer.status
 
     @property
     def estimator(self) -> Any:
         """The newest fitted estimator, or None."""
-        raise NotImplementedError
+        model = self._trainer.model
+        return None if model is None else model.estimator
 
     # Looking ----------------------------------------------------------------------------
 
     def progress(self) -> Progress:
         """Return where the work stands."""
-        raise NotImplementedError
+        standing = self.ledger.standing()
+        answers = quality.present_answers(standing)
+        labelled = [event for event in answers.values() if event.label is not None]
+        seconds = self.ledger.seconds()
+        ids = self.pool.ids
+        remaining = sum(image not in answers for image in ids)
+        model = self._trainer.model
+        predicted = {} if model is None else model.predicted()
+        audited, correct = quality.audit_result(answers, predicted)
+        accuracy = quality.share(correct, audited)
+        return Progress(
+            labels=len(labelled),
+            skipped=len(answers) - len(labelled),
+            per_class={c: sum(event.label == c for event in labelled) for c in self.classes},
+            images=len(ids),
+            remaining=remaining,
+            unreadable=len(self.pool.problems),
+            minutes=sum(seconds.values()) / 60,
+            my_labels=sum(event.annotator == self.annotator for event in labelled),
+            my_minutes=seconds.get(self.annotator, 0.0) / 60,
+            accuracy=accuracy,
+            self_agreement=quality.self_agreement(standing, self.annotator),
+            training=self.training,
+            advice=quality.advise(
+                remaining=remaining,
+                accuracy=accuracy,
+                target=self._target,
+                kappas=self.ledger.kappas(self.annotator),
+                predicted_classes=sorted(set(predicted.values())),
+            ),
+        )
 
     def curve(self) -> pd.DataFrame:
         """Return the estimated accuracy after each training.
@@ -258,8 +317,125 @@ class LabelingSession:
             ``round``, ``labels``, ``minutes`` (spent by all), ``accuracy``, ``low``, ``high``
             (95 % interval), ``audited``.
         """
-        raise NotImplementedError
+        return quality.accuracy_curve(self.ledger.rounds())
 
     def close(self) -> None:
         """Wait for the training, and close the ledger; also at the end of a ``with`` block."""
-        raise NotImplementedError
+        try:
+            self.wait()
+        finally:
+            self.ledger.close()
+
+    def __enter__(self) -> LabelingSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Inside -----------------------------------------------------------------------------
+
+    def _answers(self) -> dict[str, Event]:
+        return quality.present_answers(self.ledger.standing())
+
+    def _new_batch(self) -> list[Slot]:
+        """Set the next batch aside; empty when no image is left for this annotator."""
+        self.pool.refresh()
+        while True:
+            standing = self.ledger.standing()
+            answers = quality.present_answers(standing)
+            wishes = self._chooser.wishes(
+                pool=self.pool,
+                standing=standing,
+                taken=self.ledger.taken(self.annotator),
+                counts=self.ledger.slot_counts(self.annotator),
+                annotator=self.annotator,
+                classifier=self._trainer.classifier(answers),
+                batch=self._batch_size,
+            )
+            if not wishes:
+                return []
+            slots = self.ledger.claim(
+                wishes,
+                self._batch_size,
+                annotator=self.annotator,
+                round=self._trainer.round,
+                lease_seconds=self._lease,
+            )
+            if slots:  # else others were faster with every one of them
+                return slots
+
+    def _shown(self, slot: Slot) -> Item | None:
+        """Return the item of a slot; None, and the slot given up, if it cannot be shown."""
+        model = self._trainer.model
+        try:
+            item = build_item(slot, self.pool, model, self._trainer.classifier(self._answers()))
+        except ImageGoneError:
+            self.ledger.release(slot.id)
+            return None
+        self._current = slot
+        self._shown_since.setdefault(slot.id, time.monotonic())
+        return item
+
+    def _answer(self, label: str | None, slot: int | None, seconds: float | None) -> Event:
+        with self._lock:
+            place = self._slot(slot)
+            since = self._shown_since.get(place.id)
+            if seconds is None:
+                seconds = 0.0 if since is None else time.monotonic() - since
+            details: dict[str, Any] = {
+                "annotator": self.annotator, "name": self.pool.name(place.image),
+                "seconds": seconds, "round": place.round, "strategy": place.strategy,
+                "score": place.score, "slot": place.id,
+            }  # fmt: skip
+            if label is None:
+                event = self.ledger.skip(place.image, **details)
+            else:
+                event = self.ledger.label(place.image, label, **details)
+            self._shown_since.pop(place.id, None)
+            self._current = None
+            left = self.ledger.open_slots(self.annotator, lease_seconds=self._lease)
+        if self._auto_retrain and not left:
+            self._retrain_if_new()
+        return event
+
+    def _slot(self, slot: int | None) -> Slot:
+        if slot is None:
+            if self._current is None:
+                raise StaleItemError("No image is being shown: call next first.")
+            return self._current
+        for place in self.ledger.open_slots(self.annotator):
+            if place.id == slot:
+                return place
+        raise StaleItemError(
+            f"Slot {slot} is not waiting for an answer of {self.annotator!r}: it was answered "
+            "already, or given to somebody else. Nothing was recorded."
+        )
+
+    def _retrain_if_new(self) -> None:
+        answers = self._answers()
+        if len(trainable(answers)) != self._trainer.asked_with:
+            self._trainer.start(answers)
+
+
+def _settled(ledger: LabelLedger, key: str, value: Any) -> Any:
+    """Store a setting that all sessions on a ledger share, and refuse another value."""
+    known = ledger.settle(key, value)
+    if known != value:
+        raise ValueError(
+            f"{ledger.path} was begun with {key}={known!r}; got {value!r}. Use the same value."
+        )
+    return value
+
+
+def _check_settings(
+    batch_size: int, audit: float, repeat: float, target: float | None, lease: float
+) -> None:
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be an integer of 1 or more; got {batch_size!r}.")
+    for name, share in (("audit_share", audit), ("repeat_share", repeat)):
+        if not 0 <= share <= 0.5:
+            raise ValueError(f"{name} must be in [0, 0.5]; got {share!r}.")
+    if target is not None and not 0 < target < 1:
+        raise ValueError(f"target_accuracy must be in (0, 1); got {target!r}.")
+    if not lease > 0:
+        raise ValueError(f"lease_minutes must be above 0; got {lease!r}.")

@@ -61,6 +61,10 @@ class PoolClassifier:
         self.X_training, self.y_training = X_training, y_training
         self.classes_ = np.array(model.classes)
 
+    def has_scored(self, image: str) -> bool:
+        """Tell whether the model has an opinion of an image of the pool."""
+        return image in self._model.row_of
+
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, K) and features (n, d)."""
         model = self._model
@@ -205,9 +209,16 @@ def simple_features(pool: ImagePool, ids: Sequence[str]) -> tuple[list[str], np.
 
 
 class BackgroundTask:
-    """One piece of work at a time in a thread of its own; an error is kept until it is asked for."""
+    """One piece of work at a time in a thread of its own; the error of the last one is kept.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    ended : callable
+        Called in that thread after each piece of work, when `running` and `error` are up to date.
+    """
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._again: Callable[[], None] | None = None
@@ -252,3 +263,4 @@ class BackgroundTask:
                 work, self._again = self._again, None
                 if work is None:
                     self._thread = None
+            self._ended()

@@ -1,0 +1,97 @@
+"""From a slot of the queue to what an annotator sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .items import Item, Neighbour, Prediction
+from .ledger import Slot
+from .pool import ImagePool
+from .training import PoolClassifier
+from .training import ScoredModel
+
+N_NEIGHBOURS = 3
+
+
+def build_item(
+    slot: Slot, pool: ImagePool, model: ScoredModel | None, classifier: PoolClassifier | None
+) -> Item:
+    """Return the item of a slot.
+
+    Parameters
+    ----------
+    slot : Slot
+    pool : ImagePool
+    model : ScoredModel or None
+        The newest one.
+    classifier : PoolClassifier or None
+        The same with the labelled set.
+
+    Raises
+    ------
+    ImageGoneError
+        The image cannot be shown any more.
+    """
+    image = pool.shown(slot.image)
+    blind = slot.purpose == "audit" or model is None or slot.image not in model.row_of
+    predictions = () if blind or model is None else _predictions(model, slot.image)
+    return Item(
+        slot=slot.id,
+        image_id=slot.image,
+        name=pool.name(slot.image),
+        path=pool.path(slot.image),
+        image=image,
+        predictions=predictions,
+        score=slot.score,
+        strategy=slot.strategy,
+        why=_why(slot, predictions),
+        neighbours=() if blind or classifier is None else _neighbours(classifier, pool, slot.image),
+        round=slot.round,
+        position=slot.position,
+        batch=slot.batch,
+    )
+
+
+def _predictions(model: ScoredModel, image: str) -> tuple[Prediction, ...]:
+    proba = model.proba[model.row_of[image]]  # (K,)
+    order = np.argsort(-proba, kind="stable")
+    return tuple(Prediction(model.classes[k], float(proba[k])) for k in order)
+
+
+def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tuple[Neighbour, ...]:
+    labelled = classifier.X_training.ids
+    others = [row for row, other in enumerate(labelled) if other != image]
+    if not others:
+        return ()
+    ours = classifier.transform(pool.view([image]))[0]
+    theirs = classifier.transform(pool.view([labelled[row] for row in others]))
+    distances = np.linalg.norm(theirs - ours, axis=1)
+    nearest = np.argsort(distances, kind="stable")[:N_NEIGHBOURS]
+    return tuple(
+        Neighbour(
+            image_id=labelled[others[i]],
+            name=pool.name(labelled[others[i]]),
+            label=str(classifier.y_training[others[i]]),
+            distance=float(distances[i]),
+            image=pool.seen_by_model(labelled[others[i]]),
+        )
+        for i in nearest
+    )
+
+
+def _why(slot: Slot, predictions: tuple[Prediction, ...]) -> str:
+    if slot.purpose == "audit":
+        return (
+            "Drawn at random, to measure how often the model is right; so its opinion is not shown."
+        )
+    how = "Drawn at random" if slot.strategy == "random" else f"Chosen by {slot.strategy}"
+    if slot.score is not None:
+        how += f", score {slot.score:.3g}"
+    if slot.round:
+        how += f", with model {slot.round}"
+    if not predictions:
+        return f"{how}." if slot.round else f"{how}: there was no model yet."
+    first, *rest = predictions[:2]
+    opinion = f"{first.label} ({first.probability:.0%})"
+    opinion += "".join(f" or {p.label} ({p.probability:.0%})" for p in rest)
+    return f"{how}. The newest model says {opinion}."

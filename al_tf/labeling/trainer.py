@@ -1,0 +1,190 @@
+"""Training in the background: one model in use, the next one in the making."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import TrainingFailedError
+from ..experiments.stopping import kappa, mean_uncertainty
+from . import quality
+from .items import TrainingStatus
+from .ledger import Event, LabelLedger
+from .pool import ImagePool
+from .training import BackgroundTask, PoolClassifier, ScoredModel, train
+
+_log = logging.getLogger("al_tf.labeling")
+
+
+class Trainer:
+    """Trains on the ledger's labels when asked, scores the pool, and keeps the newest model.
+
+    Parameters
+    ----------
+    learner : ActiveLearner or estimator
+        See `LabelingSession`.
+    pool : ImagePool
+    ledger : LabelLedger
+    classes : tuple of str
+    annotator : str
+        In whose session.
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        pool: ImagePool,
+        ledger: LabelLedger,
+        classes: tuple[str, ...],
+        annotator: str,
+    ) -> None:
+        self._learner = learner if hasattr(learner, "query_strategy") else None
+        self._estimator = learner if self._learner is None else learner.estimator
+        for method in ("fit", "predict_proba"):
+            if not hasattr(self._estimator, method):
+                raise TypeError(
+                    f"A session trains an estimator with fit and predict_proba; "
+                    f"{type(self._estimator).__name__} has no {method}."
+                )
+        if "classes" in getattr(self._estimator, "get_params", dict)():
+            self._estimator.set_params(classes=list(classes))
+        base = getattr(self._learner, "X_training", None)
+        self._base = None if base is None else (base, self._learner.y_training)
+        self._pool, self._ledger = pool, ledger
+        self._classes, self._annotator = classes, annotator
+        self._task = BackgroundTask(self._tell)
+        self._listeners: list[Callable[[], None]] = []
+        self._raised: BaseException | None = None
+        self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
+        self.asked_with = 0
+        """Labels there were when a training was last asked for."""
+
+    @property
+    def model(self) -> ScoredModel | None:
+        """The newest model, or None."""
+        return self._result[0]
+
+    @property
+    def round(self) -> int:
+        """The number of the newest model; 0 without one."""
+        return self._result[1]
+
+    def classifier(self, answers: Mapping[str, Event]) -> PoolClassifier | None:
+        """Return what a strategy asks, with the labelled set as it is now; None without a model."""
+        model = self.model
+        if model is None:
+            return None
+        known = trainable(answers)
+        ids = [image for image in known if image in model.row_of]
+        return PoolClassifier(model, self._pool.view(ids), np.array([known[i] for i in ids]))
+
+    def start(self, answers: Mapping[str, Event]) -> bool:
+        """Train on the labels there are when the thread gets to it; False if they are too few."""
+        labels = trainable(answers)
+        self.asked_with = len(labels)
+        if len({*labels.values(), *self._base_labels()}) < 2:
+            return False
+        self._task.start(self._work)
+        self._tell()
+        return True
+
+    def wait(self, timeout: float | None) -> bool:
+        """See `LabelingSession.wait`."""
+        ended = self._task.wait(timeout)
+        error = self._task.error
+        if ended and error is not None and error is not self._raised:
+            self._raised = error
+            raise TrainingFailedError(
+                f"The training failed: {_described(error)} The labels are safe in "
+                f"{self._ledger.path}; the model before it stays in use."
+            ) from error
+        return ended
+
+    @property
+    def status(self) -> TrainingStatus:
+        """See `LabelingSession.training`."""
+        model, number, seconds = self._result
+        error = self._task.error
+        if self._task.running:
+            state = "running"
+        elif error is not None:
+            state = "failed"
+        else:
+            state = "none" if model is None else "ready"
+        labels = 0 if model is None else model.labels
+        text = None if error is None else _described(error)
+        return TrainingStatus(state, number, labels, seconds, text)
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """See `LabelingSession.subscribe`."""
+        self._listeners.append(callback)
+
+    def _work(self) -> None:
+        threading.current_thread().name = "al_tf training"
+        start = time.perf_counter()
+        try:
+            answers = quality.present_answers(self._ledger.standing())
+            self._pool.refresh()
+            model, X, y = train(
+                self._estimator, self._pool, trainable(answers), self._classes, self._base
+            )
+            seconds = time.perf_counter() - start
+            self._result = (model, self._record(model, answers, seconds), seconds)
+            if self._learner is not None:
+                self._learner.X_training, self._learner.y_training = X, y
+                self._learner.estimator = model.estimator
+            self._estimator = model.estimator  # for fit_mode="warm"
+        except BaseException:
+            _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
+            raise
+
+    def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
+        audited, correct = quality.audit_result(answers, model.predicted())
+        return self._ledger.add_round(
+            annotator=self._annotator,
+            labels=model.labels,
+            seconds=seconds,
+            audited=audited,
+            correct=correct,
+            kappa=_agreement(self.model, model),
+            uncertainty=mean_uncertainty(model.proba),
+        )
+
+    def _base_labels(self) -> list[str]:
+        return [] if self._base is None else [str(label) for label in self._base[1]]
+
+    def _tell(self) -> None:
+        for callback in self._listeners:
+            try:
+                callback()
+            except Exception:
+                _log.exception("What is called when the training changes failed")
+
+
+def trainable(answers: Mapping[str, Event]) -> dict[str, str]:
+    """Return the labels that models learn from: those outside the audit."""
+    return {
+        image: event.label
+        for image, event in answers.items()
+        if event.label is not None and event.purpose != "audit"
+    }
+
+
+def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:
+    """Return kappa of two models' predictions on the images that both have scored."""
+    if before is None:
+        return None
+    common = [image for image in now.ids if image in before.row_of]
+    if not common:
+        return None
+    old, new = ([m.row_of[i] for i in common] for m in (before, now))
+    return kappa(before.proba[old].argmax(axis=1), now.proba[new].argmax(axis=1))
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

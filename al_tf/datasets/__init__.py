@@ -49,7 +49,7 @@ class DatasetInfo:
     find : callable
         ``find(data_dir) -> str``: where it would be read from, without any download.
     fetch : callable, optional
-        ``fetch(report)``: bring it into the user cache.
+        ``fetch(data_dir, report)``: bring it into the user cache unless it is found.
     imbalance : float, optional
         The imbalance of the pool where the caller asks for none.
     """
@@ -57,7 +57,7 @@ class DatasetInfo:
     summary: str
     load: Callable[..., ImageDataset]
     find: Callable[[PathLike | None], str]
-    fetch: Callable[[Callable[[str], None]], None] | None = None
+    fetch: Callable[[PathLike | None, Callable[[str], None]], None] | None = None
     imbalance: float | None = None
 
 
@@ -232,10 +232,8 @@ def fetch_dataset(
         No way of getting it worked; the message says what was tried.
     """
     info = _info(name)
-    try:
-        report(f"{name}: found in {info.find(data_dir)}")
-    except DataNotFoundError:
-        if info.fetch is None:
-            raise
-        info.fetch(report)
+    if info.fetch is None:
+        report(f"{name}: {info.find(data_dir)}")
+    else:
+        info.fetch(data_dir, report)
     return load_dataset(name, data_dir=data_dir, **options)

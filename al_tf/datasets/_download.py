@@ -7,8 +7,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import DataCorruptError
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 30.0  # the longest wait for the next bytes
@@ -56,34 +60,60 @@ def download(
                 _fetch(url, part, max_bytes)
                 verify(part)
             except (requests.RequestException, _MirrorLimitError, DataCorruptError) as error:
-                reason = str(error).replace(str(part), "served the wrong bytes")
-                failed.append(f"{url}: {reason}")
+                failed.append(f"{url}: {_reason(error, part)}")
                 continue
             os.replace(part, target)
             return failed
     return failed
 
 
+def _reason(error: Exception, part: Path) -> str:
+    """Return what went wrong without the layers that the HTTP library wraps around it."""
+    inner = getattr(error.args[0] if error.args else None, "reason", None)
+    return str(inner or error).replace(str(part), "served the wrong bytes")
+
+
+class _Guard:
+    """What pooch takes for a progress bar: it shows one, and stops a mirror beyond the bounds."""
+
+    def __init__(self, bar: tqdm, part: Path, max_bytes: int) -> None:
+        self._bar, self._part, self._max_bytes = bar, part, max_bytes
+        self._patience = _GRACE_SECONDS + max_bytes / SLOWEST
+        self._started = time.monotonic()
+
+    @property
+    def total(self) -> float:
+        """The length that the mirror declares (0: none), which is shown and not believed."""
+        return self._bar.total or 0
+
+    @total.setter
+    def total(self, declared: int) -> None:
+        self._bar.total = declared or None
+
+    def update(self, n: int) -> None:
+        """Take note of another chunk, which lies in the file already."""
+        if self._part.stat().st_size > self._max_bytes:
+            raise _MirrorLimitError(f"sent more than the {self._max_bytes:,} bytes allowed")
+        if time.monotonic() - self._started > self._patience:
+            raise _MirrorLimitError(f"not finished after {self._patience:.0f} s")
+        self._bar.update(n)
+
+    def reset(self) -> None:
+        """Start again from nothing."""
+        self._bar.reset()
+
+    def close(self) -> None:
+        """Finish the bar."""
+        self._bar.close()
+
+
 def _fetch(url: str, part: Path, max_bytes: int) -> None:
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    patience = _GRACE_SECONDS + max_bytes / SLOWEST
-    started = time.monotonic()
-
-    class Guard(tqdm):
-        """A progress bar that also enforces the bounds; pooch calls it after every chunk."""
-
-        def update(self, n: float | None = 1) -> bool | None:
-            if part.stat().st_size > max_bytes:
-                raise _MirrorLimitError(f"sent more than the {max_bytes:,} bytes allowed")
-            if time.monotonic() - started > patience:
-                raise _MirrorLimitError(f"not finished after {patience:.0f} s")
-            return super().update(n)
-
-    with Guard(desc=part.name, unit="B", unit_scale=True, disable=None) as bar:
+    with tqdm(desc=part.name, unit="B", unit_scale=True, disable=None) as bar:
         fetch = HTTPDownloader(
-            progressbar=bar,
+            progressbar=_Guard(bar, part, max_bytes),
             chunk_size=_CHUNK,
             timeout=(CONNECT_SECONDS, SILENCE_SECONDS),
             headers={"Accept-Encoding": "identity"},

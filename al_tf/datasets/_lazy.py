@@ -93,6 +93,8 @@ class LazyImageFolder:
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Decode the images that `key` picks: one of shape (H, W[, 3]), or an array of them."""
+        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
+            key = key[0]  # scikit-learn writes X[rows, ...]
         if isinstance(key, tuple):
             raise TypeError("LazyImageFolder is indexed along its first axis only.")
         picked = np.arange(len(self.files))[key]
@@ -141,7 +143,7 @@ class LazyImageFolder:
 def _check_size(size: Size) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, numbers.Integral) else tuple(size)  # type: ignore[arg-type]
+    pair = size if isinstance(size, tuple) else (size, size)
     if len(pair) != 2 or not all(isinstance(s, numbers.Integral) and s > 0 for s in pair):
         raise ValueError(
             f"size must be a number of pixels or (height, width), above 0; got {size!r}."

@@ -27,9 +27,9 @@ JPEG_ARCHIVE = "cifar10-jpeg.tar.xz"
 MIRRORS = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
 PER_CLASS = {"train": 5000, "test": 1000}
 REMEDY = (
-    f"To get it, run `al-tf data fetch cifar10` (170 MB); or put {ARCHIVE}, {JPEG_ARCHIVE} or the "
-    "folder cifar10/ with train/<class>/ and test/<class>/ into a folder and name that in "
-    "$AL_TF_DATA_DIR."
+    "To get it: with a network, `al-tf data fetch cifar10` downloads it (170 MB); without, put "
+    f"{ARCHIVE}, {JPEG_ARCHIVE} or the folder cifar10/ with train/<class>/ and test/<class>/ into "
+    "a folder and name that in $AL_TF_DATA_DIR."
 )
 _BATCHES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 _PER_BATCH, _RECORD = 10_000, 1 + 3 * 32 * 32
@@ -54,13 +54,7 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
     ----------
     Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
     """
-    copy, tried = _search(data_dir)
-    if copy is None:
-        target = _locate.cache_dir() / "cifar10" / ARCHIVE
-        failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
-        if not target.is_file():
-            raise _locate.not_found("cifar10", tried + failed, REMEDY)
-        copy = _Copy("binary", target)
+    copy = _obtain(data_dir)
     if copy.kind == "binary":
         verify(copy.path)
         arrays = stored("cifar10", ARCHIVE_MD5[:16], lambda: _from_binary(copy.path))
@@ -94,19 +88,26 @@ def find(data_dir: str | os.PathLike[str] | None) -> str:
     return str(copy.path) + ("" if copy.kind == "binary" else " (lossy JPEG copy)")
 
 
-def fetch(report: Callable[[str], None] = print) -> None:
-    """Download the authors' binary archive into the user cache.
+def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
+    """Download the authors' binary archive into the user cache, unless a copy is found.
 
     Raises
     ------
     DataNotFoundError
         No mirror served it; the message says why.
     """
-    target = _locate.cache_dir() / "cifar10" / ARCHIVE
-    failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
-    if not target.is_file():
-        raise _locate.not_found("cifar10", failed, REMEDY)
-    report(f"Downloaded {target}.")
+    report(f"cifar10: {_obtain(data_dir).path}")
+
+
+def _obtain(data_dir: str | os.PathLike[str] | None) -> _Copy:
+    copy, tried = _search(data_dir)
+    if copy is None:
+        target = _locate.cache_dir() / "cifar10" / ARCHIVE
+        failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
+        if not target.is_file():
+            raise _locate.not_found("cifar10", tried + failed, REMEDY)
+        copy = _Copy("binary", target)
+    return copy
 
 
 def verify(archive: Path) -> None:

@@ -39,13 +39,14 @@ MIRRORS = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
 )
-SYSTEM = (Path("/usr/share/datasets/fashion-mnist"),)
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
+DEBIAN_FOLDER = "usr/share/datasets/fashion-mnist"  # where the package puts them, below /
+SYSTEM = (Path("/", DEBIAN_FOLDER),)
 _APT_SECONDS = 600
 REMEDY = (
-    "To get it, run `al-tf data fetch fashion_mnist`, which also tries Debian's package without "
-    f"root; or `sudo apt-get install {DEBIAN_PACKAGE}`; or put its four IDX files (.gz or not) "
-    "into a folder and name that in $AL_TF_DATA_DIR."
+    "To get it: with a network, `al-tf data fetch fashion_mnist` downloads it or takes Debian's "
+    f"package without root, and `sudo apt-get install {DEBIAN_PACKAGE}` installs that; without, "
+    "put its four IDX files (.gz or not) into a folder and name that in $AL_TF_DATA_DIR."
 )
 
 
@@ -96,11 +97,13 @@ def find(data_dir: str | os.PathLike[str] | None) -> str:
     return str(paths["train-images-idx3-ubyte"].parent)
 
 
-def fetch(report: Callable[[str], None] = print) -> None:
-    """Bring the files into the user cache: from a mirror, else from Debian's package without root.
+def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
+    """Bring the files into the user cache, unless they are found: from a mirror, else from Debian.
 
     Parameters
     ----------
+    data_dir : path, optional
+        A folder to search first.
     report : callable
         Gets a line on each step.
 
@@ -109,14 +112,17 @@ def fetch(report: Callable[[str], None] = print) -> None:
     DataNotFoundError
         Neither way succeeded; the message says why.
     """
-    failed = _from_mirrors()
-    if not failed:
-        return
-    report("No mirror could serve Fashion-MNIST; trying Debian's package with apt-get download.")
-    try:
-        fetch_from_debian(report)
-    except DataNotFoundError as error:
-        raise _locate.not_found("fashion_mnist", [*failed, str(error)], REMEDY) from error
+    paths, tried = _search(data_dir)
+    if paths is None:
+        failed = _from_mirrors()
+        if _accept(_cache()) is None:
+            report("fashion_mnist: no mirror could serve it; trying Debian's package (apt-get).")
+            try:
+                fetch_from_debian(report)
+            except DataNotFoundError as error:
+                tried += [*failed, str(error)]
+                raise _locate.not_found("fashion_mnist", tried, REMEDY) from error
+    report(f"fashion_mnist: {find(data_dir)}")
 
 
 def fetch_from_debian(report: Callable[[str], None] = print) -> None:
@@ -145,15 +151,15 @@ def fetch_from_debian(report: Callable[[str], None] = print) -> None:
         )  # fmt: skip
         try:
             run(["apt-get", "download", DEBIAN_PACKAGE])
-            package = next(Path(folder).glob("*.deb"))
-            run(["dpkg-deb", "-x", package.name, "tree"])
+            for package in Path(folder).glob("*.deb"):
+                run(["dpkg-deb", "-x", package.name, "tree"])
             for stem in FILES:
-                unpacked = Path(folder, "tree", *SYSTEM[0].parts[1:], f"{stem}.gz")
+                unpacked = Path(folder, "tree", DEBIAN_FOLDER, f"{stem}.gz")
                 read_verified(unpacked, stem)
                 os.replace(unpacked, target / unpacked.name)
         except subprocess.CalledProcessError as error:
             raise DataNotFoundError(f"{what}: {error.stderr.strip() or error}") from error
-        except (subprocess.TimeoutExpired, DataCorruptError, StopIteration, OSError) as error:
+        except (subprocess.TimeoutExpired, DataCorruptError, OSError) as error:
             raise DataNotFoundError(f"{what}: {type(error).__name__}: {error}") from error
     report(f"Took the files of Debian's package {DEBIAN_PACKAGE} into {target}.")
 

@@ -32,7 +32,7 @@ MIRRORS = (
 )
 TEST_FRACTION = 0.2
 REMEDY = (
-    "To get it, run `al-tf data fetch magnetic_tile`; or put one of "
+    "To get it: with a network, `al-tf data fetch magnetic_tile` downloads it; without, put one of "
     f"{', '.join(ARCHIVES)} or the folders MT_<Class>/Imgs/ into a folder and name that in "
     "$AL_TF_DATA_DIR."
 )
@@ -73,12 +73,7 @@ def load(
     check_one_of("labels", labels, ("defect", "binary"))
     if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 512:
         raise ValueError(f"size must be an integer from 8 to 512 pixels; got {size!r}.")
-    path, tried = _search(data_dir)
-    if path is None:
-        path = _locate.cache_dir() / "magnetic_tile" / ARCHIVES[0]
-        failed = _download.download(MIRRORS, path, verify, _MAX_ARCHIVE)
-        if not path.is_file():
-            raise _locate.not_found("magnetic_tile", tried + failed, REMEDY)
+    path = _obtain(data_dir)
     key, members = _members(path)
     arrays = stored("magnetic_tile", f"{key}-{size}", partial(_decode, members, path, size))
     images, defects = arrays["images"], arrays["defects"]
@@ -111,19 +106,25 @@ def find(data_dir: str | os.PathLike[str] | None) -> str:
     return str(path)
 
 
-def fetch(report: Callable[[str], None] = print) -> None:
-    """Download the authors' repository as an archive into the user cache.
+def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
+    """Download the authors' repository as an archive into the user cache, unless a copy is found.
 
     Raises
     ------
     DataNotFoundError
         No mirror served it; the message says why.
     """
-    target = _locate.cache_dir() / "magnetic_tile" / ARCHIVES[0]
-    failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
-    if not target.is_file():
-        raise _locate.not_found("magnetic_tile", failed, REMEDY)
-    report(f"Downloaded {target}.")
+    report(f"magnetic_tile: {_obtain(data_dir)}")
+
+
+def _obtain(data_dir: str | os.PathLike[str] | None) -> Path:
+    path, tried = _search(data_dir)
+    if path is None:
+        path = _locate.cache_dir() / "magnetic_tile" / ARCHIVES[0]
+        failed = _download.download(MIRRORS, path, verify, _MAX_ARCHIVE)
+        if not path.is_file():
+            raise _locate.not_found("magnetic_tile", tried + failed, REMEDY)
+    return path
 
 
 def verify(path: Path) -> None:

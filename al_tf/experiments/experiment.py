@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FolderInUseError, RunFailedError, check_one_of
+from ..errors import ConfigMismatchError, FolderInUseError, RunFailedError, check_one_of
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .loop import is_complete
@@ -138,7 +138,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         check_same(old["config"], config, out)
     data = load_data(config, 0)
     if old is not None and old["data_fingerprint"] != data.fingerprint:
-        raise RunFailedError(
+        raise ConfigMismatchError(
             f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
             f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
         )
@@ -248,9 +248,9 @@ def _report_failures(out: Path, failures: Failures, n_runs: int) -> None:
         return
     folder.mkdir(exist_ok=True)
     lines = []
-    for name, text in failures.items():
-        (folder / f"{name}.txt").write_text(text)
-        lines.append(f"  {name}: {text.strip().splitlines()[-1][:300]}")
+    for name, failure in failures.items():
+        (folder / f"{name}.txt").write_text(failure.trace)
+        lines.append(f"  {name}: {failure.summary}")
     raise RunFailedError(
         f"{len(failures)} of {n_runs} runs failed:\n"
         + "\n".join(lines)

@@ -33,8 +33,15 @@ class Run(NamedTuple):
         return run_name(self.label, self.seed)
 
 
-Failures = dict[str, str]
-"""Traceback by name of the run."""
+class Failure(NamedTuple):
+    """Why a run failed."""
+
+    summary: str
+    trace: str
+
+
+Failures = dict[str, Failure]
+"""By name of the run."""
 
 _one_run_at_a_time = threading.Lock()
 _threads_here: int | None = None
@@ -42,7 +49,8 @@ _threads_here: int | None = None
 
 def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
     """Carry out a run in this process, with the experiment's number of threads."""
-    if read_meta(out_dir).get("config") != config.to_dict():
+    meta = read_meta(out_dir) if (out_dir / "config.json").exists() else {}
+    if meta.get("config") != config.to_dict():
         raise RuntimeError(
             f"{out_dir} on this worker is not the folder of this experiment. Workers on other "
             "machines must see the results folder under the same path (a shared disk)."
@@ -84,8 +92,8 @@ def run_here(config: ExperimentConfig, runs: list[Run], out_dir: Path) -> Failur
     for run in runs:
         try:
             perform(config, run, out_dir)
-        except Exception:
-            failures[run.name] = traceback.format_exc()
+        except Exception as error:
+            failures[run.name] = _described(error)
     return failures
 
 
@@ -167,8 +175,8 @@ class WorkerPool:
                     break
             except Exception as error:
                 return executor, error
-        message = f"its worker process died {ATTEMPTS} times, perhaps for want of memory: {last}"
-        return None, RuntimeError(message)
+        message = f"its worker process died {ATTEMPTS} times, perhaps for want of memory; see dmesg."
+        return None, RuntimeError(f"{message}\n{last}")
 
     def _new_executor(self) -> Any:
         from loky import ProcessPoolExecutor
@@ -227,7 +235,7 @@ def run_on_dask(
             "The Dask backend needs the package distributed: pip install 'al-tf[dask]'"
         ) from None
     failures: Failures = {}
-    with Client(scheduler, timeout="30s", set_as_default=False) as client:
+    with Client(scheduler, timeout="30s", set_as_default=False) as client, client.as_current():
         futures = {
             client.submit(perform, config, run, out_dir, pure=False): run.name for run in runs
         }
@@ -241,6 +249,8 @@ def run_on_dask(
     return failures
 
 
-def _described(error: BaseException) -> str:
-    """Return the traceback of an error, the remote part included."""
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__))
+def _described(error: BaseException) -> Failure:
+    """Keep the traceback of an error, a worker's part included, and its first line."""
+    lines = [*str(error).splitlines(), ""]
+    trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    return Failure(f"{type(error).__name__}: {lines[0][:300]}", trace)

@@ -1,0 +1,210 @@
+import json
+import re
+
+import pytest
+
+from al_tf.errors import ConfigMismatchError, UnknownNameError
+from al_tf.experiments import (
+    ExperimentConfig,
+    StrategySpec,
+    list_profiles,
+    load_profile,
+    with_overrides,
+)
+from al_tf.experiments.config import check_same
+
+
+def test_random_always_takes_part_and_comes_first():
+    labels = [s.label for s in ExperimentConfig(strategies="margin,entropy").strategies]
+    assert labels == ["random", "margin", "entropy"]
+    labels = [s.label for s in ExperimentConfig(strategies=["margin", "random"]).strategies]
+    assert labels == ["margin", "random"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(3, (0, 1, 2)), ("4,7", (4, 7)), ([2], (2,)), ((0, 5), (0, 5))],
+)
+def test_seeds_are_a_number_or_a_list(given, expected):
+    assert ExperimentConfig(seeds=given).seeds == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": "five"}, "epochs expects an integer; got 'five'"),
+        ({"epochs": True}, "epochs expects an integer; got True"),
+        ({"epochs": 0}, "epochs must be 1 or more; got 0"),
+        ({"pool": 2.5}, "pool expects an integer or none; got 2.5"),
+        ({"stratified": 1}, "stratified expects true or false; got 1"),
+        ({"model_params": 3}, "model_params expects a table; got 3"),
+        ({"seeds": "0,x"}, "seeds expects a number or distinct integers"),
+        ({"seeds": [1, 1]}, "seeds expects a number or distinct integers"),
+        ({"seeds": 0}, "seeds expects a number or distinct integers"),
+        ({"noise": 1.5}, "noise expects a rate from 0 to 1"),
+        ({"noise": "much"}, "noise expects a rate from 0 to 1"),
+        ({"stop_kappa": 99.0}, r"stop_kappa must lie in \(0, 1\]; got 99"),
+        ({"rounds": 5, "eval_every": 2}, "rounds=5 is not a multiple of eval_every=2"),
+        ({"strategies": [3]}, "strategies expects names or StrategySpecs; got 3"),
+        ({"strategies": "margin,margin"}, "'margin' appears twice"),
+        ({"strategies": [StrategySpec("random", "margin")]}, "stands for the plain strategy"),
+        ({"model": "logistic", "fit_mode": "warm"}, "fitted from scratch"),
+        ({"strategies": "bald"}, "'bald' samples a network with dropout"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_words(change, message):
+    with pytest.raises(ValueError, match=message):
+        ExperimentConfig(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"strategies": "marginn"}, "Unknown strategy 'marginn'.*margin"),
+        ({"model": "resnet"}, "Unknown model 'resnet'.*'cnn', 'logistic'"),
+        ({"fit_mode": "hot"}, "Unknown fit_mode 'hot'.*'scratch'"),
+    ],
+)
+def test_an_unknown_name_lists_the_known_ones(change, message):
+    with pytest.raises(UnknownNameError, match=message):
+        ExperimentConfig(**change)
+
+
+def test_a_strategy_that_needs_dropout_runs_with_dropout():
+    config = ExperimentConfig(strategies="bald", model_params={"dropout": 0.25})
+    assert config.spec("bald").name == "bald"
+
+
+def test_strategy_parameters_are_checked_before_anything_runs():
+    with pytest.raises(ValueError, match="'entropy_cluster' has no parameter 'alfa'.*alpha"):
+        StrategySpec("x", "entropy_cluster", {"alfa": 0.2})
+    with pytest.raises(ValueError, match="label names files"):
+        StrategySpec("../x", "margin")
+
+
+def test_a_strategy_that_needs_a_committee_is_refused():
+    with pytest.raises(ValueError, match="asks a committee of models"):
+        StrategySpec("vote_entropy", "vote_entropy")
+
+
+def test_one_strategy_under_two_labels():
+    table = {
+        "strategies": ["near", "far"],
+        "strategy": {
+            "near": {"name": "entropy_cluster"},
+            "far": {"name": "entropy_cluster", "select": "farthest"},
+        },
+    }
+    config = ExperimentConfig.from_dict(table)
+    assert config.spec("far") == StrategySpec("far", "entropy_cluster", {"select": "farthest"})
+    assert config.spec("near").params == {}
+
+
+def test_settings_of_a_strategy_not_listed_are_an_error():
+    with pytest.raises(ValueError, match="'far' is not among the strategies: margin"):
+        ExperimentConfig.from_dict({"strategies": "margin", "strategy": {"far": {}}})
+
+
+def test_a_config_survives_json_and_keeps_its_digest():
+    config = ExperimentConfig(
+        strategies=[StrategySpec("far", "entropy_cluster", {"select": "farthest"}), "margin"],
+        imbalance=(0.5,) * 10,
+        noise=((0.9, 0.1), (0.2, 0.8)),
+        seeds="3,4",
+    )
+    again = ExperimentConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert again == config
+    assert again.digest == config.digest
+    assert re.fullmatch("[0-9a-f]{12}", config.digest)
+
+
+def test_the_digest_moves_with_every_setting():
+    base = ExperimentConfig()
+    changed = [
+        ExperimentConfig(epochs=21),
+        ExperimentConfig(threads=2),
+        ExperimentConfig(strategies="entropy"),
+        ExperimentConfig(seeds=6),
+        ExperimentConfig(dataset_options={"size": 32}),
+    ]
+    assert len({c.digest for c in [base, *changed]}) == 6
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "report"])
+@pytest.mark.parametrize("dataset", [None, "digits", "cifar10", "folder:tiles"])
+def test_every_profile_makes_a_config(name, dataset):
+    assert name in list_profiles()
+    config = ExperimentConfig.from_dict(load_profile(name, dataset))
+    assert dataset in (None, config.dataset)
+
+
+def test_a_profile_has_tables_by_dataset(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('dataset = "digits"\nbatch = 5\n[datasets.cifar10]\nbatch = 7\n')
+    assert load_profile(path) == {"dataset": "digits", "batch": 5}
+    assert load_profile(path, "cifar10") == {"dataset": "cifar10", "batch": 7}
+
+
+def test_a_profile_that_is_none_is_an_error(tmp_path):
+    with pytest.raises(UnknownNameError, match="Unknown profile 'fast'.*'quick'"):
+        load_profile("fast")
+    with pytest.raises(FileNotFoundError):
+        load_profile(tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("batch = = 5")
+    with pytest.raises(ValueError, match="not TOML"):
+        load_profile(broken)
+
+
+def test_an_unknown_setting_lists_the_known_ones():
+    with pytest.raises(UnknownNameError, match="Unknown setting 'epoch'.*'epochs'"):
+        ExperimentConfig.from_dict({"epoch": 5})
+
+
+def test_overrides_are_parsed_and_reach_into_tables():
+    table = {"epochs": 3, "strategies": ["far"], "strategy": {"far": {"name": "entropy_cluster"}}}
+    texts = ["epochs=5", "pool=none", "dataset=folder:a b", "strategy.far.select=farthest"]
+    texts += ["noise=[[1, 0], [0.5, 0.5]]", "stratified=true", "seeds=1,2"]
+    config = ExperimentConfig.from_dict(with_overrides(table, texts))
+    assert (config.epochs, config.pool, config.dataset) == (5, None, "folder:a b")
+    assert config.spec("far").params == {"select": "farthest"}
+    assert config.noise == ((1, 0), (0.5, 0.5))
+    assert config.stratified is True
+    assert config.seeds == (1, 2)
+    assert table["strategy"] == {"far": {"name": "entropy_cluster"}}  # the caller's is left alone
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("epochs", "expects key=value; got 'epochs'"), ("epochs.x=3", "'epochs' is a value, not a table")],
+)
+def test_overrides_that_make_no_sense(text, message):
+    with pytest.raises(ValueError, match=message):
+        with_overrides({"epochs": 3}, [text])
+
+
+def test_a_folder_may_grow_in_strategies_seeds_and_rounds(tmp_path):
+    old = ExperimentConfig(strategies="margin", seeds=2, rounds=4).to_dict()
+    grown = ExperimentConfig(strategies="entropy,margin", seeds="1,0,5", rounds=6)
+    check_same(old, grown, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 3}, "epochs: 20 there, 3 asked for"),
+        ({"threads": 2}, "threads: 1 there, 2 asked for"),
+        ({"strategies": "random"}, "strategies: margin there and not asked for"),
+        ({"seeds": "1,2"}, r"seeds: \[0, 1\] there, \[1, 2\] asked for"),
+        ({"rounds": 3}, "rounds: 4 there, 3 asked for"),
+        (
+            {"strategies": [StrategySpec("margin", "entropy")]},
+            r"strategy.margin: \{\} there, \{'name': 'entropy'\} asked for",
+        ),
+    ],
+)
+def test_any_other_difference_is_listed(change, message, tmp_path):
+    settings = {"strategies": "margin", "seeds": 2, "rounds": 4}
+    old = ExperimentConfig(**settings).to_dict()
+    with pytest.raises(ConfigMismatchError, match=message):
+        check_same(old, ExperimentConfig(**{**settings, **change}), tmp_path)

@@ -1,0 +1,99 @@
+"""What is left after ``kill -9`` at any moment is finished by the same call, number for number."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from al_tf.experiments import run_experiment
+
+from .helpers import fast_config, numbers, results_text, wait_for_records
+
+KILLS = 24
+IMPORTED_ON_THE_WAY = (
+    "al_tf.learner", "filelock", "pandas", "sklearn.datasets", "sklearn.linear_model",
+    "sklearn.metrics", "threadpoolctl", "tqdm.auto",
+)  # fmt: skip
+CONFIG = fast_config(strategies="margin,entropy", rounds=8)
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+
+
+def work(out_dir):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # half-written lines are expected here
+        run_experiment(CONFIG, out_dir, jobs=0, progress=False)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out_dir = tmp_path_factory.mktemp("undisturbed")
+    work(out_dir)
+    return out_dir
+
+
+def test_killed_at_random_moments_it_ends_with_the_same_numbers(undisturbed, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *IMPORTED_ON_THE_WAY])
+    whole = seconds_of_a_run(context, tmp_path / "first")
+    rng = np.random.default_rng(int(time.time()))
+    kills, folder, lines_at_kill = 0, 0, []
+    while kills < KILLS:
+        out_dir = tmp_path / str(folder)
+        process = context.Process(target=work, args=(out_dir,))
+        process.start()
+        process.join(timeout=rng.uniform(0, whole))
+        if process.is_alive():
+            process.kill()
+            process.join()
+            kills += 1
+            lines_at_kill.append(sum(p.read_bytes().count(b"\n") for p in out_dir.rglob("*.jsonl")))
+        else:
+            assert process.exitcode == 0
+            compare(out_dir, undisturbed)
+            folder += 1
+    work(tmp_path / str(folder))
+    compare(tmp_path / str(folder), undisturbed)
+    assert len(set(lines_at_kill)) > 5  # the kills fell on different moments of the work
+
+
+def seconds_of_a_run(context, out_dir):
+    for repeat in range(2):  # the first one starts the server
+        process = context.Process(target=work, args=(out_dir / str(repeat),))
+        start = time.monotonic()
+        process.start()
+        process.join()
+        assert process.exitcode == 0
+    return time.monotonic() - start
+
+
+def compare(out_dir, undisturbed):
+    assert results_text(out_dir) == results_text(undisturbed)
+    pd.testing.assert_frame_equal(numbers(out_dir), numbers(undisturbed))
+
+
+SCRIPT = """
+from al_tf.experiments import run_experiment
+from tests.experiments.test_kill import CONFIG
+run_experiment(CONFIG, {out!r}, jobs=2, progress=False)
+"""
+
+
+def test_workers_end_with_their_killed_parent_and_the_next_call_finishes(undisturbed, tmp_path):
+    parent = subprocess.Popen([sys.executable, "-c", SCRIPT.format(out=str(tmp_path))])
+    wait_for_records(tmp_path, parent)
+    children = psutil.Process(parent.pid).children(recursive=True)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    work(tmp_path)  # at once: orphans may still be in their last round
+    compare(tmp_path, undisturbed)
+    assert len(children) >= 2
+    assert psutil.wait_procs(children, timeout=20)[1] == []

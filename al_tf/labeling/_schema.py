@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
-from urllib.parse import quote
-
-from ..errors import LedgerError
 
 APPLICATION_ID = 0x616C7466  # "altf": marks the file as a ledger of this package
 
@@ -61,7 +57,9 @@ WHERE kind != 'undo' AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = 
 
 CREATE VIEW open_slots AS
 SELECT * FROM slots AS s
-WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id);
+WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
+AND (purpose = 'repeat' OR NOT EXISTS (
+    SELECT 1 FROM standing AS e WHERE e.image = s.image AND e.purpose != 'repeat'));
 """
 
 _VERSION_2 = """
@@ -114,117 +112,3 @@ def _statements(script: str) -> list[str]:
             statements.append(rest)
             rest = ""
     return statements
-
-
-def open_ledger(
-    path: Path, synchronous: str, read_only: bool, busy_seconds: float
-) -> sqlite3.Connection:
-    """Open a ledger, creating or migrating it where that is allowed.
-
-    Raises
-    ------
-    LedgerError
-        As in `LabelLedger`.
-    """
-    if not path.parent.is_dir():
-        raise LedgerError(f"{path}: there is no folder {path.parent} to keep a ledger in.")
-    try:
-        connection = _connect(path, read_only, busy_seconds)
-    except sqlite3.Error as error:
-        raise worded(error, path) from error
-    try:
-        _check_kind(connection, path)
-        if read_only:
-            _check_version_to_read(connection, path)
-        else:
-            _prepare(connection, path, synchronous)
-    except sqlite3.Error as error:
-        connection.close()
-        raise worded(error, path) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def worded(error: sqlite3.Error, path: Path) -> LedgerError:
-    """Return the error in words that say what to do."""
-    text = str(error).lower()
-    if "readonly" in text or "read-only" in text:
-        advice = "it cannot be written. Make the file and its folder writable, or open it with read_only=True"
-    elif "unable to open" in text:
-        advice = (
-            "it cannot be opened. Check that the file and its folder exist and are yours to write"
-        )
-    elif "not a database" in text:
-        advice = "it is not a label ledger. Name another file"
-    elif "locked" in text or "busy" in text:
-        advice = "another process has kept it locked for too long. Close that process and try again"
-    elif "malformed" in text:
-        advice = "the file is damaged. Restore a copy, or salvage it with `sqlite3 FILE .recover`"
-    elif "full" in text:
-        advice = "the disk is full. Nothing was recorded; make room and label again"
-    else:
-        advice = "the database refused"
-    return LedgerError(f"{path}: {advice} (SQLite: {error}).")
-
-
-def _connect(path: Path, read_only: bool, busy_seconds: float) -> sqlite3.Connection:
-    def connect(query: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(path.absolute()))}?{query}",
-            uri=True,
-            timeout=busy_seconds,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            version_of(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    if not read_only:
-        return connect("mode=rwc")
-    if not path.is_file():
-        raise LedgerError(f"{path}: there is no such ledger.")
-    try:
-        return connect("mode=ro")
-    except sqlite3.OperationalError:
-        if Path(f"{path}-wal").exists():
-            raise
-        return connect("immutable=1")  # where the log's side files cannot be made: a read-only disk
-
-
-def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
-    kind = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-    if kind != APPLICATION_ID and (kind or tables):
-        raise LedgerError(f"{path}: it is a database, but not a label ledger. Name another file.")
-    if version_of(connection) > VERSION:
-        raise LedgerError(
-            f"{path}: it has schema version {version_of(connection)}, written by a newer al_tf; "
-            f"this one knows versions up to {VERSION}. Update al_tf to open it."
-        )
-
-
-def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
-    if version_of(connection) < VERSION:
-        raise LedgerError(
-            f"{path}: it has the older schema version {version_of(connection)} and is opened for "
-            f"reading alone. Open it once for writing, to bring it to version {VERSION}."
-        )
-
-
-def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-    if mode != "wal":
-        raise LedgerError(
-            f"{path}: its disk does not allow SQLite's write-ahead log (journal mode {mode!r}). "
-            "Keep the ledger on a local disk."
-        )
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    if version_of(connection) < VERSION:
-        migrate(connection)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
-from .ledger import Event, Wish
+from .ledger import Event
 from .pool import ImagePool
+from .queue import Wish
 from .training import PoolClassifier, simple_features
 
 COLD_STARTS = ("random", "typiclust")

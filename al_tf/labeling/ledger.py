@@ -5,22 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import LedgerError, StaleItemError, UnknownLabelError, check_one_of
-from . import _schema
+from ._file import LedgerFile
+from .queue import Queue, has_answer, open_slot
 
 if TYPE_CHECKING:
     import pandas as pd
 
-BUSY_SECONDS = 30.0
 IDLE_AFTER = 120.0
 
 
@@ -42,35 +39,6 @@ class Event:
     time: str
     slot: int | None
     undoes: int | None
-
-
-@dataclass(frozen=True)
-class Slot:
-    """An image set aside for one annotator, in the order in which they are to see it."""
-
-    id: int
-    image: str
-    annotator: str
-    purpose: str
-    """``"query"`` (chosen by the strategy), ``"audit"`` (drawn at random) or ``"repeat"``."""
-    round: int
-    position: int
-    batch: int
-    strategy: str
-    score: float | None
-    expires: float
-    """Seconds since 1970; after that another annotator may be given the image."""
-    released: int
-
-
-@dataclass(frozen=True)
-class Wish:
-    """An image that a session would like to set aside."""
-
-    image: str
-    purpose: str
-    strategy: str
-    score: float | None = None
 
 
 class LabelLedger:
@@ -96,6 +64,11 @@ class LabelLedger:
     read_only : bool
         Open for reading alone, also from a medium that cannot be written.
 
+    Attributes
+    ----------
+    queue : Queue
+        Which images are set aside for whom.
+
     Raises
     ------
     LedgerError
@@ -108,11 +81,9 @@ class LabelLedger:
         check_one_of("synchronous", synchronous, ("FULL", "NORMAL"))
         self.path = Path(path)
         self.read_only = read_only
-        self._synchronous = synchronous
-        self._lock = threading.RLock()
-        self._connection: sqlite3.Connection | None = None
-        self._pid = 0
-        with self._reading():
+        self._file = LedgerFile(self.path, synchronous, read_only)
+        self.queue = Queue(self._file)
+        with self._file.reading():  # what is wrong with the file is told now
             pass
 
     # What is settled once ---------------------------------------------------------------
@@ -147,7 +118,7 @@ class LabelLedger:
             raise ValueError(
                 f"classes must be two or more different names that are not blank; got {given}."
             )
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             known = tuple(json.loads(self._meta("classes") or "[]"))
             if given[: len(known)] != known:
                 raise ValueError(
@@ -169,7 +140,7 @@ class LabelLedger:
         value : JSON-serialisable
             Taken by the first session that comes.
         """
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
             return json.loads(self._meta(key) or "null")
 
@@ -222,15 +193,15 @@ class LabelLedger:
             The image has neither a label nor a skip.
         """
         self._check_label(label)
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             before = self._standing(connection, image)
             if before is None:
                 raise LedgerError(f"Image {image} has no label yet: use label.")
-            values = {
-                "name": name or before.name, "seconds": seconds, "purpose": before.purpose,
-                "round": before.round, "strategy": before.strategy, "score": before.score,
-            }  # fmt: skip
-            return self._append(connection, "relabel", image, label, annotator, **values)
+            return self._append(
+                connection, "relabel", image, label, annotator, name=name or before.name,
+                seconds=seconds, purpose=before.purpose, round=before.round,
+                strategy=before.strategy, score=before.score,
+            )  # fmt: skip
 
     def undo(self, annotator: str) -> Event | None:
         """Take back an annotator's last standing event, and return that event.
@@ -243,7 +214,7 @@ class LabelLedger:
         Event or None
             The event undone; None where there is nothing to undo.
         """
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             last = _one(
                 Event,
                 connection.execute(
@@ -271,10 +242,13 @@ class LabelLedger:
         purpose: str = "query",
         **details: Any,
     ) -> Event:
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             if slot is not None:
-                purpose = self._check_slot(connection, slot, image, annotator).purpose
-            if purpose != "repeat" and self._standing(connection, image) is not None:
+                place = open_slot(connection, slot)
+                if place is None or (place.image, place.annotator) != (image, annotator):
+                    raise StaleItemError(stale_slot(slot, annotator))
+                purpose = place.purpose
+            elif purpose != "repeat" and has_answer(connection, image):
                 raise StaleItemError(
                     f"Image {image} has an answer already; use relabel to change it. "
                     "Nothing was recorded."
@@ -319,17 +293,6 @@ class LabelLedger:
                 f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
             )
 
-    def _check_slot(
-        self, connection: sqlite3.Connection, slot: int, image: str, annotator: str
-    ) -> Slot:
-        found = _one(Slot, connection.execute("SELECT * FROM open_slots WHERE id = ?", (slot,)))
-        if found is None or found.image != image or found.annotator != annotator:
-            raise StaleItemError(
-                f"Slot {slot} (image {image}) is not waiting for an answer of {annotator!r}: it "
-                "was answered already, or given to somebody else. Nothing was recorded."
-            )
-        return found
-
     @staticmethod
     def _standing(connection: sqlite3.Connection, image: str) -> Event | None:
         return _one(
@@ -340,119 +303,6 @@ class LabelLedger:
                 (image,),
             ),
         )
-
-    # The queue --------------------------------------------------------------------------
-
-    def claim(
-        self,
-        wishes: Sequence[Wish],
-        n: int,
-        *,
-        annotator: str,
-        round: int,
-        lease_seconds: float,
-    ) -> list[Slot]:
-        """Set images aside for one annotator, so that nobody else is shown them.
-
-        Parameters
-        ----------
-        wishes : sequence of Wish
-            In the order of preference. Those that have an answer, or are set aside for somebody
-            whose lease has not run out, are passed over; a repeat needs an answer instead.
-        n : int
-            How many to set aside at most.
-        annotator : str
-            For whom.
-        round : int
-            Number of models trained so far.
-        lease_seconds : float
-            How long nobody else may have them, counted from now and anew from each answer.
-
-        Returns
-        -------
-        list of Slot
-            `n`, or fewer where the wishes run out.
-        """
-        with self._writing() as connection:
-            now = time.time()
-            chosen: list[Wish] = []
-            for wish in wishes:
-                if len(chosen) == n:
-                    break
-                if self._is_free(connection, wish, annotator, now):
-                    chosen.append(wish)
-            for position, wish in enumerate(chosen, 1):
-                connection.execute(
-                    "UPDATE slots SET released = 1 WHERE image = ? AND id IN"
-                    " (SELECT id FROM open_slots WHERE image = ?)",
-                    (wish.image, wish.image),
-                )
-                connection.execute(
-                    "INSERT INTO slots (image, annotator, purpose, round, position, batch,"
-                    " strategy, score, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        wish.image, annotator, wish.purpose, round, position, len(chosen),
-                        wish.strategy, None if wish.score is None else float(wish.score),
-                        now + lease_seconds,
-                    ),
-                )  # fmt: skip
-            return self._open_slots(connection, annotator)
-
-    def open_slots(self, annotator: str, *, lease_seconds: float | None = None) -> list[Slot]:
-        """Return what is set aside for an annotator, in order; optionally renew the leases."""
-        if lease_seconds is None:
-            with self._reading() as connection:
-                return self._open_slots(connection, annotator)
-        with self._writing() as connection:
-            connection.execute(
-                "UPDATE slots SET expires = ? WHERE id IN"
-                " (SELECT id FROM open_slots WHERE annotator = ?)",
-                (time.time() + lease_seconds, annotator),
-            )
-            return self._open_slots(connection, annotator)
-
-    def release(self, slot: int) -> None:
-        """Give up a slot without an answer: its image cannot be shown."""
-        with self._writing() as connection:
-            connection.execute("UPDATE slots SET released = 1 WHERE id = ?", (slot,))
-
-    def slot_counts(self, annotator: str) -> dict[str, int]:
-        """Return how many images were ever set aside for an annotator, by purpose."""
-        with self._reading() as connection:
-            return dict(
-                connection.execute(
-                    "SELECT purpose, COUNT(*) FROM slots WHERE annotator = ? AND NOT released"
-                    " GROUP BY purpose",
-                    (annotator,),
-                ).fetchall()
-            )
-
-    def taken(self, annotator: str) -> set[str]:
-        """Return the images that have an answer or are set aside, also for this annotator."""
-        with self._reading() as connection:
-            rows = connection.execute(
-                "SELECT image FROM standing UNION SELECT image FROM open_slots"
-                " WHERE annotator = ? OR expires > ?",
-                (annotator, time.time()),
-            )
-            return {image for (image,) in rows}
-
-    @staticmethod
-    def _open_slots(connection: sqlite3.Connection, annotator: str) -> list[Slot]:
-        rows = connection.execute(
-            "SELECT * FROM open_slots WHERE annotator = ? ORDER BY id", (annotator,)
-        )
-        return [Slot(*row) for row in rows]
-
-    def _is_free(
-        self, connection: sqlite3.Connection, wish: Wish, annotator: str, now: float
-    ) -> bool:
-        has_answer = self._standing(connection, wish.image) is not None
-        held = connection.execute(
-            "SELECT 1 FROM open_slots WHERE image = ? AND (annotator = ? OR expires > ?)",
-            (wish.image, annotator, now),
-        ).fetchone()
-        return held is None and has_answer == (wish.purpose == "repeat")
 
     # Trained models ---------------------------------------------------------------------
 
@@ -468,7 +318,7 @@ class LabelLedger:
         uncertainty: float,
     ) -> int:
         """Record that a model was trained, and return its number, from 1; see `rounds`."""
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             minutes = sum(self.seconds().values()) / 60
             cursor = connection.execute(
                 "INSERT INTO rounds (annotator, labels, minutes, seconds, audited, correct, kappa,"
@@ -479,7 +329,7 @@ class LabelLedger:
 
     def kappas(self, annotator: str) -> list[float]:
         """Return the agreement of each model of an annotator's sessions with the one before it."""
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute(
                 "SELECT kappa FROM rounds WHERE annotator = ? AND kappa IS NOT NULL ORDER BY round",
                 (annotator,),
@@ -504,12 +354,12 @@ class LabelLedger:
 
     def events(self) -> list[Event]:
         """Return every event, in the order in which they were recorded."""
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             return [Event(*row) for row in connection.execute("SELECT * FROM events ORDER BY id")]
 
     def standing(self) -> list[Event]:
         """Return the events that no undo has taken back, in order; undos are not among them."""
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             return [Event(*row) for row in connection.execute("SELECT * FROM standing ORDER BY id")]
 
     def seconds(self, idle_after: float = IDLE_AFTER) -> dict[str, float]:
@@ -520,7 +370,7 @@ class LabelLedger:
         idle_after : float
             Seconds that one event counts at most: who takes longer has left the desk.
         """
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute(
                 "SELECT annotator, SUM(MIN(seconds, ?)) FROM events GROUP BY annotator",
                 (idle_after,),
@@ -561,7 +411,7 @@ class LabelLedger:
     def _table(self, query: str) -> pd.DataFrame:
         import pandas as pd
 
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             cursor = connection.execute(query)
             columns = [column[0] for column in cursor.description]
             table = pd.DataFrame(cursor.fetchall(), columns=columns)
@@ -575,7 +425,7 @@ class LabelLedger:
         return table
 
     def _meta(self, key: str) -> str | None:
-        with self._reading() as connection:
+        with self._file.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
             return None if row is None else row[0]
 
@@ -583,10 +433,7 @@ class LabelLedger:
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
-        with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+        self._file.close()
 
     def __enter__(self) -> LabelLedger:
         return self
@@ -595,7 +442,11 @@ class LabelLedger:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "synchronous": self._synchronous, "read_only": self.read_only}
+        return {
+            "path": self.path,
+            "synchronous": self._file.synchronous,
+            "read_only": self.read_only,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         path = state.pop("path")
@@ -603,32 +454,6 @@ class LabelLedger:
 
     def __repr__(self) -> str:
         return f"LabelLedger({str(self.path)!r})"
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            if self._connection is None or self._pid != os.getpid():  # never carried over a fork
-                self._connection = _schema.open_ledger(
-                    self.path, self._synchronous, self.read_only, BUSY_SECONDS
-                )
-                self._pid = os.getpid()
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise _schema.worded(error, self.path) from error
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as connection:
-            if connection.in_transaction:
-                raise LedgerError("A ledger's transaction cannot be begun inside another.")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
 
 def _one(kind: Any, cursor: sqlite3.Cursor) -> Any:
@@ -638,3 +463,11 @@ def _one(kind: Any, cursor: sqlite3.Cursor) -> Any:
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def stale_slot(slot: int, annotator: str) -> str:
+    """Return what to tell who answers a slot that no longer waits for their answer."""
+    return (
+        f"Slot {slot} is not waiting for an answer of {annotator!r}: it was answered already, or "
+        "given to somebody else. Nothing was recorded."
+    )

@@ -271,7 +271,9 @@ class FolderPool(ImagePool):
     def refresh(self) -> None:
         """Take in new and changed files, and drop those that vanished."""
         with self._lock:
-            known, bad, files = {}, {}, {}
+            known: dict[Path, Any] = {}
+            bad: dict[Path, Any] = {}
+            files: dict[str, Path] = {}
             for path in list_images(self.folder):
                 try:
                     self._look_at(path, known, bad)

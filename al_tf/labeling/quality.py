@@ -172,22 +172,9 @@ def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
         ``round``, ``labels``, ``minutes``, ``accuracy``, ``low``, ``high``, ``audited``; rounds
         without a labelled audit image are left out.
     """
-    import pandas as pd
-
-    rows = []
-    for row in rounds[rounds["audited"] > 0].itertuples():
-        estimate = share(int(row.correct), int(row.audited))
-        assert estimate is not None
-        rows.append(
-            (
-                row.round,
-                row.labels,
-                row.minutes,
-                estimate.value,
-                estimate.low,
-                estimate.high,
-                row.audited,
-            )
-        )
-    columns = ["round", "labels", "minutes", "accuracy", "low", "high", "audited"]
-    return pd.DataFrame(rows, columns=columns)
+    table = rounds.loc[rounds["audited"] > 0, ["round", "labels", "minutes", "audited"]]
+    correct = rounds.loc[rounds["audited"] > 0, "correct"]
+    estimates = [share(int(c), int(n)) for c, n in zip(correct, table["audited"], strict=True)]
+    for column, name in (("accuracy", "value"), ("low", "low"), ("high", "high")):
+        table[column] = np.array([getattr(e, name) for e in estimates], dtype=float)
+    return table.reset_index(drop=True)

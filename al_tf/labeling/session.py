@@ -12,8 +12,9 @@ from ..seeding import RandomState, check_random_state
 from . import quality
 from .choosing import COLD_STARTS, Chooser
 from .items import Item, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, Slot
+from .ledger import Event, LabelLedger, stale_slot
 from .pool import open_pool
+from .queue import Slot
 from .showing import build_item
 from .trainer import Trainer, trainable
 
@@ -128,7 +129,7 @@ class LabelingSession:
         self._target, self._lease = target_accuracy, 60.0 * lease_minutes
         drawn = int(check_random_state(random_state).integers(2**31))
         self._chooser = Chooser(
-            strategy=strategy or getattr(learner, "query_strategy", "margin"),
+            strategy=strategy or getattr(learner, "query_strategy", None) or "margin",
             cold_start=cold_start,
             audit_share=_settled(self.ledger, "audit_share", audit_share),
             repeat_share=repeat_share,
@@ -156,7 +157,7 @@ class LabelingSession:
         """
         with self._lock:
             while True:
-                slots = self.ledger.open_slots(self.annotator) or self._new_batch()
+                slots = self.ledger.queue.waiting(self.annotator) or self._new_batch()
                 if not slots:
                     self._current = None
                     return None
@@ -214,7 +215,9 @@ class LabelingSession:
             What was taken back: None if nothing was left. Undoing again takes back the one before.
         """
         with self._lock:
-            return self.ledger.undo(self.annotator)
+            undone = self.ledger.undo(self.annotator)
+            self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
+            return undone
 
     # Training ---------------------------------------------------------------------------
 
@@ -346,15 +349,15 @@ class LabelingSession:
             wishes = self._chooser.wishes(
                 pool=self.pool,
                 standing=standing,
-                taken=self.ledger.taken(self.annotator),
-                counts=self.ledger.slot_counts(self.annotator),
+                taken=self.ledger.queue.taken(self.annotator),
+                counts=self.ledger.queue.counts(self.annotator),
                 annotator=self.annotator,
                 classifier=self._trainer.classifier(answers),
                 batch=self._batch_size,
             )
             if not wishes:
                 return []
-            slots = self.ledger.claim(
+            slots = self.ledger.queue.claim(
                 wishes,
                 self._batch_size,
                 annotator=self.annotator,
@@ -370,7 +373,7 @@ class LabelingSession:
         try:
             item = build_item(slot, self.pool, model, self._trainer.classifier(self._answers()))
         except ImageGoneError:
-            self.ledger.release(slot.id)
+            self.ledger.queue.release(slot.id)
             return None
         self._current = slot
         self._shown_since.setdefault(slot.id, time.monotonic())
@@ -393,7 +396,7 @@ class LabelingSession:
                 event = self.ledger.label(place.image, label, **details)
             self._shown_since.pop(place.id, None)
             self._current = None
-            left = self.ledger.open_slots(self.annotator, lease_seconds=self._lease)
+            left = self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
         if self._auto_retrain and not left:
             self._retrain_if_new()
         return event
@@ -403,13 +406,10 @@ class LabelingSession:
             if self._current is None:
                 raise StaleItemError("No image is being shown: call next first.")
             return self._current
-        for place in self.ledger.open_slots(self.annotator):
+        for place in self.ledger.queue.waiting(self.annotator):
             if place.id == slot:
                 return place
-        raise StaleItemError(
-            f"Slot {slot} is not waiting for an answer of {self.annotator!r}: it was answered "
-            "already, or given to somebody else. Nothing was recorded."
-        )
+        raise StaleItemError(stale_slot(slot, self.annotator))
 
     def _retrain_if_new(self) -> None:
         answers = self._answers()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from .items import Item, Neighbour, Prediction
-from .ledger import Slot
 from .pool import ImagePool
-from .training import PoolClassifier
-from .training import ScoredModel
+from .queue import Slot
+from .training import PoolClassifier, ScoredModel
 
 N_NEIGHBOURS = 3
 

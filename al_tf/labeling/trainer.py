@@ -53,8 +53,8 @@ class Trainer:
                 )
         if "classes" in getattr(self._estimator, "get_params", dict)():
             self._estimator.set_params(classes=list(classes))
-        base = getattr(self._learner, "X_training", None)
-        self._base = None if base is None else (base, self._learner.y_training)
+        base = getattr(learner, "X_training", None)
+        self._base = None if base is None else (base, learner.y_training)
         self._pool, self._ledger = pool, ledger
         self._classes, self._annotator = classes, annotator
         self._task = BackgroundTask(self._tell)

@@ -7,6 +7,7 @@ copy of the inputs.
 """
 
 from ._bandwidth import DensityDiagnostic, diagnose_density, select_bandwidth
+from ._columns import centre_and_scale, principal_components, standardise
 from ._covering import k_center_greedy, max_ball_cover
 from ._density import kde_log_density
 from ._distances import (
@@ -21,6 +22,7 @@ from ._points import MEMORY_LIMIT
 __all__ = [
     "MEMORY_LIMIT",
     "DensityDiagnostic",
+    "centre_and_scale",
     "diagnose_density",
     "k_center_greedy",
     "kde_log_density",
@@ -30,5 +32,7 @@ __all__ = [
     "mean_neighbour_distance",
     "mean_similarity",
     "nearest_of_set",
+    "principal_components",
     "select_bandwidth",
+    "standardise",
 ]

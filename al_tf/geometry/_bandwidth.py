@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import check_one_of
 from ..seeding import RandomState, check_random_state
+from ._columns import column_variances
 from ._density import kde_log_density
 from ._points import check_rows, make_points, precise_squared_distances
 
@@ -48,7 +49,7 @@ def select_bandwidth(
     X = check_rows(X)
     n, d = X.shape
     (points,) = make_points(X)
-    spread = float(np.sqrt(points.rows.var(axis=0, dtype=np.float64).mean()))
+    spread = math.sqrt(column_variances(points.rows).mean())
     if spread == 0:
         return 1.0
     scott = spread * n ** (-1 / (d + 4))
@@ -64,12 +65,11 @@ def select_bandwidth(
             found = float(np.sqrt(np.median(apart))) / math.sqrt(2 * math.log(n)) or scott
         else:
             found = _most_likely(sample, scott) * (len(sample) / n) ** (1 / (d + 4))
-    return found * points.scale
+    return float(found * points.scale)
 
 
 def _most_likely(sample: np.ndarray, start: float) -> float:
     """Return the bandwidth of the highest leave-one-out likelihood within a factor 20 of `start`."""
-    from scipy.optimize import minimize_scalar
 
     def loss(log_bandwidth: float) -> float:
         density = kde_log_density(sample, bandwidth=math.exp(log_bandwidth), leave_one_out=True)

@@ -153,7 +153,7 @@ def max_ball_cover(
     chosen : ndarray, shape (k,), intp
         In the order of choice. Once all is covered, the other rows at random.
     gains : ndarray, shape (k,), float64
-        How many targets each newly covered.
+        How many targets each newly covered; never rising.
     """
     targets = X if targets is None else targets
     given = X[:0] if centers is None else centers
@@ -178,7 +178,7 @@ def max_ball_cover(
         apart = goals.rows - points.rows[pick].astype(np.float64)
         covered = np.einsum("ij,ij->i", apart, apart) <= reach
         chosen.append(pick)
-        gains.append(int(covered.sum()))
+        gains.append(int(counts[pick]))
         _count(points, goals.take(np.flatnonzero(covered)), reach, counts, -1, memory_limit)
         counts[chosen] = -1
         goals = goals.take(np.flatnonzero(~covered))

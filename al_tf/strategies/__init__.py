@@ -9,13 +9,21 @@ A new one is a function there and a line in `BUILT_IN`.
 from __future__ import annotations
 
 from . import (
+    badge,
     bald,
+    cluster_margin,
     committee,
+    density,
     entropy_cluster,
     expected_error,
+    information_density,
+    kcenter,
+    kmeans,
+    probcover,
     random,
     ranked_batch,
     softmax,
+    typiclust,
     uncertainty,
 )
 from ._registry import (
@@ -54,6 +62,43 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "bald": StrategyInfo(
         "bald", bald.bald, "uncertainty", ("dropout",),
         "S passes, S·n·K", "Gal et al. 2017", stochastic=True,
+    ),
+    "kcenter": StrategyInfo(
+        "kcenter", kcenter.kcenter, "diversity", ("features", "labelled set"),
+        "n·(m + k)·d at most", "Sener and Savarese 2018",
+    ),
+    "kmeans": StrategyInfo(
+        "kmeans", kmeans.kmeans, "diversity", ("features",),
+        "n·k·d and 20 k-means steps on min(n, 256·k)", "Xu et al. 2003",
+    ),
+    "typiclust": StrategyInfo(
+        "typiclust", typiclust.typiclust, "diversity", ("features", "labelled set"),
+        "n·(m + k)·d a k-means step", "Hacohen et al. 2022", sequential=True,
+    ),
+    "probcover": StrategyInfo(
+        "probcover", probcover.probcover, "diversity",
+        ("probabilities", "features", "labelled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
+    ),
+    "badge": StrategyInfo(
+        "badge", badge.badge, "uncertainty and diversity", ("probabilities", "features"),
+        "n·k·(K + d)", "Ash et al. 2020", sequential=True,
+    ),
+    "cluster_margin": StrategyInfo(
+        "cluster_margin", cluster_margin.cluster_margin, "uncertainty and diversity",
+        ("probabilities", "features"), "n·K and (10·k)²·d", "Citovsky et al. 2021",
+        sequential=True,
+    ),
+    "density": StrategyInfo(
+        "density", density.density, "density", ("features",),
+        "n·min(n, 10⁵)·d", "Settles and Craven 2008",
+    ),
+    "entropy_density": StrategyInfo(
+        "entropy_density", density.entropy_density, "uncertainty and density",
+        ("probabilities", "features"), "n·min(n, 10⁵)·d", "Settles and Craven 2008",
+    ),
+    "information_density": StrategyInfo(
+        "information_density", information_density.information_density, "density",
+        ("features",), "n·min(n, 10⁵)·d", "Settles 2009, modAL",
     ),
     "entropy_cluster": StrategyInfo(
         "entropy_cluster", entropy_cluster.entropy_cluster, "uncertainty and diversity",

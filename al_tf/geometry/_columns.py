@@ -1,0 +1,93 @@
+"""Columns made comparable before distances are taken."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ._points import make_points, slices
+from ._threads import for_each, ordered_map
+
+ROWS = 8192  # a step's worth of rows
+
+
+def centre_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return `X` less its mean, divided by a power of two so that it lies in [-1, 1].
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+
+    Returns
+    -------
+    rows : ndarray, shape (n, d), float32
+    scale : float
+        A distance between these rows, times `scale`, is one between the rows of `X`.
+    """
+    (points,) = make_points(X)
+    return np.ascontiguousarray(points.rows), points.scale
+
+
+def standardise(X: np.ndarray) -> np.ndarray:
+    """Return `X` with columns of mean 0 and standard deviation 1; constant ones become 0.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+
+    Returns
+    -------
+    ndarray, shape (n, d), float32
+    """
+    rows, _ = centre_and_scale(X)
+    deviation = np.sqrt(column_variances(rows))
+    inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+
+    def divide(part: slice) -> None:
+        rows[part] = rows[part] * inverse
+
+    for_each(divide, slices(len(rows), ROWS))
+    return rows
+
+
+def column_variances(rows: np.ndarray) -> np.ndarray:
+    """Return the variance of each column of centred rows ``(n, d)``, float64."""
+
+    def squares(part: slice) -> np.ndarray:
+        return np.square(rows[part], dtype=np.float64).sum(axis=0)
+
+    return np.sum(list(ordered_map(squares, slices(len(rows), ROWS))), axis=0) / len(rows)
+
+
+def principal_components(rows: np.ndarray, n_components: int) -> np.ndarray:
+    """Return the projection of centred rows on the directions of the largest variance.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d)
+        Of mean 0, as `standardise` leaves them.
+    n_components : int
+        At least 1; `rows` come back as they are where it is d or more.
+
+    Returns
+    -------
+    ndarray, shape (n, n_components), float32
+    """
+    if n_components < 1:
+        raise ValueError(f"n_components must be 1 or more; got {n_components}.")
+    if n_components >= rows.shape[1]:
+        return rows
+
+    def product(part: slice) -> np.ndarray:
+        block = rows[part].astype(np.float64)
+        return block.T @ block
+
+    covariance = np.sum(list(ordered_map(product, slices(len(rows), ROWS))), axis=0)
+    _, directions = np.linalg.eigh(covariance)  # smallest variance first
+    chosen = directions[:, ::-1][:, :n_components].astype(np.float32)
+    projected = np.empty((len(rows), n_components), dtype=np.float32)
+
+    def project(part: slice) -> None:
+        projected[part] = rows[part] @ chosen
+
+    for_each(project, slices(len(rows), ROWS))
+    return projected

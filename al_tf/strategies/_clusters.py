@@ -1,0 +1,49 @@
+"""k-means for strategies: scikit-learn's, started by k-means++ and bounded for large pools."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..geometry import kmeans_plus_plus, nearest_of_set
+from ..seeding import RandomState, check_random_state
+
+ROWS_PER_CLUSTER = 256  # more rows than this move the centroids hardly at all
+MAX_ITERATIONS = 20
+
+
+def cluster(
+    rows: np.ndarray, n_clusters: int, random_state: RandomState = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cluster of each row and the centroids.
+
+    The centroids are fitted on a random sample of 256 rows a cluster where there are more.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d), float32
+        As `centre_and_scale` returns them.
+    n_clusters : int
+        K; fewer come back where there are fewer distinct rows.
+    random_state : RandomState
+        Draws the sample and the start.
+
+    Returns
+    -------
+    labels : ndarray, shape (n,), intp
+    centroids : ndarray, shape (at most K, d), float32
+    """
+    from sklearn.cluster import KMeans
+
+    rng = check_random_state(random_state)
+    sample = rows
+    if len(rows) > ROWS_PER_CLUSTER * n_clusters:
+        sample = rows[np.sort(rng.choice(len(rows), ROWS_PER_CLUSTER * n_clusters, replace=False))]
+    ones = np.ones((len(sample), 1), dtype=np.float32)
+    k = min(n_clusters, len(sample))
+    chosen, squared = kmeans_plus_plus(ones, sample, k, random_state=rng)
+    chosen = chosen[(squared > 0) | (np.arange(k) == 0)]
+    kmeans = KMeans(
+        len(chosen), init=sample[chosen], n_init=1, max_iter=MAX_ITERATIONS, copy_x=False
+    )
+    centroids = kmeans.fit(sample).cluster_centers_
+    return nearest_of_set(rows, centroids)[1], centroids

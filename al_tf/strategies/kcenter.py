@@ -1,0 +1,59 @@
+"""CoreSet: cover the pool by the labelled set and the batch, as closely as possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..geometry import k_center_greedy
+from ..seeding import RandomState, check_random_state
+from ._order import canonical_order
+from ._select import check_pool, features, labelled_features
+
+
+def kcenter(
+    classifier: Any,
+    X: Any,
+    n_instances: int = 1,
+    *,
+    random_state: RandomState = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Query the images farthest from everything labelled or chosen, one after another.
+
+    ``x_i = argmax_x min_{c in labelled ∪ {x_1 … x_(i-1)}} |f(x) - f(c)|``: the greedy answer to
+    the k-center problem, at most twice the best covering radius. Without a labelled set the mean
+    of the pool's features stands in for it.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``transform``; the labelled set is its ``X_training``.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size.
+    random_state : RandomState
+        Breaks ties.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,)
+        Into `X`, in the order of choice.
+    scores : ndarray, shape (n_instances,)
+        Euclidean distance to the nearest labelled or chosen image at the moment of choice, never
+        rising.
+
+    References
+    ----------
+    Sener and Savarese, "Active Learning for Convolutional Neural Networks: A Core-Set Approach",
+    ICLR 2018, algorithm 1.
+    """
+    check_pool(X, n_instances)
+    rng = check_random_state(random_state)
+    found = features(classifier, X)
+    order = canonical_order(found, rng)
+    chosen, distances = k_center_greedy(
+        found[order], n_instances, labelled_features(classifier), random_state=rng
+    )
+    return order[chosen], distances

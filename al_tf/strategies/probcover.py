@@ -1,0 +1,120 @@
+"""ProbCover: balls of one radius that cover as much of the pool as possible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..geometry import centre_and_scale, max_ball_cover, nearest_of_set
+from ..seeding import RandomState, check_random_state
+from ._clusters import cluster
+from ._order import canonical_order
+from ._select import check_pool, labelled_features, proba_and_features
+
+RADIUS_SAMPLE = 5000
+
+
+def purity_radius(
+    features: np.ndarray,
+    n_classes: int,
+    purity: float = 0.95,
+    random_state: RandomState = None,
+) -> float:
+    """Return the largest radius at which this share of the balls holds one cluster alone.
+
+    The paper's rule: k-means clusters stand in for the classes nobody knows yet. A ball is pure
+    while its radius is below the distance to the nearest image of another cluster, so the
+    radius is the ``1 - purity`` quantile of these distances, on at most 5,000 images.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    n_classes : int
+        Number of clusters.
+    purity : float
+        In (0, 1).
+    random_state : RandomState
+        Draws the sample, and starts k-means.
+
+    Returns
+    -------
+    float
+        0 where all images are equal.
+    """
+    if not 0 < purity < 1:
+        raise ValueError(f"purity must lie between 0 and 1; got {purity!r}.")
+    rng = check_random_state(random_state)
+    if len(features) > RADIUS_SAMPLE:
+        features = features[np.sort(rng.choice(len(features), RADIUS_SAMPLE, replace=False))]
+    rows, scale = centre_and_scale(features)
+    labels, centroids = cluster(rows, n_classes, rng)
+    if len(centroids) == 1:
+        return 0.0
+    others = [nearest_of_set(rows[labels == c], rows[labels != c])[0] for c in np.unique(labels)]
+    return float(np.quantile(np.concatenate(others), 1 - purity)) * scale
+
+
+def probcover(
+    classifier: Any,
+    X: Any,
+    n_instances: int = 1,
+    *,
+    random_state: RandomState = None,
+    radius: float | None = None,
+    max_targets: int = 10_000,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Query the image whose ball covers the most images not covered yet, one after another.
+
+    ``x_i = argmax_x |{y not covered : |f(x) - f(y)| <= radius}|``; what lies in a ball around a
+    labelled image is covered from the start.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``transform``, and with ``predict_proba`` for the number of classes; the labelled set
+        is its ``X_training``.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size.
+    random_state : RandomState
+        Breaks ties, draws the targets, and chooses the rest once everything is covered.
+    radius : float, optional
+        Of the balls, in units of the features; `purity_radius` where left out.
+    max_targets : int
+        Images that have to be covered: a random sample of this size where the pool is larger.
+        Every image of the pool remains a candidate.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,)
+        Into `X`, in the order of choice.
+    scores : ndarray, shape (n_instances,)
+        Share of the targets that each newly covers, in [0, 1], never rising.
+
+    References
+    ----------
+    Yehuda et al., "Active Learning Through a Covering Lens", NeurIPS 2022.
+    """
+    check_pool(X, n_instances)
+    if max_targets < 1:
+        raise ValueError(f"max_targets must be 1 or more; got {max_targets}.")
+    rng = check_random_state(random_state)
+    proba, found = proba_and_features(classifier, X)
+    order = canonical_order(found, rng)
+    found = found[order]
+    if radius is None:
+        radius = purity_radius(found, proba.shape[1], random_state=rng)
+    targets = found
+    if len(found) > max_targets:
+        targets = found[np.sort(rng.choice(len(found), max_targets, replace=False))]
+    chosen, gains = max_ball_cover(
+        found,
+        n_instances,
+        radius,
+        labelled_features(classifier),
+        targets=targets,
+        random_state=rng,
+    )
+    return order[chosen], gains / len(targets)

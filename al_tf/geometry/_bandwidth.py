@@ -71,6 +71,8 @@ def select_bandwidth(
 def _most_likely(sample: np.ndarray, start: float) -> float:
     """Return the bandwidth of the highest leave-one-out likelihood within a factor 20 of `start`."""
 
+    from scipy.optimize import minimize_scalar
+
     def loss(log_bandwidth: float) -> float:
         density = kde_log_density(sample, bandwidth=math.exp(log_bandwidth), leave_one_out=True)
         return -float(density.mean())

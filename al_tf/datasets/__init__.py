@@ -160,10 +160,10 @@ def load_dataset(
 
 
 def _info(name: str) -> DatasetInfo:
-    if name.startswith(_FOLDER) and name != _FOLDER:
+    if isinstance(name, str) and name.startswith(_FOLDER) and name != _FOLDER:
         path = name.removeprefix(_FOLDER)
         return DatasetInfo("a folder of images", partial(folder.load, path), lambda _: path)
-    if name not in DATASETS:
+    if not isinstance(name, str) or name not in DATASETS:
         listed = ", ".join(map(repr, [*DATASETS, "folder:PATH"]))
         raise UnknownNameError(f"Unknown dataset {name!r}. Expected one of: {listed}.")
     return DATASETS[name]

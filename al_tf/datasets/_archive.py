@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import lzma
 import tarfile
 import zipfile
@@ -111,14 +110,11 @@ def _corrupt(path: Path, error: Exception) -> DataCorruptError:
     )
 
 
-class _Bounded(io.RawIOBase):
+class _Bounded:
     """A stream that refuses to give more than a number of bytes, in total or at once."""
 
     def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
         self._stream, self._path, self._limit, self._left = stream, path, max_bytes, max_bytes
-
-    def readable(self) -> bool:
-        return True
 
     def read(self, size: int = -1) -> bytes:
         size = MAX_MEMBER_BYTES if size < 0 else min(size, MAX_MEMBER_BYTES)
@@ -144,7 +140,7 @@ def _check_member(path: Path, count: int, name: str, size: int) -> None:
 def _tar_members(path: Path, max_bytes: int, opener: object) -> Iterator[tuple[str, bytes]]:
     with opener(path, "rb") as stream:  # type: ignore[operator]
         bounded = _Bounded(stream, path, max_bytes)
-        with tarfile.open(fileobj=bounded, mode="r|") as tar:
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:  # type: ignore[call-overload]
             count = 0
             while (member := tar.next()) is not None:
                 count += 1
@@ -152,7 +148,7 @@ def _tar_members(path: Path, max_bytes: int, opener: object) -> Iterator[tuple[s
                 if member.isreg() and not member.issparse():
                     content = tar.extractfile(member)
                     yield member.name, content.read() if content else b""
-                tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every header
+                tar.members.clear()  # else it keeps every header
         while bounded.read(1 << 20):  # to the end: a truncated or altered tail fails its checksum
             pass
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DataCorruptError
+from ..errors import DataCorruptError, DataNotFoundError
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -48,23 +48,43 @@ def download(
     -------
     list of str
         A line on each mirror that failed. `target` exists unless every mirror is in it.
+
+    Raises
+    ------
+    DataNotFoundError
+        The bytes cannot be kept: the disk is full, or the folder cannot be written.
     """
+    failed: list[str] = []
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+                part = Path(folder, target.name)
+                reason = _try_mirror(url, part, verify, max_bytes)
+                if reason is None:
+                    os.replace(part, target)
+                    break
+                failed.append(f"{url}: {reason}")
+    except OSError as error:  # a full disk, a folder that cannot be written: no mirror's fault
+        raise DataNotFoundError(
+            f"{target} could not be written ({error}). Make room, or set $AL_TF_CACHE_DIR to a "
+            "folder that can be written."
+        ) from error
+    return failed
+
+
+def _try_mirror(
+    url: str, part: Path, verify: Callable[[Path], object], max_bytes: int
+) -> str | None:
+    """Return why a mirror cannot serve the file, or None once it has."""
     import requests
 
-    failed = []
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for url in urls:
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-            part = Path(folder, target.name)
-            try:
-                _fetch(url, part, max_bytes)
-                verify(part)
-            except (requests.RequestException, _MirrorLimitError, DataCorruptError) as error:
-                failed.append(f"{url}: {_reason(error, part)}")
-                continue
-            os.replace(part, target)
-            return failed
-    return failed
+    try:
+        _fetch(url, part, max_bytes)
+        verify(part)
+    except (requests.RequestException, _MirrorLimitError, DataCorruptError) as error:
+        return _reason(error, part)
+    return None
 
 
 def _reason(error: Exception, part: Path) -> str:

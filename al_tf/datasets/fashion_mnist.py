@@ -143,25 +143,28 @@ def fetch_from_debian(report: Callable[[str], None] = print) -> None:
     if missing:
         raise DataNotFoundError(f"{what}: this system has no {' and no '.join(missing)}")
     target = _cache()
-    target.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target, prefix=".debian-") as folder:
-        run = partial(
-            subprocess.run, cwd=folder, check=True, capture_output=True, text=True,
-            timeout=_APT_SECONDS,
-        )  # fmt: skip
-        try:
-            run(["apt-get", "download", DEBIAN_PACKAGE])
-            for package in Path(folder).glob("*.deb"):
-                run(["dpkg-deb", "-x", package.name, "tree"])
-            for stem in FILES:
-                unpacked = Path(folder, "tree", DEBIAN_FOLDER, f"{stem}.gz")
-                read_verified(unpacked, stem)
-                os.replace(unpacked, target / unpacked.name)
-        except subprocess.CalledProcessError as error:
-            raise DataNotFoundError(f"{what}: {error.stderr.strip() or error}") from error
-        except (subprocess.TimeoutExpired, DataCorruptError, OSError) as error:
-            raise DataNotFoundError(f"{what}: {type(error).__name__}: {error}") from error
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target, prefix=".debian-") as folder:
+            _unpack_debian(Path(folder), target)
+    except subprocess.CalledProcessError as error:
+        raise DataNotFoundError(f"{what}: {error.stderr.strip() or error}") from error
+    except (subprocess.TimeoutExpired, DataCorruptError, OSError) as error:
+        raise DataNotFoundError(f"{what}: {type(error).__name__}: {error}") from error
     report(f"Took the files of Debian's package {DEBIAN_PACKAGE} into {target}.")
+
+
+def _unpack_debian(folder: Path, target: Path) -> None:
+    run = partial(
+        subprocess.run, cwd=folder, check=True, capture_output=True, text=True, timeout=_APT_SECONDS
+    )
+    run(["apt-get", "download", DEBIAN_PACKAGE])
+    for package in folder.glob("*.deb"):
+        run(["dpkg-deb", "-x", package.name, "tree"])
+    for stem in FILES:
+        unpacked = folder / "tree" / DEBIAN_FOLDER / f"{stem}.gz"
+        read_verified(unpacked, stem)
+        os.replace(unpacked, target / unpacked.name)
 
 
 def _cache() -> Path:

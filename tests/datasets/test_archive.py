@@ -24,6 +24,11 @@ def make(path, kind):
     return tar(path, MEMBERS, mode=f"w:{kind}")
 
 
+def test_folders_are_passed_over(tmp_path):
+    path = zipped(tmp_path / "a.zip", {"a/": b"", **MEMBERS})
+    assert dict(iter_members(path, MIB)) == MEMBERS
+
+
 @pytest.mark.parametrize("kind", ["gz", "xz", "zip"])
 def test_members_are_read_whatever_the_file_is_called(tmp_path, kind):
     assert dict(iter_members(make(tmp_path / "misnamed", kind), MIB)) == MEMBERS

@@ -5,7 +5,7 @@ import pytest
 
 from al_tf.datasets import _download
 from al_tf.datasets._download import download
-from al_tf.errors import DataCorruptError
+from al_tf.errors import DataCorruptError, DataNotFoundError
 
 DATA = bytes(range(256)) * 400
 
@@ -98,6 +98,13 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(mirrors, target):
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DataNotFoundError, match=r"No space left.*set \$AL_TF_CACHE_DIR"):
         download([mirrors.url("good") + "file.bin"] * 2, target, full, len(DATA))
     assert len(mirrors.requests) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_not_blamed_on_the_mirror(mirrors, tmp_path):
+    (tmp_path / "there").write_text("in the way")
+    with pytest.raises(DataNotFoundError, match=r"could not be written .*AL_TF_CACHE_DIR"):
+        fetch(mirrors, tmp_path / "there" / "file.bin", "good")
+    assert mirrors.requests == []

@@ -114,6 +114,10 @@ def test_scaling_keeps_the_aspect_and_pads_with_the_mean():
     assert decoded[9, 17] == 200
 
 
+def test_an_image_of_the_size_wanted_is_left_as_it_is():
+    assert (decode_image(image_bytes(COLOUR), "i", size=(2, 3)) == COLOUR).all()
+
+
 def test_scaling_up_and_colour_padding():
     decoded = decode_image(
         image_bytes(np.full((2, 1, 3), (10, 20, 30), np.uint8)), "i", size=(8, 8)

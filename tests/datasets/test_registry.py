@@ -32,11 +32,11 @@ def test_the_canonical_names_are_there():
     ]
 
 
-@pytest.mark.parametrize("name", ["mnist", "", "folder:", "Digits"])
+@pytest.mark.parametrize("name", ["mnist", "", "folder:", "Digits", None, ["digits"]])
 def test_an_unknown_name_lists_the_known_ones(name):
     known = ", ".join(map(repr, [*DATASETS, "folder:PATH"]))
     with pytest.raises(
-        UnknownNameError, match=f"Unknown dataset '{name}'. Expected one of: {known}"
+        UnknownNameError, match=re.escape(f"Unknown dataset {name!r}. Expected one of: {known}")
     ):
         load_dataset(name)
 

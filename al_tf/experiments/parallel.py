@@ -175,7 +175,9 @@ class WorkerPool:
                     break
             except Exception as error:
                 return executor, error
-        message = f"its worker process died {ATTEMPTS} times, perhaps for want of memory; see dmesg."
+        message = (
+            f"its worker process died {ATTEMPTS} times, perhaps for want of memory; see dmesg."
+        )
         return None, RuntimeError(f"{message}\n{last}")
 
     def _new_executor(self) -> Any:

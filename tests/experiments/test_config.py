@@ -176,7 +176,10 @@ def test_overrides_are_parsed_and_reach_into_tables():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("epochs", "expects key=value; got 'epochs'"), ("epochs.x=3", "'epochs' is a value, not a table")],
+    [
+        ("epochs", "expects key=value; got 'epochs'"),
+        ("epochs.x=3", "'epochs' is a value, not a table"),
+    ],
 )
 def test_overrides_that_make_no_sense(text, message):
     with pytest.raises(ValueError, match=message):

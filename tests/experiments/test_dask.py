@@ -23,9 +23,7 @@ def cluster():
 
 def run_on(cluster, config, out_dir):
     address = cluster.scheduler_address
-    return run_experiment(
-        config, out_dir, backend="dask", scheduler=address, progress=False
-    )
+    return run_experiment(config, out_dir, backend="dask", scheduler=address, progress=False)
 
 
 def test_the_numbers_are_those_of_one_process_though_a_worker_is_killed(cluster, tmp_path):

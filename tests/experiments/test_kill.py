@@ -22,7 +22,7 @@ IMPORTED_ON_THE_WAY = (
     "al_tf.learner", "filelock", "pandas", "sklearn.datasets", "sklearn.linear_model",
     "sklearn.metrics", "threadpoolctl", "tqdm.auto",
 )  # fmt: skip
-CONFIG = fast_config(strategies="margin,entropy", rounds=8)
+CONFIG = fast_config(strategies="margin", seeds=1, rounds=12)
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
 

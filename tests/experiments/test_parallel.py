@@ -31,7 +31,11 @@ def environment_of_a_worker():
     from threadpoolctl import threadpool_info
 
     names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    return os.getpid(), [os.environ[n] for n in names], {p["num_threads"] for p in threadpool_info()}
+    return (
+        os.getpid(),
+        [os.environ[n] for n in names],
+        {p["num_threads"] for p in threadpool_info()},
+    )
 
 
 def test_each_worker_has_its_own_process_and_its_threads():
@@ -49,7 +53,9 @@ def test_a_worker_killed_by_the_system_costs_its_run_one_attempt(kills, alone, t
     if kills == 1:
         run_experiment(config, tmp_path / "out", jobs=2, progress=False)
     else:
-        with pytest.raises(RunFailedError, match=r"1 of 3 runs failed:\s+dies-seed0: .*died 2 times"):
+        with pytest.raises(
+            RunFailedError, match=r"1 of 3 runs failed:\s+dies-seed0: .*died 2 times"
+        ):
             run_experiment(config, tmp_path / "out", jobs=2, progress=False)
         assert set(load_results(tmp_path / "out")["round"]) == {0, 1, 2, 3, 4}
         run_experiment(config, tmp_path / "out", jobs=2, progress=False)  # tries it again
@@ -57,9 +63,7 @@ def test_a_worker_killed_by_the_system_costs_its_run_one_attempt(kills, alone, t
     expected = numbers(alone).query("strategy == 'margin' and seed == 0")
     for label in ("margin", "dies"):  # dies_once chooses as margin does
         found = table.query(f"strategy == '{label}'").assign(strategy="margin")
-        pd.testing.assert_frame_equal(
-            found.reset_index(drop=True), expected.reset_index(drop=True)
-        )
+        pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True))
 
 
 def test_a_failing_run_is_named_and_the_others_go_on(tmp_path):
@@ -99,9 +103,7 @@ def test_an_interrupt_says_how_to_continue_and_leaves_no_process(tmp_path):
     command += ["run", "--out", str(tmp_path), "--jobs", "2"]
     command += ["--strategies", "margin", "--rounds", "100", "--initial", "30", "--batch", "5"]
     command += ["--set", "model=logistic"]
-    process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     wait_for_records(tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
     _, stderr = process.communicate(timeout=60)

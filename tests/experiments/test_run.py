@@ -170,7 +170,9 @@ def test_a_damaged_record_stops_before_anything_runs(tmp_path):
     run(fast_config(seeds=1), tmp_path)
     path = tmp_path / "runs" / "margin-seed0.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"round":2', b'"round":7'))
-    with pytest.raises(RecordError, match="margin-seed0.jsonl, line 3: expected the record of round 2"):
+    with pytest.raises(
+        RecordError, match="margin-seed0.jsonl, line 3: expected the record of round 2"
+    ):
         run(fast_config(seeds=1), tmp_path)
 
 

@@ -1,0 +1,203 @@
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from al_tf import list_strategies
+from al_tf.cli import main
+
+FAST = ["--dataset", "digits", "--strategies", "margin", "--seeds", "2", "--initial", "30"]
+FAST += ["--batch", "10", "--rounds", "2", "--pool", "600", "--set", "model=logistic"]
+FAST += ["--jobs", "0", "--no-progress"]
+
+
+@pytest.fixture
+def al_tf(monkeypatch, capsys):
+    """Call the command line; return exit code, output and errors."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["al-tf", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def experiment(al_tf, tmp_path):
+    out_dir = tmp_path / "demo"
+    assert al_tf("run", *FAST, "--out", out_dir)[0] == 0
+    return out_dir
+
+
+def test_help_answers_without_heavy_imports():
+    code = (
+        "import sys; sys.argv = ['al-tf', '--help']\n"
+        "from al_tf.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for command in ("run", "report", "data", "strategies"):
+        assert command in done.stdout
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_run_writes_records_and_says_what_came_out(al_tf, tmp_path):
+    code, out, _ = al_tf("run", *FAST, "--out", tmp_path / "demo")
+    assert code == 0
+    assert "Means over 2 seeds" in out
+    assert f"al-tf report {tmp_path / 'demo'}" in out
+    table = pd.read_csv(tmp_path / "demo" / "results.csv")
+    assert set(table["strategy"]) == {"random", "margin"}
+    assert sorted(table["n_labeled"].unique()) == [30, 40, 50]
+    config = json.loads((tmp_path / "demo" / "config.json").read_text())
+    assert config["config"]["model"] == "logistic"
+    assert config["command"][:3] == ["al-tf", "run", "--dataset"]
+
+
+def test_the_same_command_continues_and_a_longer_one_adds(al_tf, experiment):
+    before = (experiment / "results.csv").read_bytes()
+    assert al_tf("run", *FAST, "--out", experiment)[0] == 0
+    assert (experiment / "results.csv").read_bytes() == before
+    assert al_tf("run", *FAST, "--strategies", "margin,entropy", "--out", experiment)[0] == 0
+    assert (experiment / "results.csv").read_bytes().startswith(before)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--epochs", "7"], 2, "epochs: 20 there, 7 asked for"),
+        (["--strategies", "margn"], 2, "Unknown strategy 'margn'"),
+        (["--dataset", "digitz"], 2, "Unknown dataset 'digitz'"),
+        (["--set", "epochs=five"], 2, "epochs expects an integer; got 'five'"),
+        (["--set", "epoch=5"], 2, "Unknown setting 'epoch'"),
+        (["--profile", "fast"], 2, "Unknown profile 'fast'"),
+        (["--backend", "dask"], 2, "A scheduler address and backend='dask' go together"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_error(al_tf, experiment, arguments, code, message):
+    folder = experiment if "--epochs" in arguments else experiment.parent / "other"
+    found, _, err = al_tf("run", *FAST, *arguments, "--out", folder)
+    assert found == code
+    assert err.startswith("Error: ")
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["al-tf", "--debug", "report", "/nowhere"])
+    monkeypatch.setenv("AL_TF_DEBUG", "")
+    with pytest.raises(FileNotFoundError, match="No experiment in /nowhere"):
+        main()
+
+
+def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):
+    (experiment / "checkpoints" / "margin-seed1-round2.npz").unlink()
+    code, _, err = al_tf("run", *FAST, "--rounds", "3", "--out", experiment)
+    assert code == 1
+    assert "1 of 4 runs failed" in err
+    assert "margin-seed1: RecordError" in err
+
+
+def test_profile_flags_and_settings_by_rank(al_tf, tmp_path):
+    profile = tmp_path / "mine.toml"
+    profile.write_text(
+        'dataset = "digits"\nmodel = "logistic"\ninitial = 20\nbatch = 5\nrounds = 9\n'
+    )
+    arguments = ["--profile", profile, "--batch", "6", "--rounds", "2", "--set", "rounds=1"]
+    assert al_tf("run", *arguments, "--jobs", "0", "--out", tmp_path / "x")[0] == 0
+    table = pd.read_csv(tmp_path / "x" / "results.csv")
+    assert sorted(table["n_labeled"].unique()) == [20, 26]
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(al_tf, tmp_path):
+    code, out, _ = al_tf("run", *FAST, "--out", tmp_path / "plan", "--dry-run", "--jobs", "2")
+    assert code == 0
+    for line in (
+        "runs            4 (each up to 50 labels)",
+        "fits            10",
+        "gradient steps",
+    ):
+        assert line in out
+    assert "with 2 job(s)" in out
+    assert "MiB a worker" in out
+    assert not (tmp_path / "plan").exists()
+
+
+def test_report_prints_one_table_and_leaves_figures_with_provenance(al_tf, experiment):
+    code, out, _ = al_tf("report", experiment)
+    assert code == 0
+    assert out.count("\n") == 4  # header, rule, two strategies
+    assert "no difference shown (2 seeds)" in out
+    assert set(pd.read_csv(experiment / "verdict.csv")["strategy"]) == {"random", "margin"}
+    names = {p.stem for p in (experiment / "figures").glob("*.png")}
+    assert names == {
+        "learning_curves", "seconds", "class_balance", "differences", "forest", "label_savings",
+        "penalty",
+    }  # fmt: skip
+    for name in names:
+        for suffix in (".svg", ".csv", ".json"):
+            assert (experiment / "figures" / f"{name}{suffix}").stat().st_size > 0
+    provenance = json.loads((experiment / "figures" / "forest.json").read_text())
+    config = json.loads((experiment / "config.json").read_text())
+    assert config["config_hash"] in json.dumps(provenance)
+    assert config["data_fingerprint"] in json.dumps(provenance)
+
+
+def test_report_on_several_experiments_at_once(al_tf, experiment, tmp_path):
+    other = tmp_path / "tail"
+    assert al_tf("run", *FAST, "--imbalance", "0.2", "--out", other)[0] == 0
+    code, out, _ = al_tf("report", experiment, other, "--format", "csv", "--out", tmp_path / "all")
+    assert code == 0
+    datasets = [line.split(",")[0] for line in out.splitlines()]
+    assert datasets == ["dataset", *["digits (demo)"] * 2, *["digits (tail)"] * 2]
+    assert (tmp_path / "all" / "figures" / "forest.svg").exists()
+    assert not (experiment / "figures").exists()
+    code, out, _ = al_tf("report", experiment, other, "--format", "json", "--metric", "f1_macro")
+    assert len(json.loads(out)) == 4
+    assert (experiment / "figures" / "forest.svg").exists()
+    assert (other / "figures" / "forest.svg").exists()
+
+
+def test_report_of_a_first_round_alone_has_no_comparison(al_tf, tmp_path):
+    assert al_tf("run", *FAST, "--rounds", "0", "--out", tmp_path)[0] == 0
+    assert al_tf("report", tmp_path)[0] == 0
+    assert {p.stem for p in tmp_path.glob("figures/*.png")} == {"learning_curves", "seconds"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "xml"], "Unknown table format 'xml'"),
+        (["--metric", "loss"], "Unknown metric 'loss'"),
+    ],
+)
+def test_report_options_that_are_none(al_tf, experiment, arguments, message):
+    code, _, err = al_tf("report", experiment, *arguments)
+    assert code == 2
+    assert message in err
+
+
+def test_strategies_lists_every_name_with_its_paper(al_tf):
+    code, out, _ = al_tf("strategies")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0].split() == ["name", "family", "needs", "cost", "paper"]
+    assert [line.split()[0] for line in lines[1:]] == list_strategies()
+
+
+def test_data_list_and_fetch(al_tf):
+    code, out, _ = al_tf("data", "list")
+    assert code == 0
+    assert any(line.startswith("digits") and " yes " in line for line in out.splitlines())
+    code, out, _ = al_tf("data", "fetch", "digits")
+    assert code == 0
+    assert "fingerprint" in out
+    code, _, err = al_tf("data", "fetch", "nonesuch")
+    assert code == 2
+    assert "Unknown dataset 'nonesuch'" in err

@@ -70,7 +70,6 @@ def select_bandwidth(
 
 def _most_likely(sample: np.ndarray, start: float) -> float:
     """Return the bandwidth of the highest leave-one-out likelihood within a factor 20 of `start`."""
-
     from scipy.optimize import minimize_scalar
 
     def loss(log_bandwidth: float) -> float:

@@ -11,9 +11,9 @@ import hashlib
 import lzma
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from ..errors import DataCorruptError
 
@@ -111,13 +111,12 @@ def _corrupt(path: Path, error: Exception) -> DataCorruptError:
 
 
 class _Bounded:
-    """A stream that refuses to give more than a number of bytes, in total or at once."""
+    """A stream that refuses to give more than a number of bytes in all."""
 
     def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
         self._stream, self._path, self._limit, self._left = stream, path, max_bytes, max_bytes
 
-    def read(self, size: int = -1) -> bytes:
-        size = MAX_MEMBER_BYTES if size < 0 else min(size, MAX_MEMBER_BYTES)
+    def read(self, size: int) -> bytes:
         data = self._stream.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -137,8 +136,10 @@ def _check_member(path: Path, count: int, name: str, size: int) -> None:
         )
 
 
-def _tar_members(path: Path, max_bytes: int, opener: object) -> Iterator[tuple[str, bytes]]:
-    with opener(path, "rb") as stream:  # type: ignore[operator]
+def _tar_members(
+    path: Path, max_bytes: int, opener: Callable[..., Any]
+) -> Iterator[tuple[str, bytes]]:
+    with opener(path, "rb") as stream:
         bounded = _Bounded(stream, path, max_bytes)
         with tarfile.open(fileobj=bounded, mode="r|") as tar:  # type: ignore[call-overload]
             count = 0

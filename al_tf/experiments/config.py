@@ -266,7 +266,7 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
 def _as_seeds(seeds: Any) -> tuple[int, ...]:
     found = list(range(seeds)) if _is_int(seeds) else _as_list(seeds)
     if isinstance(seeds, str):
-        found = [int(s) if s.isdecimal() else s for s in found]
+        found = [int(s) if str(s).isdecimal() else s for s in found]
     if not found or not all(_is_int(s) and s >= 0 for s in found) or len({*found}) < len(found):
         raise ValueError(
             f"seeds expects a number or distinct integers of 0 or more; got {seeds!r}."

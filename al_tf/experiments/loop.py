@@ -66,8 +66,7 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
             write_atomically(_checkpoint(out_dir, label, seed, number), estimator.save_weights)
             append_record(path, record)
             records.append(record)
-            if number > 1:  # round 0 is shared
-                _checkpoint(out_dir, label, seed, number - 1).unlink(missing_ok=True)
+            _remove_checkpoints_before(number, out_dir, label, seed)
 
 
 def is_complete(config: ExperimentConfig, records: Sequence[Record]) -> bool:
@@ -232,6 +231,13 @@ def _checkpoint(out_dir: Path, label: str, seed: int, number: int) -> Path:
     if number == 0:
         return out_dir / "round0" / f"seed{seed}.npz"
     return out_dir / "checkpoints" / f"{run_name(label, seed)}-round{number}.npz"
+
+
+def _remove_checkpoints_before(number: int, out_dir: Path, label: str, seed: int) -> None:
+    latest = _checkpoint(out_dir, label, seed, number)
+    for path in latest.parent.glob(f"{run_name(label, seed)}-round*.npz"):
+        if path != latest:
+            path.unlink()
 
 
 def _load_checkpoint(estimator: Estimator, path: Path) -> None:

@@ -76,7 +76,7 @@ def test_a_strategy_that_needs_dropout_runs_with_dropout():
 
 
 def test_strategy_parameters_are_checked_before_anything_runs():
-    with pytest.raises(ValueError, match="'entropy_cluster' has no parameter 'alfa'.*alpha"):
+    with pytest.raises(ValueError, match=r"'entropy_cluster' has no parameter 'alfa'.*alpha"):
         StrategySpec("x", "entropy_cluster", {"alfa": 0.2})
     with pytest.raises(ValueError, match="label names files"):
         StrategySpec("../x", "margin")
@@ -146,7 +146,7 @@ def test_a_profile_has_tables_by_dataset(tmp_path):
 
 
 def test_a_profile_that_is_none_is_an_error(tmp_path):
-    with pytest.raises(UnknownNameError, match="Unknown profile 'fast'.*'quick'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown profile 'fast'.*'quick'"):
         load_profile("fast")
     with pytest.raises(FileNotFoundError):
         load_profile(tmp_path / "none.toml")
@@ -157,7 +157,7 @@ def test_a_profile_that_is_none_is_an_error(tmp_path):
 
 
 def test_an_unknown_setting_lists_the_known_ones():
-    with pytest.raises(UnknownNameError, match="Unknown setting 'epoch'.*'epochs'"):
+    with pytest.raises(UnknownNameError, match=r"Unknown setting 'epoch'.*'epochs'"):
         ExperimentConfig.from_dict({"epoch": 5})
 
 

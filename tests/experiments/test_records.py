@@ -105,7 +105,7 @@ def test_what_an_experiment_leaves(tmp_path):
 
 
 def test_a_folder_without_an_experiment(tmp_path):
-    with pytest.raises(FileNotFoundError, match="No experiment in .* there is no config.json"):
+    with pytest.raises(FileNotFoundError, match=r"No experiment in .* there is no config\.json"):
         load_results(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RecordError, match=r"config.json: not JSON"):

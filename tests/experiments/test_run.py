@@ -105,7 +105,7 @@ def test_changed_data_in_the_folder_are_an_error(tmp_path):
     run(fast_config(rounds=0), tmp_path)
     meta = read_meta(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(meta | {"data_fingerprint": "0" * 64}))
-    with pytest.raises(ConfigMismatchError, match="'digits' have changed.*000000000000 then"):
+    with pytest.raises(ConfigMismatchError, match=r"'digits' have changed.*000000000000 then"):
         run(fast_config(rounds=0), tmp_path)
 
 
@@ -162,7 +162,7 @@ def test_one_checkpoint_is_kept_a_run(finished):
 def test_a_missing_checkpoint_is_named(tmp_path):
     run(fast_config(seeds=1), tmp_path)
     (tmp_path / "checkpoints" / "margin-seed0-round4.npz").unlink()
-    with pytest.raises(RunFailedError, match="margin-seed0-round4.npz is missing"):
+    with pytest.raises(RunFailedError, match=r"margin-seed0-round4\.npz is missing"):
         run(fast_config(seeds=1, rounds=5), tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_record_stops_before_anything_runs(tmp_path):
     path = tmp_path / "runs" / "margin-seed0.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"round":2', b'"round":7'))
     with pytest.raises(
-        RecordError, match="margin-seed0.jsonl, line 3: expected the record of round 2"
+        RecordError, match=r"margin-seed0\.jsonl, line 3: expected the record of round 2"
     ):
         run(fast_config(seeds=1), tmp_path)
 

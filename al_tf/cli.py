@@ -161,6 +161,47 @@ def report(
 
 
 @app.command()
+def label(
+    folder: Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")],
+    classes: Annotated[
+        list[str],
+        typer.Option(help="Comma-separated; repeat it for each name that has a comma in it."),
+    ],
+    ledger: Annotated[Path, typer.Option(help="Where the answers go; the same file continues.")],
+    strategy: Annotated[str, typer.Option(help="See `al-tf strategies`.")] = "margin",
+    batch: Annotated[int, typer.Option(help="Labels between two trainings.")] = 10,
+    annotator: Annotated[
+        str | None, typer.Option(help="Who labels; your login if not given.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Side in pixels at which the model sees them.")] = 64,
+    port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+) -> None:
+    """Label the images of a folder in a browser, the ones the model learns most from first."""
+    import getpass
+    import webbrowser
+
+    from .classifier import KerasImageClassifier
+    from .labeling import FolderPool, LabelingSession
+    from .labeling.app import serve
+
+    names = classes if len(classes) > 1 else [name.strip() for name in classes[0].split(",")]
+    network = KerasImageClassifier(min_steps=200, class_weight="balanced", random_state=0)
+    session = LabelingSession(
+        network,
+        FolderPool(folder, size=size),
+        ledger,
+        classes=names,
+        batch_size=batch,
+        strategy=strategy,
+        annotator=annotator or getpass.getuser(),
+    )
+    opener = webbrowser.open if browser else None
+    with session:
+        serve(session, port=port, open_browser=opener, announce=typer.echo)
+
+
+@app.command()
 def strategies() -> None:
     """List the strategies: what each needs, what it costs, where it comes from."""
     from .strategies import list_strategies, strategy_info

@@ -61,6 +61,10 @@ class TrainingFailedError(AlTfError, RuntimeError):
     """The training behind a labelling session failed; the labels are safe in the ledger."""
 
 
+class DeskError(AlTfError, OSError):
+    """The labelling desk cannot be opened in a browser; the message says why."""
+
+
 def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     """Raise `UnknownNameError` unless `value` is among `allowed`.
 

@@ -69,7 +69,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "kmeans": StrategyInfo(
         "kmeans", kmeans.kmeans, "diversity", ("features",),
-        "n·k·d and 20 k-means steps on min(n, 256·k)", "Xu et al. 2003",
+        "n·k·d and 10 k-means steps on min(n, 256·k)", "Xu et al. 2003",
     ),
     "typiclust": StrategyInfo(
         "typiclust", typiclust.typiclust, "diversity", ("features", "labelled set"),
@@ -102,16 +102,15 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "entropy_cluster": StrategyInfo(
         "entropy_cluster", entropy_cluster.entropy_cluster, "uncertainty and diversity",
-        ("probabilities", "features"), "n·K·d", "Ilizirov et al. 2024",
-        stochastic=True, sequential=True,
+        ("probabilities", "features"), "n·K·d", "Ilizirov et al. 2024", sequential=True,
     ),
     "softmax_outlier": StrategyInfo(
         "softmax_outlier", softmax.softmax_outlier, "diversity", ("probabilities",),
-        "n²·K/10 a k-means step", "published as diversity sampling", stochastic=True,
+        "n²·K/10 a k-means step", "published as diversity sampling",
     ),
     "softmax_kde": StrategyInfo(
         "softmax_kde", softmax.softmax_kde, "density", ("probabilities",),
-        "n²·K", "published as density-weighted sampling", stochastic=True, sequential=True,
+        "n²·K", "published as density-weighted sampling", sequential=True,
     ),
     "ranked_batch": StrategyInfo(
         "ranked_batch", ranked_batch.ranked_batch, "uncertainty and diversity",

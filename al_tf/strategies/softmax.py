@@ -13,6 +13,7 @@ import numpy as np
 
 from ..geometry import kde_log_density, nearest_of_set
 from ..seeding import RandomState, check_random_state
+from ._order import canonical_order
 from ._select import check_pool, check_proba, predict_proba, top_k
 
 PUBLISHED_BANDWIDTH = 0.5
@@ -44,8 +45,10 @@ def outlier_score(
     if n_clusters < 1:
         raise ValueError(f"n_clusters must be 1 or more; got {n_clusters}.")
     n_clusters = min(n_clusters, len(np.unique(proba, axis=0)))
-    seed = int(check_random_state(random_state).integers(2**31))
-    kmeans = KMeans(n_clusters, n_init=1, random_state=seed).fit(proba)
+    rng = check_random_state(random_state)
+    order = canonical_order(proba, rng)
+    kmeans = KMeans(n_clusters, n_init=1, random_state=int(rng.integers(2**31)))
+    kmeans.fit(proba[order])
     return nearest_of_set(proba, kmeans.cluster_centers_)[0]
 
 
@@ -128,9 +131,10 @@ def softmax_kde(
         Log densities of the images drawn; higher = likelier to be drawn.
     """
     n = check_pool(X, n_instances)
-    log_density = softmax_log_density(predict_proba(classifier, X), bandwidth)
-    weights = np.exp(log_density - log_density.max())
-    indices = check_random_state(random_state).choice(
-        n, size=n_instances, replace=False, p=weights / weights.sum(), shuffle=True
-    )
+    rng = check_random_state(random_state)
+    proba = predict_proba(classifier, X)
+    log_density = softmax_log_density(proba, bandwidth)
+    order = canonical_order(proba, rng)
+    weights = np.exp(log_density - log_density.max())[order]
+    indices = order[rng.choice(n, n_instances, replace=False, p=weights / weights.sum())]
     return indices, log_density[indices]

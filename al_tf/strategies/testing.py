@@ -14,9 +14,10 @@ needs hypothesis (``pip install "al-tf[test]"``), but no TensorFlow: strategies 
 
 Two properties are stated, not found out, and replace one check each by another:
 
-- ``stochastic``: the strategy draws at random beyond breaking ties (``random``, ``badge``, any
-  k-means start). Under one seed a reordered pool may then give other images. What must hold
-  instead: over many seeds, every image is chosen as often, wherever it stands in the pool.
+- ``stochastic``: under one seed, a reordered pool may give other images (``random``, and ``bald``,
+  whose dropout masks go by place). What must hold instead: over many seeds, every image is chosen
+  as often, wherever it stands in the pool. A strategy that sees the images need not be stochastic
+  to draw at random: it can draw in an order that follows from the images, as ``badge`` does.
 - ``sequential``: a score is the value at the moment of choice, so scores need not descend.
 """
 

@@ -33,8 +33,8 @@ def select_bandwidth(
         - ``"scott"``: ``s n^(-1 / (d + 4))``.
         - ``"silverman"``: ``s (n (d + 2) / 4)^(-1 / (d + 4))``. Both as in scikit-learn and scipy.
         - ``"median"``: ``median(|x - y|) / sqrt(2 ln n)`` (Liu and Wang 2016), on 2,000 rows.
-        - ``"cv"``: the highest leave-one-out likelihood of at most 2,000 rows, within a factor
-          of 20 of Scott's rule, times ``(m / n)^(1 / (d + 4))`` for a sample of m.
+        - ``"cv"``: the highest leave-one-out likelihood of at most 2,000 rows, from 1/100 to 4
+          times Scott's rule, times ``(m / n)^(1 / (d + 4))`` for a sample of m.
     random_state : RandomState
         Draws the sample.
 
@@ -69,15 +69,19 @@ def select_bandwidth(
 
 
 def _most_likely(sample: np.ndarray, start: float) -> float:
-    """Return the bandwidth of the highest leave-one-out likelihood within a factor 20 of `start`."""
+    """Return the bandwidth of the highest leave-one-out likelihood, `start` / 100 to 4 `start`."""
     from scipy.optimize import minimize_scalar
 
     def loss(log_bandwidth: float) -> float:
         density = kde_log_density(sample, bandwidth=math.exp(log_bandwidth), leave_one_out=True)
         return -float(density.mean())
 
-    bounds = (math.log(start / 20), math.log(start * 20))
-    return math.exp(minimize_scalar(loss, bounds=bounds, options={"xatol": 0.01}).x)
+    if len(sample) == 1:
+        return start
+    grid = math.log(start) + np.linspace(math.log(1 / 100), math.log(4), 13)  # may have two peaks
+    best = int(np.argmin([loss(x) for x in grid]))
+    bounds = (grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)])
+    return math.exp(minimize_scalar(loss, bounds=bounds, options={"xatol": 0.02}).x)
 
 
 @dataclass(frozen=True)

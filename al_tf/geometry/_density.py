@@ -35,7 +35,8 @@ def kde_log_density(
     """Return the log of a Gaussian kernel density estimate at each row.
 
     ``log p(x) = log (1/m) sum_y N(x; y, bandwidth² I)``: what scikit-learn's ``KernelDensity``
-    returns, to 1e-3.
+    returns, to 1e-3, with ``leaf_size=m``. (With its default leaf size, scikit-learn 1.9 loses
+    up to 16 nats where all kernels are remote, as in 64 dimensions at bandwidth 1.)
 
     Parameters
     ----------
@@ -98,15 +99,19 @@ class _Kernel:
             exponents += np.reshape(shift, (-1, 1))
             return exponents
         left = distance_operand(A)
-        left *= np.float32(-self.factor)
+        left *= np.float32(-min(self.factor, 1e38))  # larger only where all norms are 0
         left[:, -2] += np.asarray(shift, dtype=np.float32)
         return left @ B.operand.T
 
     def tile(self, A: Points, B: Points, shift: float | np.ndarray) -> np.ndarray:
         """Return the kernel values, ``(len(A), len(B))``."""
-        exponents = self.exponents(A, B, shift)
-        np.maximum(exponents, LOWEST, out=exponents)
-        return np.exp2(exponents, out=exponents)
+        return _powers(self.exponents(A, B, shift))
+
+
+def _powers(exponents: np.ndarray) -> np.ndarray:
+    """Return ``2 ** exponents``, in place."""
+    np.maximum(exponents, LOWEST, out=exponents)
+    return np.exp2(exponents, out=exponents)
 
 
 def _log2_sums_within(
@@ -172,22 +177,22 @@ def _rescue(
         for columns in slices(len(others), side):
             exponents = kernel.exponents(block, others.take(columns))
             if leave_one_out:
-                _fill_own(exponents, rows, columns, -np.inf)
+                _leave_out_own(exponents, rows, columns)
             np.maximum(peak, exponents.max(axis=1), out=peak)
         shift = -peak
         total = np.zeros(len(rows))
         for columns in slices(len(others), side):
-            tile = kernel.tile(block, others.take(columns), shift)
+            exponents = kernel.exponents(block, others.take(columns), shift)
             if leave_one_out:
-                _fill_own(tile, rows, columns, 0.0)
-            total += tile.sum(axis=1)
+                _leave_out_own(exponents, rows, columns)
+            total += _powers(exponents).sum(axis=1)
         log2_sums[rows] = np.log2(total) - shift
 
     for_each(scan, slices(len(remote), side))
     return log2_sums
 
 
-def _fill_own(tile: np.ndarray, rows: np.ndarray, columns: slice, value: float) -> None:
-    """Write `value` where a row of the tile meets itself."""
+def _leave_out_own(exponents: np.ndarray, rows: np.ndarray, columns: slice) -> None:
+    """Write minus infinity where a row of the tile meets itself."""
     own = np.flatnonzero((rows >= columns.start) & (rows < columns.stop))
-    tile[own, rows[own] - columns.start] = value
+    exponents[own, rows[own] - columns.start] = -np.inf

@@ -8,7 +8,7 @@ from ..geometry import kmeans_plus_plus, nearest_of_set
 from ..seeding import RandomState, check_random_state
 
 ROWS_PER_CLUSTER = 256  # more rows than this move the centroids hardly at all
-MAX_ITERATIONS = 20
+MAX_ITERATIONS = 10
 
 
 def cluster(

@@ -1,0 +1,398 @@
+"""Kernels against naive float64 references, scikit-learn, and at the edges of shape and scale."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import logsumexp
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import KernelDensity
+from threadpoolctl import threadpool_limits
+
+from al_tf import geometry
+from al_tf.errors import UnknownNameError
+
+SMALL = 2**20  # bytes: many tiles even for few rows
+
+
+def rows(n, d, seed=0, scale=1.0, offset=0.0):
+    return (offset + scale * np.random.default_rng(seed).standard_normal((n, d))).astype(np.float32)
+
+
+def naive_distances(X, Y):
+    return np.sqrt(((X[:, None].astype(float) - Y[None].astype(float)) ** 2).sum(axis=2))
+
+
+def naive_k_center(X, k, centers):
+    X = X.astype(float)
+    nearest = naive_distances(X, centers).min(axis=1)
+    chosen, values = [], []
+    for _ in range(k):
+        chosen.append(int(nearest.argmax()))
+        values.append(nearest[chosen[-1]])
+        nearest = np.minimum(nearest, naive_distances(X, X[chosen[-1:]])[:, 0])
+        nearest[chosen] = -1
+    return chosen, values
+
+
+# Nearest of a set, mean similarity, neighbours ---------------------------------------------
+
+
+@given(
+    n=st.integers(1, 70),
+    m=st.integers(1, 40),
+    d=st.integers(1, 9),
+    exponent=st.integers(-28, 28),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_nearest_of_set_at_any_shape_and_scale(n, m, d, exponent, seed):
+    X, centers = rows(n, d, seed), rows(m, d, seed + 1)
+    centers[0] = X[0]
+    expected = naive_distances(X, centers)
+    scale = np.float32(10.0**exponent)
+    distances, nearest = geometry.nearest_of_set(X * scale, centers * scale)
+    np.testing.assert_allclose(distances / float(scale), expected.min(axis=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(nearest, expected.argmin(axis=1))
+
+
+def test_a_common_offset_costs_no_digits():
+    X = rows(300, 8, offset=1000.0)
+    distances, _ = geometry.nearest_of_set(X[:100], X[100:])
+    np.testing.assert_allclose(distances, naive_distances(X[:100], X[100:]).min(axis=1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_mean_similarity_is_modals_information_density(offset):
+    X = rows(1300, 20, offset=offset)
+    X[7] = X[1200]
+    expected = (1 / (1 + pairwise_distances(X.astype(float)))).mean(axis=1)
+    np.testing.assert_allclose(geometry.mean_similarity(X), expected, atol=1e-5)
+    np.testing.assert_allclose(geometry.mean_similarity(X, memory_limit=SMALL), expected, atol=1e-5)
+
+
+def test_mean_similarity_of_many_copies():
+    X = np.repeat(rows(30, 6, scale=500.0), 25, axis=0)
+    expected = (1 / (1 + naive_distances(X, X))).mean(axis=1)
+    np.testing.assert_allclose(geometry.mean_similarity(X), expected, atol=1e-5)
+
+
+def test_mean_similarity_to_a_reference():
+    X, reference = rows(600, 5), rows(90, 5, seed=1)
+    expected = (1 / (1 + naive_distances(X, reference))).mean(axis=1)
+    np.testing.assert_allclose(geometry.mean_similarity(X, reference), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [1, 7, 1000])
+def test_mean_neighbour_distance(k):
+    X = rows(700, 6)
+    X[3] = X[650]
+    apart = naive_distances(X, X)
+    np.fill_diagonal(apart, np.inf)
+    expected = np.sort(apart, axis=1)[:, : min(k, len(X) - 1)].mean(axis=1)
+    np.testing.assert_allclose(
+        geometry.mean_neighbour_distance(X, k), expected, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_mean_nearest_neighbour_distance_of_a_batch():
+    batch = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]])
+    assert geometry.mean_nearest_neighbour_distance(batch) == pytest.approx(5 / 3)
+    assert geometry.mean_nearest_neighbour_distance(batch[:1]) == 0
+
+
+# Density -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bandwidth", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize(("n", "d"), [(1100, 1), (1100, 16), (600, 64)])
+def test_kde_equals_scikit_learns(n, d, bandwidth):
+    X, queries = rows(n, d), rows(90, d, seed=1)
+    # In one leaf: with the default leaf size its trees lose up to 16 nats in the tails.
+    reference = KernelDensity(bandwidth=bandwidth, leaf_size=n).fit(X.astype(float))
+    np.testing.assert_allclose(
+        geometry.kde_log_density(X, bandwidth=bandwidth), reference.score_samples(X), atol=1e-3
+    )
+    np.testing.assert_allclose(
+        geometry.kde_log_density(queries, X, bandwidth=bandwidth, memory_limit=SMALL),
+        reference.score_samples(queries),
+        atol=1e-3,
+    )
+
+
+@pytest.mark.parametrize("bandwidth", [0.02, 0.3, 3.0])
+def test_leave_one_out_reaches_rows_far_from_all_others(bandwidth):
+    X = rows(800, 4)
+    X[0] = 60.0  # its kernel sum is below what float32 can hold
+    exponents = -(naive_distances(X, X) ** 2) / (2 * bandwidth**2)
+    np.fill_diagonal(exponents, -np.inf)
+    constant = np.log(len(X) - 1) + 4 * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
+    expected = logsumexp(exponents, axis=1) - constant
+    found = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+
+
+@given(
+    n=st.integers(2, 60),
+    d=st.integers(1, 12),
+    exponent=st.integers(-28, 28),
+    width=st.floats(1e-3, 1e3),
+    equal=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_density_is_finite_at_any_scale(n, d, exponent, width, equal):
+    X = np.repeat(rows(1, d), n, axis=0) if equal else rows(n, d)
+    scale = 10.0**exponent
+    for leave_one_out in (False, True):
+        found = geometry.kde_log_density(
+            X * np.float32(scale), bandwidth=scale * width, leave_one_out=leave_one_out
+        )
+        assert np.isfinite(found).all()
+
+
+def test_a_single_row_has_a_bandwidth_too():
+    assert geometry.select_bandwidth(rows(1, 3), "cv") > 0
+
+
+@pytest.mark.parametrize("bandwidth", [0, -1.0, np.nan, np.inf])
+def test_a_bandwidth_is_a_positive_number(bandwidth):
+    with pytest.raises(ValueError, match="bandwidth must be a positive number"):
+        geometry.kde_log_density(rows(5, 2), bandwidth=bandwidth)
+
+
+def test_leaving_out_the_only_row_is_an_error():
+    with pytest.raises(ValueError, match="at least two rows"):
+        geometry.kde_log_density(rows(1, 2), bandwidth=1.0, leave_one_out=True)
+
+
+# Bandwidths --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", ["scott", "silverman"])
+def test_rules_of_thumb_are_scikit_learns_on_standardised_columns(rule):
+    X = geometry.standardise(rows(500, 3, scale=7.0, offset=2.0))
+    expected = KernelDensity(bandwidth=rule).fit(X).bandwidth_
+    assert geometry.select_bandwidth(X, rule) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["scott", "silverman", "median", "cv"])
+def test_a_bandwidth_scales_with_the_data(rule):
+    X = rows(400, 3)
+    unit = geometry.select_bandwidth(X, rule, random_state=0)
+    assert geometry.select_bandwidth(X * 1024, rule, random_state=0) == pytest.approx(1024 * unit)
+
+
+def test_cross_validation_beats_the_rules_on_two_narrow_peaks():
+    X = np.concatenate([rows(300, 2, scale=0.05), rows(300, 2, seed=1, scale=0.05, offset=4.0)])
+
+    def likelihood(bandwidth):
+        return geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True).mean()
+
+    found = geometry.select_bandwidth(X, "cv", random_state=0)
+    assert likelihood(found) >= max(likelihood(found * 0.8), likelihood(found * 1.25))
+    assert likelihood(found) > likelihood(geometry.select_bandwidth(X, "scott")) + 0.5
+
+
+def test_equal_rows_have_some_bandwidth():
+    for rule in ("scott", "silverman", "median", "cv"):
+        assert geometry.select_bandwidth(np.ones((50, 3)), rule) == 1.0
+
+
+def test_an_unknown_bandwidth_rule_lists_the_known_ones():
+    with pytest.raises(UnknownNameError, match="'scott', 'silverman', 'median', 'cv'"):
+        geometry.select_bandwidth(rows(5, 2), "silvermann")
+
+
+@pytest.mark.parametrize(("bandwidth", "problem"), [(100.0, "flat"), (0.01, "alone"), (0.5, None)])
+def test_the_diagnostic_tells_flat_from_lonely(bandwidth, problem):
+    X = rows(500, 3)
+    density = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
+    diagnostic = geometry.diagnose_density(density, bandwidth, 3)
+    assert 1 <= diagnostic.effective_sample_size <= 500
+    if problem is None:
+        assert diagnostic.problem is None
+    else:
+        assert problem in diagnostic.problem
+
+
+# Columns -----------------------------------------------------------------------------------
+
+
+def test_standardise_gives_unit_columns_and_zeros_for_constant_ones():
+    X = rows(900, 4) * np.float32([1e-12, 1.0, 1e3, 0.0]) + np.float32([0, 5, 0, 3])
+    found = geometry.standardise(X)
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(found.std(axis=0), [1, 1, 1, 0], atol=1e-3)
+
+
+def test_principal_components_keep_the_widest_directions():
+    X = rows(500, 6) * np.float32([1, 9, 1, 1, 7, 1])
+    X -= X.mean(axis=0)
+    found = geometry.principal_components(X, 2)
+    largest = np.sort(np.linalg.eigvalsh(np.cov(X.T)))[::-1][:2]
+    np.testing.assert_allclose(found.var(axis=0, ddof=1), largest, rtol=1e-4)
+    assert geometry.principal_components(X, 6) is X
+
+
+# k-center ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(60, 2, 60), (5000, 3, 400), (3000, 30, 300)])
+@pytest.mark.parametrize("with_centers", [True, False])
+def test_k_center_picks_what_the_plain_algorithm_picks(n, d, k, with_centers):
+    X, centers = rows(n, d), rows(7, d, seed=1)
+    expected = naive_k_center(X, k, centers if with_centers else X.mean(axis=0, dtype=float)[None])
+    chosen, distances = geometry.k_center_greedy(X, k, centers if with_centers else None)
+    np.testing.assert_array_equal(chosen, expected[0])
+    np.testing.assert_allclose(distances, expected[1], rtol=1e-5)
+
+
+def test_k_center_when_far_more_rows_tie_than_are_candidates():
+    X = np.repeat(rows(5, 3), 2000, axis=0)
+    chosen, distances = geometry.k_center_greedy(X, 3000, random_state=0)
+    assert len(set(chosen)) == 3000
+    assert set(chosen[:5] // 2000) == set(range(5))
+    np.testing.assert_allclose(distances[5:], 0, atol=1e-6)
+
+
+def test_k_center_breaks_ties_by_the_random_state():
+    X = np.eye(8)
+    first = [geometry.k_center_greedy(X, 1, random_state=s)[0][0] for s in range(40)]
+    assert len(set(first)) > 3
+    assert first == [geometry.k_center_greedy(X, 1, random_state=s)[0][0] for s in range(40)]
+
+
+# Ball cover --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_centers", [True, False])
+def test_ball_cover_takes_a_largest_gain_each_time(with_centers):
+    X, radius = rows(900, 3), 0.6
+    near = naive_distances(X, X) <= radius
+    centers = X[:4] + np.float32(0.01) if with_centers else None
+    covered = np.zeros(len(X), dtype=bool)
+    if with_centers:
+        covered = naive_distances(X, centers).min(axis=1) <= radius
+    chosen, gains = geometry.max_ball_cover(X, 60, radius, centers, random_state=0)
+    for row, gain in zip(chosen, gains, strict=True):
+        possible = (near & ~covered).sum(axis=1)
+        assert gain == possible[row] == possible.max()
+        covered |= near[row]
+
+
+def test_ball_cover_fills_up_when_all_is_covered():
+    chosen, gains = geometry.max_ball_cover(rows(50, 2), 50, 100.0, random_state=0)
+    assert sorted(chosen) == list(range(50))
+    assert gains[0] == 50
+    assert not gains[1:].any()
+
+
+# k-means++ on factors ----------------------------------------------------------------------
+
+
+def test_kmeans_plus_plus_draws_with_the_probabilities_of_the_definition():
+    rng = np.random.default_rng(3)
+    left, right = rng.standard_normal((5, 2)), rng.standard_normal((5, 3))
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(5, -1)
+    squared = naive_distances(outer, outer) ** 2
+    first = int((outer**2).sum(axis=1).argmax())
+    expected = {}
+    for second in set(range(5)) - {first}:
+        p = squared[first, second] / squared[first].sum()
+        rest = np.minimum(squared[first], squared[second])
+        for third in set(range(5)) - {first, second}:
+            expected[first, second, third] = p * rest[third] / rest.sum()
+    n = 3000
+    counts = Counter(
+        tuple(map(int, geometry.kmeans_plus_plus(left, right, 3, random_state=seed)[0]))
+        for seed in range(n)
+    )
+    assert set(counts) <= set(expected)
+    for triple, p in expected.items():
+        assert abs(counts[triple] - n * p) < 5 * np.sqrt(n * p * (1 - p)) + 1
+
+
+def test_kmeans_plus_plus_reports_the_distances_of_the_outer_products():
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((400, 3)), rng.standard_normal((400, 8)) * 1e4
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(400, -1)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    assert len(set(chosen)) == 60
+    assert squared[0] == pytest.approx((outer[chosen[0]] ** 2).sum(), rel=1e-4)
+    for place in range(1, 60):
+        to_chosen = naive_distances(outer[chosen[place]][None], outer[chosen[:place]])
+        assert squared[place] == pytest.approx(to_chosen.min() ** 2, rel=1e-3)
+
+
+def test_kmeans_plus_plus_takes_copies_last():
+    left = np.ones((60, 1))
+    right = np.repeat(rows(6, 4), 10, axis=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    assert sorted(chosen) == list(range(60))
+    assert set(chosen[:6] // 10) == set(range(6))
+    assert (squared[:6] > 0).all()
+    assert not squared[6:].any()
+
+
+# All kernels -------------------------------------------------------------------------------
+
+KERNELS = {
+    "nearest_of_set": lambda X: geometry.nearest_of_set(X, X[::7])[0],
+    "mean_similarity": geometry.mean_similarity,
+    "kde": lambda X: geometry.kde_log_density(X, bandwidth=0.7, leave_one_out=True),
+    "k_center": lambda X: geometry.k_center_greedy(X, 50, random_state=0)[0],
+    "ball_cover": lambda X: geometry.max_ball_cover(X, 30, 1.0, random_state=0)[0],
+    "kmeans_plus_plus": lambda X: geometry.kmeans_plus_plus(X, X, 50, random_state=0)[0],
+    "neighbours": lambda X: geometry.mean_neighbour_distance(X, 5),
+    "standardise": geometry.standardise,
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_no_answer_depends_on_the_number_of_threads(name):
+    X = rows(2500, 6)
+    with threadpool_limits(1):
+        alone = KERNELS[name](X)
+    with threadpool_limits(2):
+        np.testing.assert_array_equal(KERNELS[name](X), alone)
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_inputs_are_left_as_they_were(name):
+    X = rows(300, 4)
+    X.setflags(write=False)
+    KERNELS[name](X)
+
+
+@pytest.mark.parametrize("name", sorted(set(KERNELS) - {"kmeans_plus_plus"}))
+def test_rows_that_are_not_finite_are_counted(name):
+    X = rows(40, 3)
+    X[[4, 9], 1] = np.nan, np.inf
+    with pytest.raises(ValueError, match="2 of 40 rows are not finite"):
+        KERNELS[name](X)
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (4,)])
+def test_rows_must_be_a_matrix_with_something_in_it(shape):
+    with pytest.raises(ValueError, match="Expected rows of shape"):
+        geometry.mean_similarity(np.ones(shape))
+
+
+def test_a_memory_limit_below_one_mebibyte_is_an_error():
+    with pytest.raises(ValueError, match="at least 1 MiB"):
+        geometry.mean_similarity(rows(5, 2), memory_limit=1000)
+
+
+@pytest.mark.parametrize("k", [0, 6])
+def test_k_must_fit_the_rows(k):
+    for kernel in (
+        geometry.k_center_greedy,
+        lambda X, k: geometry.kmeans_plus_plus(X, X, k),
+        lambda X, k: geometry.max_ball_cover(X, k, 1.0),
+    ):
+        with pytest.raises(ValueError, match="k must be from 1 to 5"):
+            kernel(rows(5, 2), k)

@@ -62,6 +62,17 @@ def test_two_processes_give_the_numbers_of_one(two_processes, tmp_path):
     pd.testing.assert_frame_equal(numbers(two_processes), numbers(tmp_path))
 
 
+def test_a_dask_cluster_gives_the_numbers_of_one_process(two_processes, tmp_path):
+    """Whatever threads its workers were started with."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        run_experiment(PAIRED, tmp_path, backend="dask", scheduler=address, progress=False)
+    pd.testing.assert_frame_equal(numbers(two_processes), numbers(tmp_path))
+
+
 def test_the_plan_counts_what_the_run_does(two_processes):
     plan = make_plan(PAIRED, jobs=8)
     records = load_records(two_processes)

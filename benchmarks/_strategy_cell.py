@@ -1,0 +1,112 @@
+"""One query, timed, in a process of its own: `strategies.py` runs this file.
+
+    python _strategy_cell.py FOLDER N_ROWS NAME BATCH [--peer]
+
+FOLDER holds ``features.npy``, ``proba.npy`` and ``labels.npy`` of the pool, its first 200 rows
+labelled. Prints seconds and the peak of resident memory over what was held before the query.
+Runs in this package's environment and, with ``--peer``, in that of scikit-activeml.
+"""
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+N_LABELLED = 200
+WARM_UP = 1500
+KDE_BANDWIDTH = 2.0
+
+
+class Given:
+    """A learner whose pool is row numbers and whose answers are known already."""
+
+    query_strategy = None
+
+    def __init__(self, features, proba):
+        self.found, self.proba = features, proba
+        self.estimator = self
+        self.X_training = np.arange(N_LABELLED)[:, None]
+
+    def predict_proba(self, X):
+        return self.proba[X[:, 0]]
+
+    def transform(self, X):
+        return self.found[X[:, 0]]
+
+    def sample_proba(self, X, n_samples, random_state):
+        noise = np.random.default_rng(0).random((n_samples, 1, self.proba.shape[1]))
+        drawn = self.predict_proba(X) * noise.astype(np.float32)
+        return drawn / drawn.sum(axis=2, keepdims=True)
+
+
+def our_query(name, features, proba, labels, batch):
+    if name == "kde":
+        from al_tf.geometry import kde_log_density
+
+        return lambda: kde_log_density(features, bandwidth=KDE_BANDWIDTH)
+    from al_tf.strategies import get_strategy
+
+    strategy, learner = get_strategy(name), Given(features, proba)
+    pool = np.arange(N_LABELLED, len(features))[:, None]
+    return lambda: strategy(learner, pool, batch, random_state=0)
+
+
+def peer_query(name, features, proba, labels, batch):
+    if name == "kde":
+        from sklearn.neighbors import KernelDensity
+
+        return lambda: KernelDensity(bandwidth=KDE_BANDWIDTH).fit(features).score_samples(features)
+    from skactiveml.base import SkactivemlClassifier
+    from skactiveml.pool import Badge, CoreSet, TypiClust
+
+    class Known(SkactivemlClassifier):
+        """Answers for the rows in the order of the pool, so that no fit is timed."""
+
+        def fit(self, X, y, sample_weight=None):
+            return self
+
+        def predict_proba(self, X):
+            return proba[-len(X) :]
+
+    known = np.full(len(features), np.nan)
+    known[:N_LABELLED] = labels[:N_LABELLED]
+    if name == "badge":
+        classifier = Known(classes=range(proba.shape[1]))
+        classifier.classes_ = np.arange(proba.shape[1])
+        return lambda: Badge(random_state=0).query(
+            features, known, clf=classifier, fit_clf=False, batch_size=batch
+        )
+    query = {"kcenter": CoreSet, "typiclust": TypiClust}[name](random_state=0).query
+    return lambda: query(features, known, batch_size=batch)
+
+
+def resident_memory(field):
+    """Return VmRSS or VmHWM (its peak) in bytes, where the system tells."""
+    status = Path("/proc/self/status")
+    found = re.search(rf"{field}:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(found[1]) * 1024 if found else float("nan")
+
+
+def main():
+    folder, n_rows, name, batch = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    build = peer_query if "--peer" in sys.argv else our_query
+    files = [
+        np.load(Path(folder) / f"{f}.npy", mmap_mode="r") for f in ("features", "proba", "labels")
+    ]
+    features, proba, labels = (np.array(file[:n_rows]) for file in files)
+    build(name, features[:WARM_UP], proba[:WARM_UP], labels[:WARM_UP], min(batch, 100))()
+    query = build(name, features, proba, labels, batch)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5")  # the peak starts again from here
+    before, start = resident_memory("VmRSS"), time.perf_counter()
+    query()
+    seconds = time.perf_counter() - start
+    print(json.dumps({"seconds": seconds, "peak_mb": (resident_memory("VmHWM") - before) / 1e6}))
+
+
+if __name__ == "__main__":
+    main()

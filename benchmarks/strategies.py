@@ -1,0 +1,221 @@
+"""Every query strategy at four sizes of pool: seconds, peak memory, growth, and peers beside them.
+
+    python benchmarks/strategies.py [--quick] [--repetitions N] [--peers-python PATH]
+
+Features of 64 columns, 10 classes, 200 labelled; each query in a process of its own, ours and
+the peers' in turns. The peers are scikit-learn's `KernelDensity` and scikit-activeml's `CoreSet`,
+`Badge` and `TypiClust`. Writes ``results/strategies.json`` and ``.png``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+import _harness
+import numpy as np
+from tqdm import tqdm
+
+from al_tf.strategies import list_strategies, strategy_info
+
+WIDTH, N_CLASSES = 64, 10
+SIZES = (10_000, 50_000, 200_000, 1_000_000)
+LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
+    "softmax_outlier": 10_000,
+    "softmax_kde": 10_000,
+    "ranked_batch": 200_000,
+    "kde": 50_000,
+}
+LEFT_OUT = {"expected_error"}  # refits the model for every image
+PEERS = {"kde": 10_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
+"""The largest pool each peer is run on; KernelDensity at 50,000 takes minutes."""
+
+
+def make_pool(folder: Path, n: int) -> None:
+    """Write features like those of a trained network: classes in a few directions, noise, ReLU."""
+    rng = np.random.default_rng(0)
+    centres = 1.5 * rng.standard_normal((N_CLASSES, 12))
+    mixing = rng.standard_normal((12, WIDTH)) / np.sqrt(12)
+    labels = rng.integers(0, N_CLASSES, n)
+    features = np.empty((n, WIDTH), dtype=np.float32)
+    proba = np.empty((n, N_CLASSES), dtype=np.float32)
+    for start in range(0, n, 50_000):
+        part = slice(start, min(start + 50_000, n))
+        hidden = centres[labels[part]] + rng.standard_normal((part.stop - start, 12))
+        noise = 0.3 * rng.standard_normal((part.stop - start, WIDTH))
+        features[part] = np.maximum(hidden @ mixing + noise, 0)
+        logits = -((hidden[:, None] - centres) ** 2).sum(axis=2) / 4
+        unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))
+        proba[part] = unnormalised / unnormalised.sum(axis=1, keepdims=True)
+    for name, array in (("features", features), ("proba", proba), ("labels", labels)):
+        np.save(folder / f"{name}.npy", array)
+
+
+def cells(args) -> list[tuple[str, int, int, bool]]:
+    """Return (strategy, rows, batch, peer) of everything to run."""
+    names = [
+        name
+        for name in list_strategies()
+        if "committee" not in strategy_info(name).needs and name not in LEFT_OUT
+    ]
+    sizes = SIZES[:1] if args.quick else SIZES
+    found = []
+    for n in sizes:
+        for name in ["kde", *names]:
+            if n > LARGEST.get(name, n):
+                continue
+            for batch in (100,) if args.quick or name == "kde" else (100, 1000):
+                found.append((name, n, batch, False))
+            if args.peers_python and n <= PEERS.get(name, 0):
+                found.append((name, n, 100, True))
+    if args.peers_python and args.long:
+        found.append(("kde", 50_000, 100, True))
+    return found
+
+
+def measure(args, folder: Path) -> list[_harness.Row]:
+    """Run all cells in turns; large pools are run once."""
+    everything = cells(args)
+    found: dict[tuple, list[dict]] = {cell: [] for cell in everything}
+    turns = [
+        cell
+        for turn in range(args.repetitions)
+        for cell in (everything if turn % 2 == 0 else reversed(everything))
+        if turn == 0 or (cell[1] <= 50_000 and not (cell[0] == "kde" and cell[3] and turn))
+    ]
+    for cell in tqdm(turns, desc="queries"):
+        name, n, batch, peer = cell
+        python = args.peers_python if peer else sys.executable
+        flags = ["--peer"] if peer else []
+        run = _harness.isolated("_strategy_cell.py", folder, n, name, batch, *flags, python=python)
+        found[cell].append(run.answer)
+    return [
+        {
+            "case": f"{'peer' if peer else 'al_tf'} {name}",
+            "strategy": name,
+            "peer": peer,
+            "pool": n,
+            "batch": batch,
+            "seconds": median(v["seconds"] for v in values),
+            "peak_mb": median(v["peak_mb"] for v in values),
+            "values": {key: [v[key] for v in values] for key in ("seconds", "peak_mb")},
+        }
+        for (name, n, batch, peer), values in found.items()
+    ]
+
+
+def growth(rows: list[_harness.Row]) -> dict[str, float]:
+    """Return the exponent of seconds in the pool's size for each strategy, batch 100."""
+    exponents = {}
+    for name in dict.fromkeys(row["strategy"] for row in rows):
+        own = [r for r in rows if r["strategy"] == name and not r["peer"] and r["batch"] == 100]
+        if len(own) > 1:
+            x, y = np.log([r["pool"] for r in own]), np.log([r["seconds"] for r in own])
+            exponents[name] = float(np.polyfit(x, y, 1)[0])
+    return exponents
+
+
+def against_peers(rows: list[_harness.Row]) -> list[_harness.Row]:
+    """Return for each peer how many times faster we are, and both sides' memory."""
+    ours = {(r["strategy"], r["pool"], r["batch"]): r for r in rows if not r["peer"]}
+    found = []
+    for row in rows:
+        if row["peer"]:
+            own = ours[row["strategy"], row["pool"], row["batch"]]
+            found.append(
+                {
+                    "case": row["strategy"],
+                    "pool": row["pool"],
+                    "ours_s": own["seconds"],
+                    "peer_s": row["seconds"],
+                    "times_faster": row["seconds"] / own["seconds"],
+                    "ours_mb": own["peak_mb"],
+                    "peer_mb": row["peak_mb"],
+                }
+            )
+    return found
+
+
+def report(rows: list[_harness.Row], exponents: dict[str, float]) -> None:
+    for batch in sorted({r["batch"] for r in rows}):
+        sizes = sorted({r["pool"] for r in rows})
+        lines = []
+        for name in dict.fromkeys(r["strategy"] for r in rows):
+            line: _harness.Row = {"case": name, "growth": exponents.get(name)}
+            for r in rows:
+                if r["strategy"] == name and r["batch"] == batch and not r["peer"]:
+                    line[f"s{r['pool']}"], line[f"m{r['pool']}"] = r["seconds"], r["peak_mb"]
+            lines.append(line)
+        columns = {"case": f"batch {batch}"}
+        columns |= {f"s{n}": f"{n:,} s" for n in sizes} | {f"m{n}": f"{n:,} MB" for n in sizes}
+        print("\n" + _harness.table(lines, columns | {"growth": "growth n^"}))
+
+
+def draw(rows: list[_harness.Row], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
+    styles = [f"C{i % 10}{line}" for line in ("o-", "s--") for i in range(10)]
+    names = list(dict.fromkeys(r["strategy"] for r in rows if r["batch"] == 100))
+    for ax, key, unit in zip(
+        axes, ("seconds", "peak_mb"), ("seconds a query", "peak MB"), strict=True
+    ):
+        for name, style in zip(names, styles * 2, strict=False):
+            own = [r for r in rows if r["strategy"] == name and r["batch"] == 100]
+            for peer, mark in ((False, style), (True, style[:2] + "x:")):
+                shown = [r for r in own if r["peer"] == peer]
+                label = f"{name} (peer)" if peer else name
+                if shown:
+                    ax.plot([r["pool"] for r in shown], [r[key] for r in shown], mark, label=label)
+        ax.set(xscale="log", yscale="log", xlabel="pool", ylabel=unit)
+        ax.grid(alpha=0.3)
+    axes[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.suptitle("One query of 100 images, features of 64 columns")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main(argv: list[str] | None = None) -> None:
+    import argparse
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="the smallest pool alone")
+    parser.add_argument("--long", action="store_true", help="KernelDensity at 50,000 too: minutes")
+    parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
+    parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
+    args = parser.parse_args(argv)
+    facts = _harness.machine()
+    if not args.peers_python:
+        try:
+            args.peers_python = str(_harness.peer_python("skactiveml"))
+        except _harness.Skipped as reason:
+            print(f"SKIPPED: the peers ({reason})")
+    with tempfile.TemporaryDirectory() as folder:
+        make_pool(Path(folder), SIZES[0] if args.quick else SIZES[-1])
+        rows = measure(args, Path(folder))
+    exponents, peers = growth(rows), against_peers(rows)
+    report(rows, exponents)
+    if peers:
+        headings = {"case": "against peers", "pool": "pool", "ours_s": "ours s", "peer_s": "peer s"}
+        headings |= {"times_faster": "times faster", "ours_mb": "ours MB", "peer_mb": "peer MB"}
+        print("\n" + _harness.table(peers, headings))
+    path = _harness.write(
+        "strategies",
+        "One query on features of 64 columns (10 classes, 200 labelled), a process each.",
+        rows,
+        facts,
+        growth_exponents=exponents,
+        against_peers=peers,
+        peers_versions=_harness.versions(args.peers_python) if args.peers_python else None,
+    )
+    draw(rows, path.with_suffix(".png"))
+    print(f"\nWritten: {path} and {path.with_suffix('.png').name}")
+
+
+if __name__ == "__main__":
+    main()

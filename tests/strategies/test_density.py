@@ -1,0 +1,138 @@
+"""Density, entropy times density, and modAL's information density."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from sklearn.metrics import pairwise_distances
+from sklearn.neighbors import KernelDensity
+
+from al_tf.errors import UnknownNameError
+from al_tf.strategies import get_strategy
+from al_tf.strategies.density import feature_log_density
+from al_tf.strategies.uncertainty import entropy_score
+
+
+def crowd(n=400, d=6, seed=0):
+    """A crowd around 0, and a tenth of the images spread far around it."""
+    rng = np.random.default_rng(seed)
+    spread = np.where(np.arange(n) < 0.9 * n, 0.3, 3.0)
+    return (spread[:, None] * rng.standard_normal((n, d))).astype(np.float32)
+
+
+def test_density_is_scikit_learns_with_each_image_left_out(answers):
+    found = crowd()
+    scaled = (found - found.mean(axis=0)) / found.std(axis=0)
+    indices, scores = get_strategy("density")(
+        answers(features=found), found, 30, random_state=0, bandwidth=0.5, n_components=None
+    )
+    everyone = KernelDensity(bandwidth=0.5, leaf_size=500).fit(scaled).score_samples(scaled)
+    own = -3 * np.log(2 * np.pi) - 6 * np.log(0.5)
+    expected = np.log((400 * np.exp(everyone) - np.exp(own)) / 399)
+    np.testing.assert_allclose(scores, np.sort(expected)[::-1][:30], atol=1e-3)
+    assert set(indices) == set(np.argsort(-expected)[:30])
+
+
+def test_density_avoids_what_is_far_from_everything(answers):
+    found = crowd()
+    indices, _ = get_strategy("density")(answers(features=found), found, 100, random_state=0)
+    assert (indices < 360).all()
+
+
+def test_sample_mode_draws_in_proportion_to_the_density(answers):
+    found = np.repeat(np.float32([[0.0], [1.0]]), [30, 10], axis=0)
+    model = answers(features=found)
+    first = [
+        get_strategy("density")(model, found, 1, random_state=seed, bandwidth=0.05, mode="sample")[
+            0
+        ][0]
+        for seed in range(300)
+    ]
+    expected = 30 * 29 / (30 * 29 + 10 * 9)  # density: how many others stand on the same place
+    assert abs(np.mean(np.array(first) < 30) - expected) < 0.06
+
+
+def test_entropy_density_is_the_product(answers):
+    rng = np.random.default_rng(0)
+    found, proba = crowd(), rng.dirichlet(np.ones(4), 400)
+    density, _ = feature_log_density(found, bandwidth=1.0)
+    expected = entropy_score(proba) * np.exp(density) ** 0.3
+    indices, scores = get_strategy("entropy_density")(
+        answers(proba, found), found, 25, random_state=0, beta=0.3, bandwidth=1.0
+    )
+    assert set(indices) == set(np.argsort(-expected)[:25])
+    np.testing.assert_allclose(np.exp(scores), expected[indices], rtol=1e-3)
+
+
+def test_entropy_density_with_beta_0_is_entropy(answers):
+    proba = np.random.default_rng(0).dirichlet(np.ones(4), 400)
+    model = answers(proba, crowd())
+    expected = get_strategy("entropy")(model, crowd(), 30, random_state=0)[0]
+    found = get_strategy("entropy_density")(model, crowd(), 30, random_state=0, beta=0.0)[0]
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("params", "problem"),
+    [
+        ({"bandwidth": 50.0}, "density is flat"),
+        ({"bandwidth": 0.05, "n_components": None}, "Every point is alone"),
+    ],
+)
+def test_a_bandwidth_that_says_nothing_is_warned_about(answers, params, problem):
+    found = np.random.default_rng(0).standard_normal((300, 12))
+    with pytest.warns(UserWarning, match=problem):
+        get_strategy("density")(answers(features=found), found, 5, random_state=0, **params)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_defaults_say_something(answers):
+    found = crowd(600, 40)
+    get_strategy("density")(answers(features=found), found, 5, random_state=0)
+
+
+def test_a_reference_sample_ranks_nearly_as_all_images_do():
+    found = crowd(3000)
+    exact, _ = feature_log_density(found, bandwidth=1.0)
+    sampled, _ = feature_log_density(found, bandwidth=1.0, reference_size=1000, random_state=0)
+    assert np.abs(exact - sampled)[:2700].max() < 0.3
+    assert spearmanr(exact, sampled).statistic > 0.98
+
+
+def test_information_density_is_modals(answers):
+    found = crowd()
+    expected = (1 / (1 + pairwise_distances(found.astype(float)))).mean(axis=1)
+    indices, scores = get_strategy("information_density")(
+        answers(features=found), found, 20, random_state=0
+    )
+    assert set(indices) == set(np.argsort(-expected)[:20])
+    np.testing.assert_allclose(scores, expected[indices], atol=1e-5)
+
+
+def test_information_density_against_a_sample(answers):
+    found = crowd(2000)
+    exact = (1 / (1 + pairwise_distances(found.astype(float)))).mean(axis=1)
+    indices, scores = get_strategy("information_density")(
+        answers(features=found), found, 50, random_state=0, reference_size=500
+    )
+    np.testing.assert_allclose(scores, exact[indices], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "error", "message"),
+    [
+        ("density", {"mode": "best"}, UnknownNameError, "Unknown mode 'best'"),
+        ("density", {"bandwidth": "wide"}, UnknownNameError, "Unknown bandwidth 'wide'"),
+        ("density", {"bandwidth": 0.0}, ValueError, "bandwidth must be a positive number"),
+        ("density", {"n_components": 0}, ValueError, "n_components must be 1 or more"),
+        ("density", {"reference_size": 1}, ValueError, "reference_size must be 2 or more"),
+        ("entropy_density", {"beta": -1.0}, ValueError, "beta must be a number of 0 or more"),
+        ("information_density", {"reference_size": 0}, ValueError, "must be 1 or more"),
+    ],
+)
+def test_a_parameter_out_of_range_is_an_error(answers, name, params, error, message):
+    found = crowd(30)
+    model = answers(np.full((30, 2), 0.5), found)
+    with pytest.raises(error, match=message):
+        get_strategy(name)(model, found, 2, **params)

@@ -1,0 +1,171 @@
+"""k-center, k-means, TypiClust and ProbCover on pools small enough to know the answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from al_tf.strategies import get_strategy
+from al_tf.strategies._clusters import cluster
+from al_tf.strategies._order import canonical_order
+from al_tf.strategies.probcover import purity_radius
+
+ALL = ["kcenter", "kmeans", "typiclust", "probcover"]
+
+
+class Blobs:
+    """A pool of 2-D points that are their own features, in blobs of stated sizes."""
+
+    def __init__(self, sizes, labelled_blobs=(), spread=0.1, seed=0):
+        rng = np.random.default_rng(seed)
+        centres = np.array([[10.0 * i, 7.0 * (i % 2)] for i in range(len(sizes))])
+        self.blob = np.repeat(np.arange(len(sizes)), sizes)
+        self.X = centres[self.blob] + spread * rng.standard_normal((sum(sizes), 2))
+        self.X = self.X.astype(np.float32)
+        self.centres = centres
+        self.query_strategy = None
+        self.estimator = self
+        self.X_training = centres[list(labelled_blobs)].astype(np.float32)
+
+    def transform(self, X):
+        return np.asarray(X, dtype=np.float32)
+
+    def predict_proba(self, X):
+        apart = ((X[:, None] - self.centres) ** 2).sum(axis=2)
+        p = np.exp(-(apart - apart.min(axis=1, keepdims=True)))
+        return p / p.sum(axis=1, keepdims=True)
+
+
+def query(name, blobs, k, seed=0, **params):
+    return get_strategy(name)(blobs, blobs.X, k, random_state=seed, **params)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_batch_as_large_as_the_number_of_blobs_visits_each(name):
+    blobs = Blobs([40, 30, 20, 50])
+    indices, _ = query(name, blobs, 4)
+    assert sorted(blobs.blob[indices]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["kcenter", "typiclust", "probcover"])
+def test_blobs_with_a_label_come_last(name):
+    blobs = Blobs([40, 30, 20, 50], labelled_blobs=[1, 3])
+    indices, _ = query(name, blobs, 2)
+    assert sorted(blobs.blob[indices]) == [0, 2]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_reordered_pool_gives_the_same_images(name):
+    blobs = Blobs([60, 50, 40, 70], spread=2.0, labelled_blobs=[0])
+    order = np.random.default_rng(1).permutation(len(blobs.X))
+    indices, scores = query(name, blobs, 12)
+    moved, moved_scores = get_strategy(name)(blobs, blobs.X[order], 12, random_state=0)
+    np.testing.assert_array_equal(order[moved], indices)
+    np.testing.assert_allclose(moved_scores, scores)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("scale", [1e-25, 1e-3, 1e25])
+def test_the_unit_of_the_features_does_not_matter(name, scale):
+    blobs = Blobs([30, 20, 40], spread=1.0)
+    expected, _ = query(name, blobs, 5)
+    factor = np.float32(2.0 ** np.round(np.log2(scale)))
+    blobs.transform = lambda X: np.asarray(X, dtype=np.float32) * factor
+    np.testing.assert_array_equal(query(name, blobs, 5)[0], expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_pool_of_copies_is_queried_without_repeats(name):
+    blobs = Blobs([30])
+    blobs.X[:] = 1.0
+    indices, scores = query(name, blobs, 30)
+    assert sorted(indices) == list(range(30))
+    assert np.isfinite(scores).all()
+    assert indices.tolist() != query(name, blobs, 30, seed=1)[0].tolist()
+
+
+def test_kcenter_scores_are_distances_to_what_is_labelled_or_chosen():
+    blobs = Blobs([40, 40], labelled_blobs=[0, 1], spread=3.0)
+    indices, scores = query("kcenter", blobs, 10)
+    for place, row in enumerate(indices):
+        known = np.concatenate([blobs.X_training, blobs.X[indices[:place]]])
+        apart = np.linalg.norm(blobs.X[:, None].astype(float) - known, axis=2).min(axis=1)
+        assert scores[place] == pytest.approx(apart.max(), rel=1e-5)
+        assert apart[row] == pytest.approx(apart.max(), rel=1e-5)
+
+
+def test_kmeans_takes_the_image_nearest_to_each_mean():
+    blobs = Blobs([25, 25, 25])
+    indices, scores = query("kmeans", blobs, 3)
+    for row, score in zip(indices, scores, strict=True):
+        members = blobs.X[blobs.blob == blobs.blob[row]].astype(float)
+        apart = np.linalg.norm(members - members.mean(axis=0), axis=1)
+        assert -score == pytest.approx(apart.min(), rel=1e-3)
+    assert (np.diff(scores) <= 0).all()
+
+
+def test_typiclust_takes_the_inverse_mean_distance_in_the_largest_blob_first():
+    blobs = Blobs([30, 60, 45])
+    indices, scores = query("typiclust", blobs, 3, n_neighbours=8)
+    assert blobs.blob[indices].tolist() == [1, 2, 0]
+    for row, score in zip(indices, scores, strict=True):
+        members = blobs.X[blobs.blob == blobs.blob[row]].astype(float)
+        apart = np.sort(np.linalg.norm(members[:, None] - members, axis=2), axis=1)[:, 1:9]
+        assert score == pytest.approx(1 / apart.mean(axis=1).min(), rel=0.02)
+
+
+def test_typiclust_goes_round_when_clusters_are_capped():
+    blobs = Blobs([30, 20])
+    indices, _ = query("typiclust", blobs, 5, max_clusters=2)
+    assert blobs.blob[indices].tolist() == [0, 1, 0, 1, 0]
+
+
+def test_probcover_scores_are_shares_of_the_pool():
+    blobs = Blobs([50, 30, 20])
+    _, scores = query("probcover", blobs, 4, radius=3.0)
+    np.testing.assert_allclose(scores, [0.5, 0.3, 0.2, 0.0])
+
+
+def test_probcover_with_fewer_targets_than_images():
+    blobs = Blobs([500, 300, 200])
+    indices, scores = query("probcover", blobs, 3, radius=3.0, max_targets=100)
+    assert blobs.blob[indices].tolist() == [0, 1, 2]
+    np.testing.assert_allclose(scores.sum(), 1.0)
+
+
+def test_the_purity_radius_is_a_quantile_of_distances_to_other_clusters():
+    features = np.array([[0.0], [1.0], [10.0], [11.0]])
+    assert purity_radius(features, 2, purity=0.5, random_state=0) == pytest.approx(9.5)
+    assert purity_radius(np.ones((9, 2)), 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("typiclust", {"n_neighbours": 0}, "n_neighbours must be 1 or more"),
+        ("typiclust", {"max_clusters": 0}, "max_clusters must be 1 or more"),
+        ("probcover", {"radius": -1.0}, "radius must be a number of 0 or more"),
+        ("probcover", {"max_targets": 0}, "max_targets must be 1 or more"),
+    ],
+)
+def test_a_parameter_out_of_range_is_an_error(name, params, message):
+    with pytest.raises(ValueError, match=message):
+        query(name, Blobs([9, 9]), 2, **params)
+
+
+def test_clusters_of_a_sample_still_label_every_row():
+    blobs = Blobs([2000, 1500, 1000])
+    labels, centroids = cluster(blobs.X, 3, random_state=0)
+    assert len(labels) == 4500
+    assert len(centroids) == len(set(zip(labels, blobs.blob, strict=True))) == 3
+
+
+def test_the_canonical_order_undoes_any_other():
+    rows = np.random.default_rng(0).standard_normal((500, 7)).astype(np.float32)
+    shuffled = rows[np.random.default_rng(1).permutation(500)]
+    np.testing.assert_array_equal(rows[canonical_order(rows)], shuffled[canonical_order(shuffled)])
+
+
+def test_the_canonical_order_of_copies_is_random():
+    orders = {tuple(canonical_order(np.ones((4, 2)), seed)) for seed in range(60)}
+    assert len(orders) > 15

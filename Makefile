@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report test lint bench bench-peers test-jax test-compat clean
+.PHONY: help install report test lint bench bench-peers test-jax test-oldest test-compat clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -52,6 +52,16 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis
 	touch $@
 
+test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
+	PYTHONPATH=. .venv-oldest/bin/python -m pytest
+
+.venv-oldest/.ready: requirements.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --upgrade pip
+	sed -nE 's/^([A-Za-z-]+)>=([0-9.]+)[^;]*(;.*)?$$/\1==\2\3/p' requirements.txt > .venv-oldest/oldest.txt
+	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis distributed
+	touch $@
+
 test-compat: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
 	PYTHONPATH=. .venv-compat/bin/python -m pytest tests/compat
 
@@ -62,4 +72,4 @@ test-compat: .venv-compat/.ready  ## Our strategies in plain modAL, on the last 
 	touch $@
 
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-compat build *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-oldest .venv-compat build *.egg-info

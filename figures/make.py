@@ -1,6 +1,6 @@
 """Run the report's experiments and draw its figures: what ``make report`` calls.
 
-    python figures/make.py [--profile smoke|quick|report] [--only DATASET] [--jobs N]
+    python figures/make.py [--profile smoke|quick|report] [--only DATASET] [--jobs N] [--results DIR]
 
 Records go to ``results/PROFILE/DATASET``, where the next call continues, and the figures beside
 them; with ``--profile report`` the figures and the tables behind them are copied to
@@ -11,6 +11,7 @@ in the table at the end.
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -26,12 +27,12 @@ DATASETS = ("digits", "fashion_mnist")
 PROFILES = ("smoke", "quick", "report")
 
 
-def make(dataset: str, profile: str, jobs: int | None) -> Path:
-    """Run one experiment to its end, draw its figures, and return its folder."""
+def make(dataset: str, profile: str, results: Path, jobs: int | None) -> Path:
+    """Run one experiment to its end, draw its figures, and return their folder."""
     if not next(status for status in dataset_status() if status.name == dataset).found:
         print(f"{dataset}: not on this machine yet, fetching it", flush=True)
         fetch_dataset(dataset, report=print)
-    folder = ROOT / "results" / profile / dataset
+    folder = results / profile / dataset
     run_experiment(ExperimentConfig.from_dict(load_profile(profile, dataset)), folder, jobs=jobs)
     experiments = read_experiments([folder])
     write_report(experiments, folder, command=f"python figures/make.py --profile {profile}")
@@ -49,18 +50,20 @@ def publish(folder: Path, target: Path) -> None:
         shutil.copy(folder / name, target)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
+    """Make every dataset's figures; return 0 if there is at least one."""
     parser = argparse.ArgumentParser(description="Run the report's experiments, draw its figures.")
     parser.add_argument("--profile", choices=PROFILES, default="quick")
     parser.add_argument("--only", choices=DATASETS, help="this dataset alone")
     parser.add_argument("--jobs", type=int, help="worker processes; all cores if not given")
-    args = parser.parse_args()
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="records go here")
+    args = parser.parse_args(argv)
     outcomes = []
     for dataset in [args.only] if args.only else DATASETS:
         print(f"\n== {dataset} ({args.profile}) ==", flush=True)
         try:
-            folder = make(dataset, args.profile, args.jobs)
-            outcomes.append((dataset, "done", str(folder.relative_to(ROOT))))
+            folder = make(dataset, args.profile, args.results, args.jobs)
+            outcomes.append((dataset, "done", os.path.relpath(folder)))
         except DataNotFoundError as error:
             print(f"SKIPPED {dataset}: {error}", file=sys.stderr, flush=True)
             outcomes.append((dataset, "SKIPPED", str(error).splitlines()[0]))

@@ -368,6 +368,31 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.history_ = {"loaded_from": str(path)}
         return self
 
+    def to_keras(self, *, rescale: bool = True) -> keras.Model:
+        """Return the trained network as a Keras model of its own, to save and use elsewhere.
+
+        Parameters
+        ----------
+        rescale : bool
+            Put the division by 255 into the model, which then takes images of 0–255, as uint8
+            images were when it was fitted. Without it, the model takes images scaled already.
+
+        Returns
+        -------
+        keras.Model
+            Images ``(n, …)`` to probabilities ``(n, n_classes)``, columns as in `classes_`. It is
+            not compiled, and later fits do not change it.
+        """
+        check_is_fitted(self)
+        import keras
+
+        network = self.model_fn(self.input_shape_, len(self.classes_), **(self.model_params or {}))
+        for variable, value in zip(network.variables, self._state.variables, strict=True):
+            variable.assign(value)
+        inputs = keras.Input(self.input_shape_)
+        scaled = keras.layers.Rescaling(1 / 255)(inputs) if rescale else inputs
+        return keras.Model(inputs, network(scaled))
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]

@@ -173,7 +173,7 @@ class LabelLedger:
             The slot has been answered already or given to somebody else; or the image has a label
             already and this is no repeat. Nothing is recorded.
         """
-        self._check_label(label)
+        self.check_label(label)
         return self._answer("label", image, label, annotator, **details)
 
     def skip(self, image: str, *, annotator: str, **details: Any) -> Event:
@@ -181,9 +181,18 @@ class LabelLedger:
         return self._answer("skip", image, None, annotator, **details)
 
     def relabel(
-        self, image: str, label: str, *, annotator: str, name: str = "", seconds: float = 0.0
+        self,
+        image: str,
+        label: str,
+        *,
+        annotator: str,
+        name: str = "",
+        seconds: float = 0.0,
+        strategy: str = "",
     ) -> Event:
         """Record another label for an image that has one, or was set aside.
+
+        It keeps the purpose of the answer before: an audit image stays one.
 
         Raises
         ------
@@ -192,7 +201,7 @@ class LabelLedger:
         LedgerError
             The image has neither a label nor a skip.
         """
-        self._check_label(label)
+        self.check_label(label)
         with self._file.writing() as connection:
             before = self._standing(connection, image)
             if before is None:
@@ -200,7 +209,7 @@ class LabelLedger:
             return self._append(
                 connection, "relabel", image, label, annotator, name=name or before.name,
                 seconds=seconds, purpose=before.purpose, round=before.round,
-                strategy=before.strategy, score=before.score,
+                strategy=strategy or before.strategy, score=before.score,
             )  # fmt: skip
 
     def undo(self, annotator: str) -> Event | None:
@@ -286,13 +295,6 @@ class LabelLedger:
         )
         return Event(int(cursor.lastrowid or 0), *values)
 
-    def _check_label(self, label: str) -> None:
-        classes = self.classes
-        if classes and label not in classes:
-            raise UnknownLabelError(
-                f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
-            )
-
     @staticmethod
     def _standing(connection: sqlite3.Connection, image: str) -> Event | None:
         return _one(
@@ -303,6 +305,14 @@ class LabelLedger:
                 (image,),
             ),
         )
+
+    def check_label(self, label: str) -> None:
+        """Raise `UnknownLabelError` for a label that is not one of the fixed classes."""
+        classes = self.classes
+        if classes and label not in classes:
+            raise UnknownLabelError(
+                f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
+            )
 
     # Trained models ---------------------------------------------------------------------
 
@@ -356,6 +366,11 @@ class LabelLedger:
         """Return every event, in the order in which they were recorded."""
         with self._file.reading() as connection:
             return [Event(*row) for row in connection.execute("SELECT * FROM events ORDER BY id")]
+
+    def answer(self, image: str) -> Event | None:
+        """Return the event that counts for an image: its last standing one that is no repeat."""
+        with self._file.reading() as connection:
+            return self._standing(connection, image)
 
     def standing(self) -> list[Event]:
         """Return the events that no undo has taken back, in order; undos are not among them."""

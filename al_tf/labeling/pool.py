@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
 MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
 MODEL_SIDE = 64
+_T = TypeVar("_T")
 
 
 def open_pool(
@@ -90,6 +92,10 @@ class ImagePool(ABC):
         ImageGoneError
             It vanished, changed or is damaged; it is not among `ids` any more.
         """
+
+    @abstractmethod
+    def file_bytes(self, image_id: str) -> tuple[bytes, str]:
+        """Return an image as a file, and its suffix (``.png``). Raises as `shown` does."""
 
     @abstractmethod
     def _decode(self, image_id: str) -> np.ndarray:
@@ -211,6 +217,14 @@ class ArrayPool(ImagePool):
         """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side."""
         return _bounded(self._decode(image_id))
 
+    def file_bytes(self, image_id: str) -> tuple[bytes, str]:
+        """Return an image as PNG, and its suffix."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(_without_axis(self._decode(image_id))).save(buffer, "PNG")
+        return buffer.getvalue(), ".png"
+
     def _decode(self, image_id: str) -> np.ndarray:
         if image_id not in self._rows:
             raise ImageGoneError(f"Image {image_id} is not in this pool.")
@@ -282,7 +296,7 @@ class FolderPool(ImagePool):
                 if path in known:
                     files.setdefault(known[path][1], path)
             self._known, self._bad, self._files = known, bad, files
-            self._names.update({image_id: self._name(path) for image_id, path in files.items()})
+            self._names.update({image: self._name(path) for image, path in files.items()})
             self.problems = {self._name(path): text for path, (_, text) in bad.items()}
 
     def _look_at(self, path: Path, known: dict[Path, Any], bad: dict[Path, Any]) -> None:
@@ -316,7 +330,14 @@ class FolderPool(ImagePool):
     def _decode(self, image_id: str) -> np.ndarray:
         return self._read(image_id, size=self._size, grey=self._grey)
 
+    def file_bytes(self, image_id: str) -> tuple[bytes, str]:
+        """Return the file of an image, and its suffix. Raises ImageGoneError."""
+        return self._reading(image_id, lambda data, path: (data, path.suffix.lower()))
+
     def _read(self, image_id: str, **options: Any) -> np.ndarray:
+        return self._reading(image_id, lambda data, path: decode_image(data, str(path), **options))
+
+    def _reading(self, image_id: str, use: Callable[[bytes, Path], _T]) -> _T:
         path = self._files.get(image_id)
         if path is None:
             raise ImageGoneError(f"{self.name(image_id)}: the file has gone from {self.folder}.")
@@ -324,7 +345,7 @@ class FolderPool(ImagePool):
             data = read_image_file(path)
             if hashlib.sha256(data).hexdigest() != image_id:
                 raise DataCorruptError(f"{path}: its content changed while it was being labelled.")
-            return decode_image(data, str(path), **options)
+            return use(data, path)
         except (DataCorruptError, OSError) as error:
             self._drop(image_id, path, str(error))
             raise ImageGoneError(str(error)) from error
@@ -354,8 +375,7 @@ def array_id(image: np.ndarray) -> str:
 
 def _bounded(image: np.ndarray) -> np.ndarray:
     """Shrink an image for the screen; its aspect is kept."""
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
+    image = _without_axis(image)
     if max(image.shape[:2]) <= MAX_SHOWN_SIDE:
         return image
     from PIL import Image
@@ -363,3 +383,8 @@ def _bounded(image: np.ndarray) -> np.ndarray:
     picture = Image.fromarray(image)
     picture.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE))
     return np.asarray(picture)
+
+
+def _without_axis(image: np.ndarray) -> np.ndarray:
+    """Return grey (H, W, 1) as (H, W), and anything else as it is."""
+    return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image

@@ -115,7 +115,7 @@ def train(
     X, y : ndarray
         What it was trained on.
     """
-    chunks = list(_readable(pool, list(answers)))
+    chunks = list(readable(pool, list(answers)))
     ids = [image for part, _ in chunks for image in part]
     X = np.concatenate([images for _, images in chunks])
     y = np.array([answers[image] for image in ids])
@@ -125,7 +125,7 @@ def train(
     fitted.fit(X, y)
     seen: list[str] = []
     opinions = []
-    for part, images in _readable(pool, pool.ids):
+    for part, images in readable(pool, pool.ids):
         seen += part
         opinions.append(_opinion(fitted, images, classes))
     proba = np.concatenate([p for p, _ in opinions])
@@ -134,7 +134,7 @@ def train(
     return ScoredModel(fitted, classes, tuple(seen), proba, features, len(y), rows), X, y
 
 
-def _readable(
+def readable(
     pool: ImagePool, ids: Sequence[str], chunk: int = CHUNK
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yield ids and images in chunks; what cannot be read any more is left out."""
@@ -197,7 +197,7 @@ def simple_features(pool: ImagePool, ids: Sequence[str]) -> tuple[list[str], np.
 
     good: list[str] = []
     parts = []
-    for part, images in _readable(pool, ids):
+    for part, images in readable(pool, ids):
         good += part
         parts.append(thumbnails(images))
     if not good:

@@ -465,3 +465,30 @@ class TestModelFn:
         X, y = shapes_data
         with pytest.raises(ValueError, match="must end in a softmax"):
             KerasImageClassifier(logits, epochs=1).fit(X, y).predict(X)
+
+
+class TestToKeras:
+    def test_predicts_the_same_from_uint8_images(self, shapes_data):
+        X, y = shapes_data
+        classifier = make(epochs=2).fit(X, y)
+        network = classifier.to_keras()
+        assert np.allclose(network.predict(X, verbose=0), classifier.predict_proba(X), atol=1e-5)
+
+    def test_without_rescaling_takes_scaled_images(self, shapes_data):
+        X, y = shapes_data
+        classifier = make(epochs=2).fit(X / 255, y)
+        network = classifier.to_keras(rescale=False)
+        proba = network.predict(X / 255, verbose=0)
+        assert np.allclose(proba, classifier.predict_proba(X / 255), atol=1e-5)
+
+    def test_later_fits_do_not_change_it(self, shapes_data):
+        X, y = shapes_data
+        classifier = make(epochs=1).fit(X, y)
+        network = classifier.to_keras()
+        before = network.predict(X, verbose=0)
+        classifier.fit(X, (y + 1) % 3)
+        assert np.array_equal(network.predict(X, verbose=0), before)
+
+    def test_needs_a_fit(self):
+        with pytest.raises(NotFittedError):
+            make().to_keras()

@@ -1,0 +1,173 @@
+"""Whole active-learning runs: this package beside modAL with SciKeras.
+
+    python benchmarks/loop.py [--quick] [--repetitions N]
+
+Fashion-MNIST, 200 labels and 10 × 100 more by margin, 20 epochs, pool of 10,000, test set of
+10,000 evaluated in every round: one run, a grid of four runs, and 50 short rounds for growth of
+memory and time. Both sides train `al_tf.build_cnn` with the same labelled sets at round 0.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from _harness import (
+    Row,
+    Skipped,
+    Values,
+    arguments,
+    bars,
+    interleaved,
+    isolated,
+    machine,
+    medians,
+    peer_python,
+    table,
+    versions,
+    write,
+)
+
+FULL = {"epochs": 20, "initial": 200, "batch": 100, "rounds": 10, "pool": 10_000}
+QUICK = {**FULL, "epochs": 5, "rounds": 3, "pool": 3_000}
+LONG = {"epochs": 5, "initial": 200, "batch": 10, "rounds": 50, "pool": 2_000}
+OURS, PEER = "al_tf", "modAL + SciKeras"
+COLUMNS = {
+    "case": "", "seconds": "seconds", "cpu_seconds": "CPU s", "peak_mb": "peak MB",
+    "fit": "fit s", "query": "query s", "evaluate": "evaluate s", "accuracy": "accuracy",
+    "ratio": "× peer",
+}  # fmt: skip
+
+
+def saved_data(folder: Path) -> Path:
+    from al_tf import load_dataset
+    from al_tf.errors import DataNotFoundError
+
+    try:
+        data = load_dataset("fashion_mnist")
+    except DataNotFoundError as error:
+        raise Skipped(f"Fashion-MNIST is not here: {error}") from None
+    path = folder / "data.npz"
+    arrays = {k: getattr(data, k) for k in ("x_train", "y_train", "x_test", "y_test")}
+    np.savez(path, **arrays)
+    return path
+
+
+def side(name: str, python: str | Path, data: Path, settings: dict, runs: list) -> Values:
+    """Carry out `runs` one after the other; seconds are without imports and reading the data."""
+    done = isolated(
+        "sides/loop.py", name, data, json.dumps({**settings, "runs": runs}), python=python
+    )
+    rounds = [r for run in done.answer["runs"] for r in run["rounds"]]
+    finals = [run["rounds"][-1]["accuracy"] for run in done.answer["runs"]]
+    return {
+        "seconds": done.answer["seconds"],
+        "process_seconds": done.seconds,
+        "cpu_seconds": done.cpu_seconds,
+        "peak_mb": done.peak_bytes / 1e6,
+        **{phase: sum(r[phase] for r in rounds) for phase in ("fit", "query", "evaluate")},
+        "accuracy": mean(finals),
+    }
+
+
+def single(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
+    """One run of margin; each repetition has its own seed, the same for both sides."""
+    seeds = {OURS: iter(range(repetitions)), PEER: iter(range(repetitions))}
+
+    def case(label: str, name: str, python: str | Path) -> Values:
+        return side(name, python, data, settings, [["margin", next(seeds[label])]])
+
+    rows = medians(
+        interleaved(
+            {
+                OURS: lambda: case(OURS, "al_tf", sys.executable),
+                PEER: lambda: case(PEER, "modal_scikeras", peer),
+            },
+            repetitions,
+        )
+    )
+    return compared(rows, "seconds")
+
+
+def grid(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
+    """Random and margin with two seeds, whole processes: imports and all."""
+    runs = [[strategy, seed] for seed in (0, 1) for strategy in ("random", "margin")]
+
+    def ours() -> Values:
+        with tempfile.TemporaryDirectory() as out:
+            done = isolated("sides/grid.py", json.dumps({**settings, "seeds": [0, 1]}), out)
+        return {
+            "process_seconds": done.seconds,
+            "cpu_seconds": done.cpu_seconds,
+            "peak_mb": done.peak_bytes / 1e6,
+            "accuracy": mean(done.answer["accuracy"]),
+        }
+
+    def peers() -> Values:
+        found = side("modal_scikeras", peer, data, settings, runs)
+        return {k: found[k] for k in ("process_seconds", "cpu_seconds", "peak_mb")}
+
+    cases = {f"{OURS}, two jobs": ours, f"{PEER}, one after the other": peers}
+    return compared(medians(interleaved(cases, repetitions)), "process_seconds")
+
+
+def growth(data: Path, peer: Path, settings: dict) -> list[Row]:
+    """Many rounds: memory and time of a step at their beginning and end."""
+    rows = []
+    for label, name, python in ((OURS, "al_tf", sys.executable), (PEER, "modal_scikeras", peer)):
+        arguments = json.dumps({**settings, "runs": [["margin", 0]]})
+        done = isolated("sides/loop.py", name, data, arguments, python=python)
+        rounds = done.answer["runs"][0]["rounds"]
+        tenth = max(2, len(rounds) // 5)
+        row: Row = {"case": label, "rounds": rounds}
+        for key in ("rss_mb", "ms_per_step", "query"):
+            values = [r[key] for r in rounds][1:]
+            row[f"{key}_first"] = float(np.median(values[:tenth]))
+            row[f"{key}_last"] = float(np.median(values[-tenth:]))
+        rows.append(row)
+        print(f"  {label}: {len(rounds) - 1} rounds, {done.seconds:.0f} s")
+    return rows
+
+
+def compared(rows: list[Row], key: str) -> list[Row]:
+    """Add the ratio of each row to the last one, the peer's."""
+    for row in rows:
+        row["ratio"] = row[key] / rows[-1][key]
+    return rows
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    args = arguments(__doc__, argv, full=3, quick=1)
+    settings = QUICK if args.quick else FULL
+    facts, peer = machine(), peer_python("scikeras")
+    with tempfile.TemporaryDirectory() as folder:
+        data = saved_data(Path(folder))
+        print("One run:")
+        one = single(data, peer, settings, args.repetitions)
+        print("\nFour runs:")
+        four = grid(data, peer, settings, 1)
+        print("\nMany rounds:")
+        long = growth(data, peer, {**LONG, "rounds": 10} if args.quick else LONG)
+    print(f"\nOne run\n{table(one, COLUMNS)}")
+    shown = {"case": "", "process_seconds": "seconds", "cpu_seconds": "CPU s", "peak_mb": "peak MB"}
+    print(f"\nFour runs\n{table(four, {**shown, 'ratio': '× peer'})}")
+    keys = [f"{k}_{end}" for k in ("rss_mb", "ms_per_step", "query") for end in ("first", "last")]
+    print(f"\nMany rounds\n{table(long, {'case': '', **{k: k.replace('_', ' ') for k in keys}})}")
+    what = f"Fashion-MNIST, margin, {settings}; all sides on {facts['cores']} cores"
+    peers = {"peer_versions": versions(peer)}
+    path = write("loop", what, one, facts, **peers, settings=settings, grid=four, growth=long)
+    for row in four:
+        row["seconds"] = row["process_seconds"]
+        row["values"]["seconds"] = row["values"]["process_seconds"]
+    panels = {"one run": one, "four runs, whole processes": four}
+    picture = bars("loop", "A whole active-learning run", panels, "seconds", "seconds")
+    print(f"\nWritten: {path}, {picture}")
+
+
+if __name__ == "__main__":
+    main()

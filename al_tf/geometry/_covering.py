@@ -129,8 +129,9 @@ def max_ball_cover(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose rows whose balls cover the most targets that no ball covers yet, one after another.
 
-    No list of neighbours is kept: one pass counts them, and each choice subtracts what it covers.
-    A target is covered once, so all subtractions together cost at most one more pass.
+    No list of neighbours is kept: one pass counts them, and what a choice covers is subtracted.
+    A target is covered once, so all subtractions together cost at most one more pass. A count can
+    only fall, so, as in `k_center_greedy`, only the largest are kept up to date.
 
     Parameters
     ----------
@@ -166,25 +167,48 @@ def max_ball_cover(
     if old:
         goals = goals.take(np.flatnonzero(nearest_points(goals, old[0], memory_limit)[0] > reach))
     rank = check_random_state(random_state).permutation(len(points))
-    counts = np.zeros(len(points), dtype=np.int64)
+    counts = np.zeros(len(points))
     _count(points, goals, reach, counts, 1, memory_limit)
     chosen: list[int] = []
-    gains: list[int] = []
+    gains: list[float] = []
     while len(chosen) < k and len(goals):
-        best = np.flatnonzero(counts == counts.max())
-        pick = int(best[rank[best].argmax()])
-        if counts[pick] <= 0:
+        new, values, covered = _pick_balls(points, goals, counts, rank, reach, k - len(chosen))
+        if not new:
             break
-        apart = goals.rows - points.rows[pick].astype(np.float64)
-        covered = np.einsum("ij,ij->i", apart, apart) <= reach
-        chosen.append(pick)
-        gains.append(int(counts[pick]))
+        chosen, gains = chosen + new, gains + values
         _count(points, goals.take(np.flatnonzero(covered)), reach, counts, -1, memory_limit)
-        counts[chosen] = -1
+        counts[chosen] = -1.0
         goals = goals.take(np.flatnonzero(~covered))
     rank[chosen] = -1
     rest = np.argsort(-rank)[: k - len(chosen)]
     return np.append(chosen, rest).astype(np.intp), np.append(gains, np.zeros(len(rest)))
+
+
+def _pick_balls(
+    points: Points, goals: Points, counts: np.ndarray, rank: np.ndarray, reach: float, room: int
+) -> tuple[list[int], list[float], np.ndarray]:
+    """Return picks, at most `room`, their gains, and which goals they cover; no pick without gain.
+
+    Picking stops where a row that is not a candidate may have a higher count.
+    """
+    candidates, rival = _split_off_candidates(counts, rank)
+    block, value, rank = points.take(candidates), counts[candidates], rank[candidates]
+    covered = np.zeros(len(goals), dtype=bool)
+    picks: list[int] = []
+    gains: list[float] = []
+    while len(picks) < room:
+        best = np.flatnonzero(value == value.max())
+        pick = best[rank[best].argmax()]
+        if value[pick] <= 0 or (value[pick], rank[pick]) < rival:
+            break
+        picks.append(int(candidates[pick]))
+        gains.append(float(value[pick]))
+        apart = goals.rows - block.rows[pick].astype(np.float64)
+        new = (np.einsum("ij,ij->i", apart, apart) <= reach) & ~covered
+        covered |= new
+        _count(block, goals.take(np.flatnonzero(new)), reach, value, -1, MEMORY_LIMIT)
+        value[pick] = -1.0
+    return picks, gains, covered
 
 
 def _count(

@@ -10,6 +10,7 @@ from .config import ExperimentConfig
 from .estimators import build_estimator, gradient_steps
 from .loop import query
 from .setting import make_setting
+from .workers import WorkerPool
 
 PROBE_STEPS = 64
 
@@ -64,8 +65,6 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     -------
     Plan
     """
-    from .parallel import WorkerPool
-
     with WorkerPool(1, config.threads) as pool:
         (probe,) = pool.map(_probe, [(config,)])
     if isinstance(probe, BaseException):

@@ -9,7 +9,7 @@ import pytest
 
 from al_tf.errors import RunFailedError
 from al_tf.experiments import StrategySpec, load_results, run_experiment
-from al_tf.experiments.parallel import WorkerPool
+from al_tf.experiments.workers import WorkerPool
 
 from .helpers import fast_config, numbers, wait_for_records
 
@@ -54,7 +54,7 @@ def test_a_worker_killed_by_the_system_costs_its_run_one_attempt(kills, alone, t
         run_experiment(config, tmp_path / "out", jobs=2, progress=False)
     else:
         with pytest.raises(
-            RunFailedError, match=r"1 of 3 runs failed:\s+dies-seed0: .*died 2 times"
+            RunFailedError, match=r"1 of 3 runs failed:\s+dies-seed0: .*lost 2 times"
         ):
             run_experiment(config, tmp_path / "out", jobs=2, progress=False)
         assert set(load_results(tmp_path / "out")["round"]) == {0, 1, 2, 3, 4}

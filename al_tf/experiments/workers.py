@@ -1,0 +1,136 @@
+"""Worker processes for long tasks: one that dies takes down its own task alone."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+ATTEMPTS = 2
+"""How often a task is given to a process before its deaths count as the task's fault."""
+
+
+class WorkerPool:
+    """Processes that work through a list of tasks; use it in a ``with`` block.
+
+    Parameters
+    ----------
+    jobs : int
+        Number of processes; each begins with its first task.
+    threads : int
+        Threads of each, for BLAS, OpenMP and TensorFlow.
+    """
+
+    def __init__(self, jobs: int, threads: int) -> None:
+        self._workers = [_Worker(threads) for _ in range(jobs)]
+        self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+
+    def __enter__(self) -> WorkerPool:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for worker in self._workers:
+            worker.stop()
+
+    def map(self, task: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Return for each argument tuple what `task` returned, or the exception it raised."""
+
+        def one(given: tuple[Any, ...]) -> Any:
+            worker = self._free.get()
+            try:
+                return worker.call(task, given)
+            except Exception as error:
+                return error
+            finally:
+                self._free.put(worker)
+
+        with ThreadPoolExecutor(len(self._workers)) as threads:
+            try:
+                return list(threads.map(one, arguments))
+            except BaseException:  # Ctrl-C
+                threads.shutdown(wait=False, cancel_futures=True)
+                self.__exit__()
+                raise
+
+
+class _Worker:
+    """One process, begun when it is needed and begun again when it died."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._executor: Any = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def call(self, task: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        from loky.process_executor import BrokenProcessPool, ShutdownExecutorError
+
+        attempt = 1
+        while True:
+            try:
+                return self._process().submit(task, *arguments).result()
+            except (BrokenProcessPool, ShutdownExecutorError) as error:
+                if self._stopped:
+                    raise
+                self._end()
+                if attempt == ATTEMPTS:
+                    raise RuntimeError(f"worker process lost {attempt} times: {error}") from None
+                attempt += 1
+
+    def stop(self) -> None:
+        with self._lock:
+            self._stopped = True
+        self._end()
+
+    def _process(self) -> Any:
+        from loky import ProcessPoolExecutor
+        from loky.process_executor import ShutdownExecutorError
+
+        with self._lock:
+            if self._stopped:
+                raise ShutdownExecutorError("the pool has been stopped")
+            if self._executor is None:
+                self._executor = ProcessPoolExecutor(
+                    max_workers=1,
+                    initializer=_begin,
+                    initargs=(os.getpid(),),
+                    env=thread_environment(self._threads),
+                )
+            return self._executor
+
+    def _end(self) -> None:
+        with self._lock:
+            executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=True, kill_workers=True)
+
+
+def thread_environment(n: int) -> dict[str, str]:
+    """Return the environment variables that hold a process to n threads.
+
+    TensorFlow reads its own when it starts; they cannot be changed later.
+    """
+    names = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
+    variables = {f"{name}_NUM_THREADS": str(n) for name in names}
+    variables["TF_NUM_INTRAOP_THREADS"] = str(n)
+    variables["TF_NUM_INTEROP_THREADS"] = "1"
+    return variables
+
+
+def _begin(parent: int) -> None:
+    """Leave Ctrl-C to the parent, and end when it is gone, even if it was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+
+
+def _die_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -13,6 +13,7 @@ from ._order import canonical_order
 from ._select import check_pool, features, labelled_features
 
 MIN_CLUSTER_SIZE = 5  # as in the authors' code: smaller clusters come last
+LARGEST_CLUSTER = 20_000  # of a larger one a random sample this large is looked at
 TYPICAL_AT_MOST = 1e5  # typicality of an image among copies of itself, over 1 / scale
 
 
@@ -30,7 +31,8 @@ def typiclust(
     1. k-means of pool and labelled set into (labelled + k) clusters, at most `max_clusters`.
     2. Clusters with the fewest labelled images first, the larger ones first among these.
     3. From each in turn the image of the highest typicality, the inverse mean distance to its
-       nearest neighbours in the cluster: ``(1/r sum_{y in NN_r(x)} |f(x) - f(y)|)^-1``.
+       nearest neighbours in the cluster: ``(1/r sum_{y in NN_r(x)} |f(x) - f(y)|)^-1``; in a
+       cluster of more than 20,000 images, of a random sample of these.
 
     Parameters
     ----------
@@ -76,10 +78,14 @@ def typiclust(
     scores = np.empty(n_instances)
     for label in np.unique(turns):
         members = np.flatnonzero(labels == label)
+        places = np.flatnonzero(turns == label)
+        if len(members) > LARGEST_CLUSTER:
+            members = members[members < len(order)]
+            size = min(len(members), max(LARGEST_CLUSTER, len(places)))
+            members = np.sort(rng.choice(members, size, replace=False))
         apart = mean_neighbour_distance(rows[members], n_neighbours)
         in_pool = members < len(order)
         members, apart = members[in_pool], apart[in_pool]
-        places = np.flatnonzero(turns == label)
         best = np.lexsort((rng.random(len(members)), apart))[: len(places)]
         chosen[places] = members[best]
         scores[places] = 1.0 / ((apart[best] + 1.0 / TYPICAL_AT_MOST) * scale)

@@ -114,6 +114,16 @@ def test_typiclust_takes_the_inverse_mean_distance_in_the_largest_blob_first():
         assert score == pytest.approx(1 / apart.mean(axis=1).min(), rel=0.02)
 
 
+def test_typiclust_looks_at_a_sample_of_a_huge_cluster(monkeypatch):
+    from al_tf.strategies import typiclust as module
+
+    monkeypatch.setattr(module, "LARGEST_CLUSTER", 50)
+    blobs = Blobs([400, 300])
+    indices, _ = query("typiclust", blobs, 2)
+    assert blobs.blob[indices].tolist() == [0, 1]
+    assert len(set(query("typiclust", blobs, 700)[0])) == 700
+
+
 def test_typiclust_goes_round_when_clusters_are_capped():
     blobs = Blobs([30, 20])
     indices, _ = query("typiclust", blobs, 5, max_clusters=2)

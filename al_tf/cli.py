@@ -38,6 +38,8 @@ def _options(
 def main() -> None:
     """Run the command line; an error becomes one clear line and an exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # semaphores of workers that had to be killed are cleaned up without a word
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     warnings.showwarning = _show_warning
     try:
         app()

@@ -65,7 +65,7 @@ class ExperimentConfig:
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the dataset's loader, for example ``{"size": 32}``."""
     imbalance: Any = None
-    """Long tail of the pool, smallest / largest class (0.02), or one kept ratio a class."""
+    """Long tail of the pool, smallest / largest class (0.02), or the share kept of each class."""
     strategies: tuple[StrategySpec, ...] = ("margin",)  # type: ignore[assignment]
     """Strategies to compare: names or `StrategySpec`; ``random`` always takes part."""
     seeds: tuple[int, ...] = 5  # type: ignore[assignment]
@@ -275,7 +275,7 @@ def _as_seeds(seeds: Any) -> tuple[int, ...]:
 
 
 def _as_tuples(value: Any) -> Any:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
         return value
     return tuple(_as_tuples(v) for v in value)
 

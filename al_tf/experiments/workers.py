@@ -39,6 +39,11 @@ class WorkerPool:
         for worker in self._workers:
             worker.stop()
 
+    def kill(self) -> None:
+        """End every process now, whatever it is doing."""
+        for worker in self._workers:
+            worker.stop(kill=True)
+
     def map(self, task: Callable[..., Any], arguments: Iterable[tuple[Any, ...]]) -> list[Any]:
         """Return for each argument tuple what `task` returned, or the exception it raised."""
 
@@ -56,7 +61,7 @@ class WorkerPool:
                 return list(threads.map(one, arguments))
             except BaseException:  # Ctrl-C
                 threads.shutdown(wait=False, cancel_futures=True)
-                self.__exit__()
+                self.kill()
                 raise
 
 
@@ -79,15 +84,15 @@ class _Worker:
             except (BrokenProcessPool, ShutdownExecutorError) as error:
                 if self._stopped:
                     raise
-                self._end()
+                self._end(kill=True)
                 if attempt == ATTEMPTS:
                     raise RuntimeError(f"worker process lost {attempt} times: {error}") from None
                 attempt += 1
 
-    def stop(self) -> None:
+    def stop(self, *, kill: bool = False) -> None:
         with self._lock:
             self._stopped = True
-        self._end()
+        self._end(kill=kill)
 
     def _process(self) -> Any:
         from loky import ProcessPoolExecutor
@@ -105,11 +110,11 @@ class _Worker:
                 )
             return self._executor
 
-    def _end(self) -> None:
+    def _end(self, *, kill: bool) -> None:
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=True, kill_workers=True)
+            executor.shutdown(wait=True, kill_workers=kill)
 
 
 def thread_environment(n: int) -> dict[str, str]:

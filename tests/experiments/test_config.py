@@ -105,10 +105,11 @@ def test_settings_of_a_strategy_not_listed_are_an_error():
         ExperimentConfig.from_dict({"strategies": "margin", "strategy": {"far": {}}})
 
 
-def test_a_config_survives_json_and_keeps_its_digest():
+@pytest.mark.parametrize("imbalance", [None, 0.02, (0.5,) * 10, {"3": 0.1}])
+def test_a_config_survives_json_and_keeps_its_digest(imbalance):
     config = ExperimentConfig(
         strategies=[StrategySpec("far", "entropy_cluster", {"select": "farthest"}), "margin"],
-        imbalance=(0.5,) * 10,
+        imbalance=imbalance,
         noise=((0.9, 0.1), (0.2, 0.8)),
         seeds="3,4",
     )

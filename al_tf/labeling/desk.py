@@ -20,6 +20,7 @@ import base64
 import io
 import logging
 import math
+import re
 import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("al_tf.labeling")
 
 MAX_LISTED = 20
+_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 THUMBNAIL_SIDE = 128
 
 
@@ -115,10 +117,11 @@ class Desk:
         if do in ("look", "status"):
             return None
         if do == "label":
-            event = session.label(_label(request), slot=_slot(request))
-            return f"Labelled {event.name} as {event.label}."
+            label = _label(request)
+            event = session.label(label, slot=_slot(request))
+            return f"Labelled {_isolated(event.name)} as {_isolated(label)}."
         if do == "skip":
-            return f"Skipped {session.skip(slot=_slot(request)).name}."
+            return f"Skipped {_isolated(session.skip(slot=_slot(request)).name)}."
         if do == "undo":
             return self._undo(request.get("slot"))
         if do == "retrain":
@@ -133,8 +136,8 @@ class Desk:
         event = self.session.undo()
         if event is None:
             return "There is nothing to take back."
-        what = f"the label {event.label}" if event.label is not None else "the skip"
-        return f"Took back {what} of {event.name}."
+        what = "the skip" if event.label is None else f"the label {_isolated(event.label)}"
+        return f"Took back {what} of {_isolated(event.name)}."
 
     def _look(self) -> dict[str, Any] | None:
         item = self.session.next()
@@ -192,6 +195,11 @@ def _slot(request: dict[str, Any]) -> int:
     if isinstance(slot, bool) or not isinstance(slot, int) or not 0 <= slot < 2**63:
         raise ValueError("An answer must name the slot of the image that it answers.")
     return slot
+
+
+def _isolated(name: str) -> str:
+    """Return a name that cannot turn round the direction of the sentence it stands in."""
+    return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
 
 
 def _worded(error: Exception) -> str:

@@ -33,7 +33,6 @@ function isolated(text, tag = "bdi") {
 const percent = (x) => `${Math.round(100 * x)} %`;
 const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 const minutes = (x) => (x < 10 ? x.toFixed(1) : Math.round(x).toString());
-const estimate = (e) => `${percent(e.value)} (${percent(e.low)} to ${percent(e.high)})`;
 
 // The parts -------------------------------------------------------------------------------------
 
@@ -48,12 +47,11 @@ function classButtons(names, answer) {
   return names.map((name, i) => {
     const key = DIGITS[i] ?? "";
     const button = make("button", { type: "button", class: "altf-button altf-class", title: name });
-    if (key) button.setAttribute("aria-keyshortcuts", key);
-    button.append(
-      make("kbd", { textContent: key || "·", aria: { hidden: true } }),
-      isolated(name),
-      make("span", { class: "altf-count", aria: { hidden: true } }),
-    );
+    if (key) {
+      button.setAttribute("aria-keyshortcuts", key);
+      button.append(make("kbd", { textContent: key, aria: { hidden: true } }));
+    }
+    button.append(isolated(name), make("span", { class: "altf-count", aria: { hidden: true } }));
     button.addEventListener("click", () => answer(name));
     return button;
   });
@@ -87,7 +85,7 @@ const TRAINING = {
 
 // The curve: estimated accuracy with its interval, over labels or minutes.
 function curveChart(points, over) {
-  const [w, h, left, right, top, bottom] = [320, 168, 38, 12, 10, 30];
+  const [w, h, left, right, top, bottom] = [320, 122, 38, 12, 8, 28];
   const most = Math.max(...points.map((p) => p[over]), 1e-9);
   const x = (value) => left + (value / most) * (w - left - right);
   const y = (share) => top + (1 - share) * (h - top - bottom);
@@ -146,6 +144,7 @@ class DeskView {
   constructor(root, ask, page) {
     Object.assign(this, { root, ask, page });
     this.item = null;
+    this.whyOpen = true;
     this.over = "labels"; // what the curve is drawn over
     this.busy = false; // an answer is on its way: no other is taken
     this.turn = 0; // of the newest request; replies to older ones are dropped
@@ -173,26 +172,28 @@ class DeskView {
     part("progress", "bar", { aria: { label: "Images with an answer" } });
     part("p", "advice");
     part("details", "problems", { hidden: true });
+    part("p", "headline", { hidden: true });
+    part("div", "axis", { role: "group", aria: { label: "Horizontal axis" } });
+    this.axis.append(this.axisButton("labels"), this.axisButton("minutes"));
     part("div", "curve");
     this.commands = {
       u: commandButton("u", "Undo", () => this.undo()),
       s: commandButton("s", "Skip", () => this.skip()),
       r: commandButton("r", "Retrain", () => this.retrain()),
-      w: commandButton("w", "Why this image", () => this.toggleWhy()),
+      w: commandButton("w", "Why", () => this.toggleWhy()),
     };
     this.commands.w.setAttribute("aria-expanded", "true");
-    const heading = (text) => make("h3", { textContent: text });
+    const heading = (text, ...more) => make("div", { class: "altf-heading" }, make("h3", { textContent: text }), ...more);
     this.why = make("section", { class: "altf-panel altf-why", aria: { label: "Why this image" } },
       heading("Why this image"), this.reason, this.predictions, this.neighbours);
     this.stage = make("div", { class: "altf-stage" }, this.image, this.done);
     const frame = make("div", { class: "altf-frame" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, this.name, this.place), this.pill),
-      this.error,
-      make("div", { class: "altf-work" }, this.stage, this.filter, this.classes,
+      make("div", { class: "altf-work" }, this.error, this.stage, this.filter, this.classes,
         make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands)), this.live),
       make("aside", { class: "altf-side", aria: { label: "About the work" } }, this.why,
         make("section", { class: "altf-panel" }, heading("Progress"), this.bar, this.facts, this.advice, this.problems),
-        make("section", { class: "altf-panel" }, heading("Estimated accuracy"), this.curve)),
+        make("section", { class: "altf-panel" }, heading("Estimated accuracy", this.axis), this.headline, this.curve)),
     );
     this.root.append(frame);
     if (!this.page) {
@@ -285,8 +286,9 @@ class DeskView {
   }
 
   toggleWhy() {
-    this.why.hidden = !this.why.hidden;
-    this.commands.w.setAttribute("aria-expanded", String(!this.why.hidden));
+    this.whyOpen = !this.whyOpen;
+    this.commands.w.setAttribute("aria-expanded", this.whyOpen);
+    this.why.hidden = !this.whyOpen || !this.item;
   }
 
   mayAnswer() {
@@ -319,8 +321,10 @@ class DeskView {
   show({ error, did, item, status }, quiet) {
     const before = this.status?.training.state;
     const now = status?.training.state;
-    const failure = status?.training.error && `The training failed: ${status.training.error} The labels are safe.`;
-    if (!quiet || error || failure) this.showError(error || failure);
+    const failure = status?.training.error;
+    if (error) this.showError(error, "Look again", { do: "look" });
+    else if (failure) this.showError(`The training failed; the labels are safe. ${failure}`, "Train again", { do: "retrain" });
+    else if (!quiet) this.error.hidden = true;
     if (did) this.live.textContent = did;
     if (status) this.showStatus(status);
     if (item !== undefined) this.showItem(item);
@@ -328,13 +332,11 @@ class DeskView {
     else if (quiet && now && before === "running") this.send({ do: "look" }); // what the new model says
   }
 
-  showError(error) {
-    this.error.hidden = !error;
-    this.error.replaceChildren();
-    if (!error) return;
-    const again = make("button", { type: "button", class: "altf-button", textContent: "Look again" });
-    again.addEventListener("click", () => this.busy || this.send({ do: "look" }));
-    this.error.append(make("span", { textContent: error }), again);
+  showError(text, remedy, request) {
+    const button = make("button", { type: "button", class: "altf-button", textContent: remedy });
+    button.addEventListener("click", () => this.busy || this.send(request));
+    this.error.replaceChildren(make("span", { textContent: text }), button);
+    this.error.hidden = false;
   }
 
   showItem(item) {
@@ -350,6 +352,7 @@ class DeskView {
     this.showWhy(item);
     if (!item) {
       this.image.removeAttribute("src");
+      this.root.dataset.slot = "";
       this.shownAt = performance.now();
       this.done.textContent = this.status?.remaining
         ? `The other ${plural(this.status.remaining, "image")} without an answer are set aside for other people.`
@@ -370,6 +373,7 @@ class DeskView {
   }
 
   showWhy(item) {
+    this.why.hidden = !this.whyOpen || !item;
     this.reason.textContent = item?.why ?? "";
     this.predictions.replaceChildren(...predictionRows(item?.predictions ?? []));
     this.neighbours.replaceChildren();
@@ -395,19 +399,21 @@ class DeskView {
     this.advice.dataset.stop = status.advice.stop;
     this.advice.textContent = `${status.advice.stop ? "You may stop." : "Go on."} ${status.advice.reason}`;
     this.showProblems(status);
-    this.showCurve(status.curve);
     this.status = status;
+    this.showCurve();
   }
 
   showFacts(status) {
-    const rows = [["Labels", `${status.labels} of ${plural(status.images, "image")}`]];
+    const rows = [["Labels", `${status.labels} of ${status.images}`]];
     if (status.skipped) rows.push(["Skipped", String(status.skipped)]);
     rows.push(["Time", `${minutes(status.minutes)} min`]);
     if (status.myLabels !== status.labels) {
       rows.push([`Of these ${status.annotator}`, `${plural(status.myLabels, "label")}, ${minutes(status.myMinutes)} min`]);
     }
-    if (status.accuracy) rows.push(["Accuracy", estimate(status.accuracy)]);
-    if (status.selfAgreement) rows.push(["You agree with yourself", `${percent(status.selfAgreement.value)} of ${plural(status.selfAgreement.n, "repeat")}`]);
+    if (status.selfAgreement) {
+      const { value, n } = status.selfAgreement;
+      rows.push(["Same answer when asked again", `${Math.round(value * n)} of ${n}`]);
+    }
     if (status.training.seconds !== null) rows.push(["Last training", `${status.training.seconds.toFixed(1)} s`]);
     this.facts.replaceChildren(...facts(rows));
   }
@@ -422,22 +428,29 @@ class DeskView {
     );
   }
 
-  showCurve(points) {
-    if (!points.length) {
-      this.curve.replaceChildren(make("p", { class: "altf-empty", textContent: "Begins with the first model that random images with a label can judge." }));
-      return;
+  showCurve() {
+    const { accuracy, curve } = this.status;
+    this.headline.hidden = !accuracy;
+    if (accuracy) {
+      const { value, low, high, n } = accuracy;
+      this.headline.replaceChildren(
+        make("strong", { textContent: percent(value) }),
+        make("span", { textContent: `${percent(low)} to ${percent(high)}, ${plural(n, "random image")}` }),
+      );
     }
-    const choices = ["labels", "minutes"].map((over) => {
-      const button = make("button", { type: "button", textContent: `over ${over}`, aria: { pressed: over === this.over } });
-      button.addEventListener("click", () => {
-        this.over = over;
-        this.showCurve(points);
-        this.curve.querySelector('[aria-pressed="true"]').focus();
-      });
-      return button;
+    this.axis.hidden = !curve.length;
+    for (const button of this.axis.children) button.setAttribute("aria-pressed", button.value === this.over);
+    if (curve.length) this.curve.replaceChildren(curveChart(curve, this.over));
+    else this.curve.textContent = "Begins with the first model that random images with a label can judge.";
+  }
+
+  axisButton(over) {
+    const button = make("button", { type: "button", value: over, textContent: over });
+    button.addEventListener("click", () => {
+      this.over = over;
+      this.showCurve();
     });
-    const toggle = make("div", { class: "altf-toggle", role: "group", aria: { label: "Horizontal axis" } }, ...choices);
-    this.curve.replaceChildren(curveChart(points, this.over), toggle);
+    return button;
   }
 }
 

@@ -1,0 +1,64 @@
+-- A ledger of schema version 1, kept as it was: do not edit.
+PRAGMA application_id = 1634497638;
+PRAGMA user_version = 1;
+BEGIN TRANSACTION;
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('label', 'skip', 'relabel', 'undo')),
+    image TEXT NOT NULL,
+    name TEXT NOT NULL,
+    label TEXT,
+    annotator TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    purpose TEXT NOT NULL CHECK (purpose IN ('query', 'audit', 'repeat', 'import')),
+    round INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL,
+    time TEXT NOT NULL,
+    slot INTEGER REFERENCES slots (id),
+    undoes INTEGER UNIQUE REFERENCES events (id),
+    CHECK ((label IS NOT NULL) = (kind IN ('label', 'relabel'))),
+    CHECK ((undoes IS NOT NULL) = (kind = 'undo'))
+);
+INSERT INTO "events" VALUES(1,'label','aa','a.png','good','ann',2.5,'query',0,'random',NULL,'2026-11-01T08:00:00.000+00:00',1,NULL);
+INSERT INTO "events" VALUES(2,'label','bb','b.png','good','ann',1.5,'query',0,'random',NULL,'2026-11-01T08:00:00.000+00:00',2,NULL);
+INSERT INTO "events" VALUES(3,'skip','cc','c.png',NULL,'ann',9.0,'query',0,'random',NULL,'2026-11-02T08:00:00.000+00:00',3,NULL);
+INSERT INTO "events" VALUES(4,'undo','cc','c.png',NULL,'ann',0.0,'query',0,'random',NULL,'2026-11-02T08:00:00.000+00:00',3,3);
+INSERT INTO "events" VALUES(5,'relabel','aa','a.png','defective','ann',1.0,'query',0,'random',NULL,'2026-11-03T08:00:00.000+00:00',NULL,NULL);
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+INSERT INTO "meta" VALUES('classes','["good", "defective"]');
+INSERT INTO "meta" VALUES('seed','7');
+CREATE TABLE slots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    image TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    purpose TEXT NOT NULL CHECK (purpose IN ('query', 'audit', 'repeat')),
+    round INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL,
+    expires REAL NOT NULL,
+    released INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO "slots" VALUES(1,'aa','ann','query',0,1,4,'random',NULL,1000000000.0,0);
+INSERT INTO "slots" VALUES(2,'bb','ann','query',0,2,4,'random',NULL,1000000000.0,0);
+INSERT INTO "slots" VALUES(3,'cc','ann','query',0,3,4,'random',NULL,1000000000.0,0);
+INSERT INTO "slots" VALUES(4,'dd','ann','query',0,4,4,'random',NULL,1000000000.0,0);
+CREATE INDEX slots_by_image ON slots (image);
+CREATE INDEX slots_by_annotator ON slots (annotator, released);
+CREATE INDEX events_by_image ON events (image);
+CREATE INDEX events_by_slot ON events (slot) WHERE slot IS NOT NULL;
+CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END;
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END;
+CREATE VIEW standing AS
+SELECT * FROM events AS e
+WHERE kind != 'undo' AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.id);
+CREATE VIEW open_slots AS
+SELECT * FROM slots AS s
+WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
+AND (purpose = 'repeat' OR NOT EXISTS (
+    SELECT 1 FROM standing AS e WHERE e.image = s.image AND e.purpose != 'repeat'));
+COMMIT;

@@ -1,0 +1,312 @@
+"""What `LabelLedger` promises: nothing lost, nothing changed, nothing doubled."""
+
+import os
+import pickle
+import shutil
+import sqlite3
+import stat
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
+from al_tf.labeling import LabelLedger, _schema
+from al_tf.labeling import ledger as ledger_module
+from al_tf.labeling.queue import Wish
+
+from .work import CLASSES, as_nobody, label_many, processes
+
+HERE = Path(__file__).parent
+
+
+def said(ledger):
+    return dict(zip(ledger.current()["image"], ledger.current()["label"], strict=True))
+
+
+class TestEvents:
+    def test_current_state_follows_label_relabel_skip_and_undo(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        ledger.label("b", "bright", annotator="ann")
+        ledger.skip("c", annotator="ann")
+        ledger.relabel("a", "bright", annotator="bob")
+        assert ledger.undo("ann").image == "c"
+        assert ledger.undo("ann").image == "b"
+        assert said(ledger) == {"a": "bright"}
+        assert ledger.undo("bob").kind == "relabel"
+        assert said(ledger) == {"a": "dark"}
+        kinds = ["label", "label", "skip", "relabel", "undo", "undo", "undo"]
+        assert ledger.history()["kind"].tolist() == kinds
+        assert ledger.history()["undone"].tolist() == [False, True, True, True] + 3 * [False]
+
+    def test_nothing_to_undo(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        assert ledger.undo("bob") is None
+        assert ledger.undo("ann") is not None
+        assert ledger.undo("ann") is None
+
+    def test_details_are_kept(self, ledger):
+        ledger.label(
+            "a", "dark", annotator="ann", name="x/y.png", seconds=2.5, round=3, strategy="margin",
+            score=0.75,
+        )  # fmt: skip
+        row = ledger.history().iloc[0]
+        assert (row["name"], row["seconds"], row["round"]) == ("x/y.png", 2.5, 3)
+        assert (row["strategy"], row["score"], row["annotator"]) == ("margin", 0.75, "ann")
+        assert str(row["time"].tz) == "UTC"
+
+    def test_a_second_label_of_an_image_is_refused(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        with pytest.raises(StaleItemError, match="has an answer already"):
+            ledger.label("a", "bright", annotator="bob")
+        assert len(ledger.history()) == 1
+
+    def test_relabel_needs_an_answer(self, ledger):
+        with pytest.raises(LedgerError, match="no label yet"):
+            ledger.relabel("a", "dark", annotator="ann")
+
+    def test_unknown_label(self, ledger):
+        with pytest.raises(UnknownLabelError, match=r"'grey' is not one of .*'dark', 'bright'"):
+            ledger.label("a", "grey", annotator="ann")
+
+    @pytest.mark.parametrize(
+        "statement", ["UPDATE events SET label = 'bright'", "DELETE FROM events"]
+    )
+    def test_events_cannot_be_changed_even_with_sql(self, ledger, statement):
+        ledger.label("a", "dark", annotator="ann")
+        connection = sqlite3.connect(ledger.path)
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            connection.execute(statement)
+        connection.close()
+
+    def test_a_clock_that_goes_backwards_changes_nothing(self, ledger, monkeypatch):
+        ledger.label("a", "dark", annotator="ann")
+        monkeypatch.setattr(ledger_module, "_now", lambda: "1999-01-01T00:00:00.000+00:00")
+        ledger.relabel("a", "bright", annotator="ann")
+        assert said(ledger) == {"a": "bright"}
+        assert ledger.undo("ann").label == "bright"
+        assert ledger.history()["kind"].tolist() == ["label", "relabel", "undo"]
+
+    def test_seconds_of_a_break_are_bounded(self, ledger):
+        ledger.label("a", "dark", annotator="ann", seconds=3.0)
+        ledger.label("b", "dark", annotator="ann", seconds=5_000.0)
+        assert ledger.seconds() == {"ann": 123.0}
+        assert ledger.seconds(idle_after=10.0) == {"ann": 13.0}
+
+    def test_tables_of_an_empty_ledger_have_their_columns(self, ledger):
+        assert len(ledger.history()) == len(ledger.current()) == len(ledger.rounds()) == 0
+        assert {"image", "label", "annotator"} <= set(ledger.current().columns)
+
+    @pytest.mark.parametrize(
+        "name", ['a,"b"', "x/../y", "<b onclick='x'>", "ä 漢", "'; DROP TABLE events"]
+    )
+    def test_names_are_text_and_nothing_else(self, tmp_path, name):
+        ledger = LabelLedger(tmp_path / "l.db")
+        ledger.fix_classes([name, "other"])
+        ledger.label("a", name, annotator=name, name=name)
+        assert ledger.classes == (name, "other")
+        assert ledger.history().loc[0, ["label", "annotator", "name"]].tolist() == [name] * 3
+
+
+class TestClasses:
+    def test_may_grow_at_the_end_only(self, ledger):
+        assert ledger.fix_classes([*CLASSES, "grey"]) == (*CLASSES, "grey")
+        with pytest.raises(ValueError, match="was begun with the classes"):
+            ledger.fix_classes(["bright", "dark", "grey"])
+        with pytest.raises(ValueError, match="was begun with the classes"):
+            ledger.fix_classes(CLASSES)
+
+    @pytest.mark.parametrize("classes", [["a"], ["a", "a"], ["a", " "], "ab", [1, 2]])
+    def test_must_be_different_names(self, tmp_path, classes):
+        with pytest.raises(ValueError, match="classes must be"):
+            LabelLedger(tmp_path / "l.db").fix_classes(classes)
+
+    def test_the_first_value_of_a_setting_holds(self, ledger):
+        assert ledger.settle("seed", 3) == 3
+        assert LabelLedger(ledger.path).settle("seed", 4) == 3
+
+
+class TestQueue:
+    def claim(self, ledger, images, annotator, purpose="query", lease=60.0):
+        wishes = [Wish(image, purpose, "random") for image in images]
+        slots = ledger.queue.claim(
+            wishes, len(images), annotator=annotator, round=0, lease_seconds=lease
+        )
+        return [slot.image for slot in slots]
+
+    def test_nobody_else_gets_what_is_set_aside(self, ledger):
+        assert self.claim(ledger, "abc", "ann") == ["a", "b", "c"]
+        assert self.claim(ledger, "bcd", "bob") == ["d"]
+
+    def test_an_answered_image_is_not_set_aside_but_for_a_repeat(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        assert self.claim(ledger, "ab", "bob") == ["b"]
+        assert self.claim(ledger, "a", "ann", "repeat") == ["a"]
+
+    def test_a_lease_runs_out_and_the_late_answer_is_refused(self, ledger):
+        self.claim(ledger, "a", "ann", lease=-1.0)
+        (slot,) = ledger.queue.waiting("ann")
+        assert self.claim(ledger, "a", "bob") == ["a"]
+        assert ledger.queue.waiting("ann") == []
+        with pytest.raises(StaleItemError, match="given to somebody else"):
+            ledger.label("a", "dark", annotator="ann", slot=slot.id)
+
+    def test_a_late_answer_counts_while_nobody_else_has_the_image(self, ledger):
+        self.claim(ledger, "a", "ann", lease=-1.0)
+        (slot,) = ledger.queue.waiting("ann")
+        ledger.label("a", "dark", annotator="ann", slot=slot.id)
+        assert said(ledger) == {"a": "dark"}
+
+    def test_an_answer_sent_twice_is_recorded_once(self, ledger):
+        self.claim(ledger, "a", "ann")
+        (slot,) = ledger.queue.waiting("ann")
+        ledger.label("a", "dark", annotator="ann", slot=slot.id)
+        with pytest.raises(StaleItemError, match="answered already"):
+            ledger.label("a", "dark", annotator="ann", slot=slot.id)
+        assert len(ledger.history()) == 1
+
+    def test_undo_opens_the_slot_again_ahead_of_the_others(self, ledger):
+        self.claim(ledger, "abc", "ann")
+        for slot in ledger.queue.waiting("ann")[:2]:
+            ledger.label(slot.image, "dark", annotator="ann", slot=slot.id)
+        ledger.undo("ann")
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["b", "c"]
+
+    def test_an_image_answered_elsewhere_waits_no_longer(self, ledger):
+        self.claim(ledger, "ab", "ann")
+        ledger.label("a", "dark", annotator="bob", purpose="import")
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["b"]
+
+
+class TestFiles:
+    def test_survives_closing_pickling_and_forking(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        ledger.close()
+        ledger.label("b", "dark", annotator="ann")
+        copy = pickle.loads(pickle.dumps(ledger))
+        copy.label("c", "dark", annotator="ann")
+        assert list(said(ledger)) == ["a", "b", "c"]
+
+    def test_no_folder(self, tmp_path):
+        with pytest.raises(LedgerError, match="there is no folder"):
+            LabelLedger(tmp_path / "none" / "l.db")
+
+    def test_a_file_that_is_no_database(self, tmp_path):
+        path = tmp_path / "l.db"
+        path.write_bytes(b"hello " * 500)
+        with pytest.raises(LedgerError, match="not a label ledger"):
+            LabelLedger(path)
+        assert path.read_bytes() == b"hello " * 500
+
+    def test_a_database_that_is_no_ledger(self, tmp_path):
+        connection = sqlite3.connect(tmp_path / "l.db")
+        connection.execute("CREATE TABLE events (x)")
+        connection.close()
+        with pytest.raises(LedgerError, match="not a label ledger"):
+            LabelLedger(tmp_path / "l.db")
+
+    def test_a_newer_schema(self, ledger):
+        ledger.close()
+        connection = sqlite3.connect(ledger.path)
+        connection.execute(f"PRAGMA user_version = {_schema.VERSION + 1}")
+        connection.close()
+        with pytest.raises(LedgerError, match="written by a newer al_tf"):
+            LabelLedger(ledger.path)
+
+    @pytest.fixture
+    def read_only_folder(self):
+        folder = Path(tempfile.mkdtemp())
+        with LabelLedger(folder / "l.db") as ledger:
+            ledger.label("a", "dark", annotator="ann")
+        os.chmod(folder / "l.db", 0o444)
+        os.chmod(folder, 0o555)
+        yield folder
+        os.chmod(folder, stat.S_IRWXU)
+        shutil.rmtree(folder)
+
+    def test_a_read_only_ledger_says_so(self, read_only_folder):
+        with pytest.raises(
+            LedgerError, match="Make the file and its folder writable|yours to write"
+        ):
+            as_nobody(LabelLedger, read_only_folder / "l.db")
+
+    def test_a_read_only_ledger_can_be_read(self, read_only_folder):
+        assert as_nobody(_images_in, read_only_folder / "l.db") == ["a"]
+
+    def test_opened_for_reading_it_refuses_to_write(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        reader = LabelLedger(ledger.path, read_only=True)
+        assert list(said(reader)) == ["a"]
+        with pytest.raises(LedgerError, match="cannot be written"):
+            reader.label("b", "dark", annotator="ann")
+        with pytest.raises(LedgerError, match="no such ledger"):
+            LabelLedger(ledger.path.with_name("other.db"), read_only=True)
+
+    def test_version_1_is_migrated_with_all_it_holds(self, tmp_path):
+        connection = sqlite3.connect(tmp_path / "l.db")
+        connection.executescript((HERE / "ledger_version_1.sql").read_text())
+        connection.close()
+        with pytest.raises(LedgerError, match="older schema version 1"):
+            LabelLedger(tmp_path / "l.db", read_only=True)
+        ledger = LabelLedger(tmp_path / "l.db")
+        assert ledger.classes == ("good", "defective")
+        assert ledger.history()["kind"].tolist() == ["label", "label", "skip", "undo", "relabel"]
+        assert said(ledger) == {"aa": "defective", "bb": "good"}
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["cc", "dd"]
+        number = ledger.add_round(
+            annotator="ann", labels=2, seconds=1.0, audited=0, correct=0, kappa=None,
+            uncertainty=0.5,
+        )  # fmt: skip
+        assert ledger.rounds()["round"].tolist() == [number] == [1]
+
+
+class TestDurability:
+    def test_default_waits_for_the_disk(self, ledger, tmp_path):
+        def setting(of):
+            with of._file.reading() as connection:
+                return connection.execute("PRAGMA synchronous").fetchone()[0]
+
+        assert setting(ledger) == 2  # FULL
+        assert setting(LabelLedger(tmp_path / "n.db", synchronous="NORMAL")) == 1
+
+    def test_a_log_cut_anywhere_leaves_a_prefix_of_the_events(self, ledger, tmp_path):
+        """What a power cut may leave: the file as it was, and any part of the write-ahead log."""
+        for i in range(40):
+            ledger.label(f"image {i}", "dark", annotator="ann")
+        whole = ledger.path.read_bytes(), ledger.path.with_name("labels.db-wal").read_bytes()
+        rng = np.random.default_rng(0)
+        lengths = set()
+        for cut in rng.integers(0, len(whole[1]), size=30):
+            path = tmp_path / "cut" / "labels.db"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(whole[0])
+            torn = whole[1][:cut] + rng.bytes(int(rng.integers(3_000)))
+            path.with_name("labels.db-wal").write_bytes(torn)
+            with LabelLedger(path) as after:
+                images = after.history()["image"].tolist()
+                assert images == [f"image {i}" for i in range(len(images))]
+                with after._file.reading() as connection:
+                    assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+            lengths.add(len(images))
+            shutil.rmtree(path.parent)
+        assert len(lengths) > 10  # the cuts fell in different places
+
+    def test_four_processes_write_a_thousand_labels_each(self, tmp_path):
+        path = tmp_path / "labels.db"
+        names = ["ann", "bob", "cid", "dee"]
+        workers = [processes.Process(target=label_many, args=(path, n, 1_000)) for n in names]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [worker.exitcode for worker in workers] == [0] * 4
+        history = LabelLedger(path).history()
+        assert len(history) == 4_000
+        assert history["id"].tolist() == list(range(1, 4_001))
+        for name, rows in history.groupby("annotator"):
+            assert rows["image"].tolist() == [f"{name}-{i}" for i in range(1_000)]
+
+
+def _images_in(path):
+    return [event.image for event in LabelLedger(path, read_only=True).standing()]

@@ -1,0 +1,115 @@
+"""What the labelling tests share: a fast estimator, a pool with known answers, other processes."""
+
+import multiprocessing
+import os
+
+import numpy as np
+
+from al_tf.labeling import ArrayPool, LabelingSession, LabelLedger
+
+CLASSES = ("dark", "bright")
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload([__name__])
+
+
+def make_images(n, seed=0):
+    """Return grey 6 x 6 images and their labels: bright if the centre is."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 100, size=(n, 6, 6), dtype=np.uint8)
+    bright = rng.random(n) < 0.5
+    images[bright, 2:4, 2:4] += rng.integers(30, 150, size=bright.sum()).astype(np.uint8)[
+        :, None, None
+    ]
+    return images, np.where(bright, CLASSES[1], CLASSES[0])
+
+
+class NearestMean:
+    """A classifier that takes a millisecond: softmax of distances to the class means."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.means_ = np.stack([self.transform(X[y == c]).mean(axis=0) for c in self.classes_])
+        return self
+
+    def transform(self, X):
+        return np.asarray(X, dtype=np.float32).reshape(len(X), -1) / 255
+
+    def predict_proba(self, X):
+        distances = np.linalg.norm(self.transform(X)[:, None] - self.means_, axis=2)
+        scores = np.exp(-4 * distances)
+        return scores / scores.sum(axis=1, keepdims=True)
+
+
+class Desk:
+    """A pool whose answers are known, and sessions on it."""
+
+    def __init__(self, path, n=200, seed=0):
+        self.path = path
+        self.images, self.labels = make_images(n, seed)
+        self.pool = ArrayPool(self.images)
+
+    def session(self, estimator=None, **options):
+        options = {"classes": CLASSES, "random_state": 0, "auto_retrain": False} | options
+        ledger = options.pop("ledger", self.path)
+        return LabelingSession(estimator or NearestMean(), self.pool, ledger, **options)
+
+    def truth(self, image_id):
+        return str(self.labels[self.pool.row(image_id)])
+
+    def answer(self, session, n=1):
+        """Label the next `n` images as they are; return what was shown."""
+        shown = []
+        for _ in range(n):
+            item = session.next()
+            if item is None:
+                break
+            session.label(self.truth(item.image_id), slot=item.slot, seconds=2.0)
+            shown.append(item)
+        return shown
+
+
+def label_many(path, annotator, n):
+    """Label `n` images of one's own, as another process."""
+    ledger = LabelLedger(path)
+    for i in range(n):
+        ledger.label(f"{annotator}-{i}", CLASSES[i % 2], annotator=annotator, seconds=1.0)
+
+
+def work_until_empty(path, annotator, n):
+    """Label whatever a session shows until nothing is left, as another process."""
+    desk = Desk(path, n)
+    desk.answer(desk.session(annotator=annotator, batch_size=4, repeat_share=0.0), n)
+
+
+def work_until_killed(path, n, auto_retrain, pipe):
+    """Say what is shown and what was acknowledged, over and over."""
+    desk = Desk(path, n)
+    with desk.session(auto_retrain=auto_retrain, batch_size=7, repeat_share=0.1) as session:
+        while (item := session.next()) is not None:
+            pipe.send(("shown", item.image_id))
+            event = session.label(desk.truth(item.image_id), slot=item.slot)
+            pipe.send(("recorded", event.id))
+        pipe.send(("finished", None))
+
+
+def as_nobody(call, *args):
+    """Run `call` in a process whose user may write nothing here; return what it returns or raises."""
+    ours, theirs = processes.Pipe()
+    child = processes.Process(target=_nobody, args=(theirs, call, args))
+    child.start()
+    theirs.close()
+    kind, value = ours.recv()
+    child.join()
+    if kind == "raised":
+        raise value
+    return value
+
+
+def _nobody(pipe, call, args):
+    if os.geteuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    try:
+        pipe.send(("returned", call(*args)))
+    except Exception as error:
+        pipe.send(("raised", error))

@@ -68,10 +68,13 @@ def typiclust(
     rng = check_random_state(random_state)
     found = features(classifier, X)
     order = canonical_order(found, rng)
+    found = found[order]
     labelled = labelled_features(classifier)
     n_labelled = 0 if labelled is None else len(labelled)
-    both = found[order] if labelled is None else np.concatenate([found[order], labelled])
-    rows, scale = centre_and_scale(both)
+    if labelled is not None:
+        found = np.concatenate([found, labelled])
+    rows, scale = centre_and_scale(found)
+    del found
     labels, centroids = cluster(rows, min(n_labelled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)
     chosen = np.empty(n_instances, dtype=np.intp)

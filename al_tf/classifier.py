@@ -12,12 +12,14 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from .cache import PredictionCache, prediction_key
 from .encoding import (
     class_weights,
     encoded_labels,
     is_streamed,
     network_input,
     one_hot_codes,
+    release_pages,
     taken,
 )
 from .engine import BLOCK_STEPS, Engine, NetworkState, get_engine
@@ -68,6 +70,9 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     random_state : int, Generator, RandomState or None
         Seeds initial weights, dropout and the order of the batches. The same integer and data
         give the same weights, bit for bit, on the same machine on CPU.
+    cache_dir : path, optional
+        Folder where predictions are kept and used again, in this process or a later one, while
+        neither the weights nor the pool has changed. Worth it for pools that take minutes.
     verbose : int
         1 shows a progress bar in `fit` and the predictions.
 
@@ -104,6 +109,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         perturb: float = 0.01,
         class_weight: dict[Any, float] | str | None = None,
         random_state: RandomState = None,
+        cache_dir: str | Path | None = None,
         verbose: int = 0,
     ) -> None:
         self.model_fn = model_fn
@@ -118,6 +124,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.perturb = perturb
         self.class_weight = class_weight
         self.random_state = random_state
+        self.cache_dir = cache_dir
         self.verbose = verbose
 
     classes_: np.ndarray
@@ -258,8 +265,18 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = self._checked_images(X, fitting=False)
+        if self.cache_dir is None:
+            return self._predicted(X)
+        cache, key = PredictionCache(self.cache_dir), prediction_key(self._state.variables, X)
+        prediction = cache.load(key)
+        if prediction is None:
+            prediction = self._predicted(X)
+            cache.save(key, prediction)
+        return prediction
+
+    def _predicted(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         with self._loaded_engine() as engine, self._progress(len(X), "predict", "image") as bar:
-            proba, features = _stacked(self._forward_batches(engine, X, bar))
+            proba, features = self._forward(engine, X, bar)
         if abs(proba.sum(axis=1) - 1).max() > 1e-3:
             raise ValueError(
                 "The network's outputs do not sum to 1: model_fn must end in a softmax layer."
@@ -300,10 +317,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         with self._loaded_engine() as engine, self._progress(total, "sample", "image") as bar:
             engine.reseed_dropout(seed)
             engine.owner = None  # its dropout state is no longer the one that was loaded
-            samples = [
-                _stacked(self._forward_batches(engine, X, bar, sample=True))[0]
-                for _ in range(n_samples)
-            ]
+            samples = [self._forward(engine, X, bar, sample=True)[0] for _ in range(n_samples)]
         return np.stack(samples)
 
     def score(self, X: Any, y: Any, sample_weight: np.ndarray | None = None) -> float:
@@ -313,15 +327,21 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             y = self.classes_[one_hot_codes(np.asarray(y), len(self.classes_))]
         return super().score(X, y, sample_weight)
 
-    def _forward_batches(
+    def _forward(
         self, engine: Engine, X: Any, bar: Any, *, sample: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run all of `X` forward, in batches, into arrays of the final size."""
         size = self.predict_batch_size
+        outputs: tuple[np.ndarray, ...] = ()
         for start in range(0, len(X), size):
             images = network_input(X[start : start + size], start)
-            proba, features = engine.forward(images, sample=sample)
+            found = engine.forward(images, sample=sample)
+            outputs = outputs or tuple(np.empty((len(X), *a.shape[1:]), a.dtype) for a in found)
+            for output, part in zip(outputs, found, strict=True):
+                output[start : start + size] = part
+            release_pages(X)
             bar.update(len(images))
-            yield proba, features
+        return outputs[0], outputs[1]
 
     # State ------------------------------------------------------------------------------
 
@@ -469,13 +489,6 @@ def _row_blocks(n: int, batch: int, steps: int, rng: np.random.Generator) -> Ite
         yield rest[: size * batch].reshape(size, batch)
         rest = rest[size * batch :]
         steps -= size
-
-
-def _stacked(
-    batches: Iterator[tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    probas, features = zip(*batches, strict=True)
-    return np.concatenate(probas), np.concatenate(features)
 
 
 def _count(file: Any, prefix: str) -> int:

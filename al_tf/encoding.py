@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,21 @@ def taken(X: Any, rows: np.ndarray) -> np.ndarray:
         return network_input(X[rows], None)
     unique, inverse = np.unique(rows, return_inverse=True)
     return network_input(X[unique], None)[inverse]
+
+
+def release_pages(X: Any) -> None:
+    """Give back the memory that reading a memory-mapped file has taken.
+
+    The pages stay in the system's cache. A private mapping (mode ``"c"``) is left alone: it may
+    hold changes that are nowhere else.
+    """
+    if not isinstance(X, np.memmap) or X.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+        return
+    base = X.base
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap):
+        base.madvise(mmap.MADV_DONTNEED)
 
 
 def network_input(images: Any, start: int | None) -> np.ndarray:

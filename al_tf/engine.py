@@ -214,7 +214,7 @@ class Engine:
         import keras
 
         head = next(layer for layer in reversed(self.model.layers) if layer.weights)
-        return keras.Model(self.model.inputs, [self.model.outputs[0], head.input])
+        return keras.Model(self.model.inputs[0], [self.model.outputs[0], head.input])
 
 
 class TensorFlowEngine(Engine):
@@ -246,7 +246,8 @@ class TensorFlowEngine(Engine):
         def step(i: Any, losses: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
                 proba = model(_scaled(x[i]), training=True)
-                loss = tf.reduce_mean(self._loss(y[i], proba) * w[i])
+                losses_of_images = tf.cast(self._loss(y[i], proba), tf.float32)
+                loss = tf.reduce_mean(losses_of_images * w[i])
                 if model.losses:
                     loss += tf.add_n(model.losses)
                 scaled = optimizer.scale_loss(loss)

@@ -14,7 +14,7 @@ PACKAGE = Path(al_tf.__file__).parent
 FLOORS = [
     {"errors", "seeding"},
     {"models", "initialization", "geometry", "datasets"},
-    {"engine", "encoding"},
+    {"engine", "encoding", "cache"},
     {"classifier", "strategies"},
     {"learner"},
     {"analysis", "experiments"},

@@ -19,7 +19,9 @@ def build_mlp(
     return model
 
 
-def build_small_cnn(input_shape, n_classes, dropout=0.0):
+def build_small_cnn(input_shape, n_classes, dropout=0.0, dtype=None):
     from al_tf import build_cnn
 
-    return build_cnn(input_shape, n_classes, filters=(4, 8, 8), dense=16, dropout=dropout)
+    return build_cnn(
+        input_shape, n_classes, filters=(4, 8, 8), dense=16, dropout=dropout, dtype=dtype
+    )

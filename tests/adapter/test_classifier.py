@@ -315,6 +315,20 @@ class TestStreaming:
         mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
         assert same_weights(make().fit(mapped, y), make().fit(X, y))
 
+    @pytest.mark.parametrize("mode", ["r", "r+", "c"])
+    def test_reading_a_memory_map_loses_no_change(self, shapes_data, tmp_path, mode):
+        X, y = shapes_data
+        np.save(tmp_path / "X.npy", X)
+        mapped = np.load(tmp_path / "X.npy", mmap_mode=mode)
+        classifier = make().fit(X, y)
+        expected = X.copy()
+        if mode != "r":
+            mapped[3], expected[3] = 255, 255
+        for part in (slice(None), slice(2, 100)):
+            found = classifier.predict_proba(mapped[part])
+            assert np.array_equal(found, classifier.predict_proba(expected[part]))
+        assert np.array_equal(mapped, expected)
+
     def test_nan_in_a_stream_is_found(self, shapes_data):
         X, y = shapes_data
         classifier = make(predict_batch_size=100).fit(X, y)
@@ -465,6 +479,14 @@ class TestModelFn:
         X, y = shapes_data
         with pytest.raises(ValueError, match="must end in a softmax"):
             KerasImageClassifier(logits, epochs=1).fit(X, y).predict(X)
+
+    def test_bfloat16_layers_learn_and_answer_in_float32(self, shapes_data):
+        X, y = shapes_data
+        classifier = make(model_params={"dtype": "mixed_bfloat16"}, epochs=30)
+        proba, features = classifier.fit(X, y).predict_with_features(X)
+        assert proba.dtype == features.dtype == np.float32
+        np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+        assert classifier.score(X, y) > 0.9
 
 
 class TestToKeras:

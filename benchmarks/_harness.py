@@ -34,17 +34,25 @@ Values = dict[str, float]
 Row = dict[str, Any]
 
 
-class Skipped(Exception):
+class Skipped(Exception):  # noqa: N818 - like unittest.SkipTest, not an error
     """A benchmark, or one side of it, that cannot be measured here; the text says what is missing."""
 
 
-def arguments(doc: str | None, argv: Sequence[str] | None, **defaults: int) -> argparse.Namespace:
-    """Parse ``--quick`` and ``--repetitions``; `defaults` name the number of repetitions."""
-    parser = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small sizes, a minute or so")
-    parser.add_argument("--repetitions", type=int, help="of every case")
-    args = parser.parse_args(argv)
-    args.repetitions = args.repetitions or defaults["quick" if args.quick else "full"]
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """Return a parser that knows ``--quick``."""
+    found = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    found.add_argument("--quick", action="store_true", help="small sizes, a few minutes at most")
+    return found
+
+
+def arguments(
+    doc: str | None, argv: Sequence[str] | None, *, full: int, quick: int
+) -> argparse.Namespace:
+    """Parse ``--quick`` and ``--repetitions``, by default `full` or `quick` of them."""
+    options = parser(doc)
+    options.add_argument("--repetitions", type=int, help="of every case")
+    args = options.parse_args(argv)
+    args.repetitions = args.repetitions or (quick if args.quick else full)
     return args
 
 
@@ -325,7 +333,9 @@ def bars(name: str, title: str, groups: Mapping[str, Sequence[Row]], key: str, u
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    shown = {heading: [r for r in rows if r.get(key) is not None] for heading, rows in groups.items()}
+    shown = {
+        heading: [r for r in rows if r.get(key) is not None] for heading, rows in groups.items()
+    }
     heights = [max(len(rows), 1) for rows in shown.values()]
     figure, axes = plt.subplots(
         len(shown), 1, figsize=(8, 0.9 + 0.38 * sum(heights) + 0.5 * len(heights)),

@@ -1,6 +1,6 @@
 """What the filters, the padding and the dense width of `build_cnn` buy, and what they cost.
 
-    python benchmarks/cnn.py [--seeds 2] [--only fashion_mnist]
+    python benchmarks/cnn.py [--quick] [--seeds 2] [--only fashion_mnist]
 
 Trains each variant from scratch on the same random labelled sets (20 epochs, at least 300 steps)
 and prints test accuracy, milliseconds a gradient step and test images a second. Writes
@@ -13,6 +13,7 @@ import argparse
 import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, median
 
@@ -39,7 +40,10 @@ def measure(dataset, n_labelled: int, params: dict, seed: int) -> dict[str, floa
     rows = stream(seed, "labelled").choice(len(dataset.x_train), n_labelled, replace=False)
     x, y = dataset.x_train[rows], dataset.y_train[rows]
     classifier = KerasImageClassifier(
-        model_params=params, classes=range(len(dataset.class_names)), min_steps=300, random_state=seed
+        model_params=params,
+        classes=range(len(dataset.class_names)),
+        min_steps=300,
+        random_state=seed,
     )
     classifier.set_params(epochs=1, min_steps=1).fit(x[:64], y[:64]).predict(dataset.x_test[:512])
     classifier.set_params(epochs=20, min_steps=300)
@@ -55,11 +59,14 @@ def measure(dataset, n_labelled: int, params: dict, seed: int) -> dict[str, floa
     }
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", choices=sorted(LABELLED))
-    args = parser.parse_args()
+    parser.add_argument("--quick", action="store_true", help="one seed, Fashion-MNIST alone")
+    args = parser.parse_args(argv)
+    if args.quick:
+        args.seeds, args.only = 1, "fashion_mnist"
     rows = []
     for name in [args.only] if args.only else LABELLED:
         try:
@@ -94,7 +101,10 @@ def main() -> None:
             )
     out = Path(__file__).parent / "results" / "cnn.json"
     out.parent.mkdir(exist_ok=True)
-    machine = {"processor": platform.processor() or platform.machine(), "python": platform.python_version()}
+    machine = {
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+    }
     out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=1) + "\n")
     print(f"\nWritten: {out}")
 

@@ -8,7 +8,6 @@ uses; both are given float32 images that were scaled beforehand, unless the row 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path

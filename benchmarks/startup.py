@@ -30,9 +30,7 @@ from _harness import (
 def process(*command: object) -> Callable[[], Values]:
     def run() -> Values:
         start = time.perf_counter()
-        subprocess.run(
-            [str(c) for c in command], check=True, capture_output=True, cwd=ROOT
-        )
+        subprocess.run([str(c) for c in command], check=True, capture_output=True, cwd=ROOT)
         return {"seconds": time.perf_counter() - start}
 
     return run
@@ -71,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"\n{table(rows, {'case': '', **names})}")
     what = "whole processes; a first query: 200 digits learnt in 20 epochs, margin on the others"
     path = write("startup", what, rows, facts)
-    picture = bars("startup", "Until something happens", {"whole processes": rows}, "seconds", "seconds")
+    picture = bars(
+        "startup", "Until something happens", {"whole processes": rows}, "seconds", "seconds"
+    )
     print(f"\nWritten: {path}, {picture}")
 
 

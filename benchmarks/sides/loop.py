@@ -20,9 +20,7 @@ import numpy as np
 import psutil
 
 
-def al_tf_learner(
-    settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int
-) -> Any:
+def al_tf_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
     from al_tf import ActiveLearner, KerasImageClassifier, get_strategy
 
     classifier = KerasImageClassifier(
@@ -39,9 +37,7 @@ def random_sampling(learner: Any, pool: np.ndarray, n_instances: int) -> np.ndar
     return np.random.default_rng(len(pool)).choice(len(pool), n_instances, replace=False)
 
 
-def modal_learner(
-    settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int
-) -> Any:
+def modal_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
     from modAL.models import ActiveLearner
     from modAL.uncertainty import margin_sampling
     from scikeras.wrappers import KerasClassifier

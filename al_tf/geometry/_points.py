@@ -105,9 +105,13 @@ def _summary(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _operand(X: np.ndarray, mean: np.ndarray, scale: float) -> np.ndarray:
     operand = np.empty((len(X), X.shape[1] + 2), dtype=np.float32)
+    in_range = 2.0**-100 < scale < 2.0**100
+    work = np.float32 if X.dtype == np.float32 and in_range else np.float64
+    centre, inverse = mean.astype(work), work(1.0 / scale)
 
     def fill(part: slice) -> None:
-        rows = (X[part] - mean) / scale  # float64: exact enough for any offset
+        rows = np.subtract(X[part], centre, dtype=work)
+        rows *= inverse
         operand[part, :-2] = rows
         operand[part, -2] = 1.0
         operand[part, -1] = np.einsum("ij,ij->i", operand[part, :-2], operand[part, :-2])

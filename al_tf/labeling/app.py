@@ -25,6 +25,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -43,11 +44,11 @@ if TYPE_CHECKING:
     from .session import LabelingSession
 
 ADDRESS = "127.0.0.1"
-HOST_NAMES = ("127.0.0.1", "localhost")
 MAX_BODY = 16 << 10
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
 
 _HERE = Path(__file__).parent
+_OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.ASCII)
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
@@ -89,6 +90,7 @@ class DeskServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 128
     allow_reuse_address = os.name == "posix"  # elsewhere it would let others share the port
 
     def __init__(self, session: LabelingSession, port: int = 0) -> None:
@@ -107,7 +109,7 @@ class DeskServer(ThreadingHTTPServer):
     def server_bind(self) -> None:
         """Take the port, without asking the network for this machine's name as `HTTPServer` does."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = ADDRESS, int(self.server_address[1])
 
     @property
     def url(self) -> str:
@@ -179,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_for_us(self) -> bool:
         hosts = self.headers.get_all("Host") or []
-        if len(hosts) == 1 and hosts[0].rpartition(":")[0] in HOST_NAMES:
+        if len(hosts) == 1 and _OUR_HOST.fullmatch(hosts[0]):
             return True
         self._refuse(HTTPStatus.FORBIDDEN, "This desk is only for the machine it runs on.")
         return False

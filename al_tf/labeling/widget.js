@@ -393,6 +393,7 @@ class DeskView {
     const { training } = status;
     this.pill.textContent = TRAINING[training.state](training);
     this.pill.dataset.state = training.state;
+    this.pill.title = training.seconds === null ? "" : `The last training took ${training.seconds.toFixed(1)} s`;
     this.bar.max = status.images;
     this.bar.value = status.images - status.remaining;
     this.showFacts(status);
@@ -412,9 +413,8 @@ class DeskView {
     }
     if (status.selfAgreement) {
       const { value, n } = status.selfAgreement;
-      rows.push(["Same answer when asked again", `${Math.round(value * n)} of ${n}`]);
+      rows.push(["Same answer on repeats", `${Math.round(value * n)} of ${n}`]);
     }
-    if (status.training.seconds !== null) rows.push(["Last training", `${status.training.seconds.toFixed(1)} s`]);
     this.facts.replaceChildren(...facts(rows));
   }
 

@@ -22,7 +22,9 @@ _HERE = Path(__file__).parent
 
 
 class LabelingWidget(anywidget.AnyWidget):
-    """The desk of a session, in JupyterLab, Colab, VS Code, or a page served by Voilà ::
+    """The desk of a session, in JupyterLab, Colab, VS Code, or a page served by Voilà.
+
+    ::
 
         session = LabelingSession(learner, "photos", "labels.db", classes=["good", "defective"])
         LabelingWidget(session)

@@ -1,0 +1,217 @@
+"""What a screen asks of the desk, and what it is told."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from al_tf.errors import ImageGoneError
+from al_tf.labeling import ArrayPool, LabelingSession
+from al_tf.labeling.desk import Desk, data_url
+
+from .work import CLASSES, NearestMean
+
+
+@pytest.fixture
+def session(desk):
+    with desk.session(batch_size=5, audit_share=0.0, repeat_share=0.0) as session:
+        yield session
+
+
+@pytest.fixture
+def screen(session):
+    return Desk(session)
+
+
+def history(session):
+    return [(event.kind, event.label) for event in session.ledger.events()]
+
+
+def pixels(url):
+    kind, _, data = url.partition(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def answer(screen, label="dark"):
+    slot = screen.handle({"do": "look"})["item"]["slot"]
+    return screen.handle({"do": "label", "slot": slot, "label": label})
+
+
+def test_a_reply_is_json_and_shows_the_image_pixel_for_pixel(screen, desk):
+    reply = screen.handle({"do": "look"})
+    assert json.loads(json.dumps(reply, allow_nan=False)) == reply
+    row = int(reply["item"]["name"].removeprefix("image "))
+    np.testing.assert_array_equal(pixels(reply["item"]["image"]), desk.images[row])
+    assert reply["error"] is None
+    assert reply["status"]["classes"] == list(CLASSES)
+    assert reply["status"]["images"] == reply["status"]["remaining"] == len(desk.pool)
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+def test_images_of_any_number_of_channels_are_shown(channels):
+    image = np.arange(6 * 5 * max(channels, default=1), dtype=np.uint8).reshape(6, 5, *channels)
+    np.testing.assert_array_equal(pixels(data_url(image)).reshape(image.shape), image)
+
+
+def test_thumbnails_are_small():
+    assert pixels(data_url(np.zeros((900, 300), np.uint8), 128)).shape == (128, 43)
+
+
+def test_a_label_is_recorded_and_the_next_image_comes_with_the_reply(screen, session):
+    first = screen.handle({"do": "look"})["item"]
+    reply = screen.handle({"do": "label", "slot": first["slot"], "label": "bright"})
+    assert history(session) == [("label", "bright")]
+    assert reply["item"]["slot"] != first["slot"]
+    assert reply["status"]["labels"] == 1
+    assert reply["status"]["perClass"] == [0, 1]
+    assert first["name"] in reply["did"]
+
+
+def test_an_answer_sent_twice_is_recorded_once(screen, session):
+    request = {
+        "do": "label",
+        "slot": screen.handle({"do": "look"})["item"]["slot"],
+        "label": "dark",
+    }
+    screen.handle(request)
+    again = screen.handle(request)
+    assert history(session) == [("label", "dark")]
+    assert "Nothing was recorded" in again["error"]
+    assert again["item"] is not None  # the screen goes on with what is to be labelled now
+
+
+def test_an_undo_sent_twice_takes_back_one_answer(screen, session):
+    answer(screen)
+    slot = answer(screen)["item"]["slot"]
+    screen.handle({"do": "undo", "slot": slot})
+    again = screen.handle({"do": "undo", "slot": slot})
+    assert [kind for kind, _ in history(session)] == ["label", "label", "undo"]
+    assert "Nothing was taken back" in again["error"]
+
+
+def test_undo_shows_the_image_again_also_when_nothing_is_left(desk, tmp_path):
+    pool = ArrayPool(desk.images[:2])
+    session = LabelingSession(
+        NearestMean(), pool, tmp_path / "two.db", classes=CLASSES, audit_share=0.0
+    )
+    screen = Desk(session)
+    answer(screen)
+    last = screen.handle({"do": "look"})["item"]
+    assert answer(screen)["item"] is None
+    reply = screen.handle({"do": "undo", "slot": None})
+    assert reply["item"]["slot"] == last["slot"]
+    assert "Took back the label" in reply["did"]
+
+
+def test_undo_at_the_start_says_so(screen):
+    slot = screen.handle({"do": "look"})["item"]["slot"]
+    assert screen.handle({"do": "undo", "slot": slot})["did"] == "There is nothing to take back."
+
+
+def test_skip_sets_aside_and_is_taken_back(screen, session):
+    slot = screen.handle({"do": "look"})["item"]["slot"]
+    reply = screen.handle({"do": "skip", "slot": slot})
+    assert reply["status"]["skipped"] == 1
+    reply = screen.handle({"do": "undo", "slot": reply["item"]["slot"]})
+    assert "Took back the skip" in reply["did"]
+    assert reply["item"]["slot"] == slot
+    assert [kind for kind, _ in history(session)] == ["skip", "undo"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        None, [], "look", 7, {}, {"do": None}, {"do": "drop"}, {"do": ["label"]}, {"do": {}},
+        {"do": "label"}, {"do": "label", "label": "dark"}, {"do": "skip"}, {"do": "undo"},
+        {"do": "label", "label": "dark", "slot": True}, {"do": "label", "label": "dark", "slot": 1.0},
+        {"do": "label", "label": "dark", "slot": -1}, {"do": "label", "label": "dark", "slot": 2**70},
+        {"do": "label", "label": "dark", "slot": "1; DROP TABLE events"},
+        {"do": "label", "label": "dark", "slot": 999}, {"do": "skip", "slot": 999},
+        {"do": "label", "label": None, "slot": 1}, {"do": "label", "label": 0, "slot": 1},
+        {"do": "label", "label": "neither", "slot": 1}, {"do": "label", "label": ["dark"], "slot": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_nonsense_is_answered_in_one_line_and_changes_nothing(screen, session, request_):
+    answer(screen)
+    before = history(session)
+    reply = screen.handle(request_)
+    assert reply["error"]
+    assert "\n" not in reply["error"]
+    assert history(session) == before
+    assert reply["status"]["labels"] == 1
+
+
+def test_an_error_that_is_not_ours_is_told_with_its_kind(screen, session, monkeypatch, caplog):
+    def broken():
+        raise KeyError("row\n7")
+
+    monkeypatch.setattr(session, "next", broken)
+    reply = screen.handle({"do": "look"})
+    assert reply["error"] == "KeyError: 'row\\n7'"
+    assert "item" not in reply
+    assert "Traceback" in caplog.text
+
+
+def test_a_label_is_acknowledged_although_the_next_image_fails(screen, session, monkeypatch):
+    slot = screen.handle({"do": "look"})["item"]["slot"]
+
+    def gone():
+        raise ImageGoneError("the disk was pulled out")
+
+    monkeypatch.setattr(session, "next", gone)
+    reply = screen.handle({"do": "label", "slot": slot, "label": "dark"})
+    assert reply["error"] == "the disk was pulled out"
+    assert "Labelled" in reply["did"]
+    assert history(session) == [("label", "dark")]
+
+
+def test_after_training_the_model_is_asked_why(screen, desk):
+    for _ in range(10):
+        slot, name = (screen.handle({"do": "look"})["item"][key] for key in ("slot", "name"))
+        label = desk.labels[int(name.removeprefix("image "))]
+        screen.handle({"do": "label", "slot": slot, "label": str(label)})
+    assert screen.handle({"do": "retrain"})["error"] is None
+    screen.session.wait()
+    item = screen.handle({"do": "look"})["item"]
+    assert sum(p["probability"] for p in item["predictions"]) == pytest.approx(1)
+    assert item["predictions"][0]["probability"] >= item["predictions"][1]["probability"]
+    assert {other["label"] for other in item["neighbours"]} <= set(CLASSES)
+    assert all(pixels(other["image"]).shape == (6, 6) for other in item["neighbours"])
+
+
+def test_retrain_without_labels_says_what_is_needed(screen):
+    assert "two classes" in screen.handle({"do": "retrain"})["did"]
+
+
+def test_status_alone_brings_no_image(screen):
+    reply = screen.handle({"do": "status"})
+    assert "item" not in reply
+    assert reply["status"]["training"]["state"] == "none"
+
+
+def test_a_failed_training_is_in_the_status(desk):
+    class Failing(NearestMean):
+        def fit(self, X, y):
+            raise MemoryError("no room")
+
+    session = desk.session(Failing(), audit_share=0.0)
+    desk.answer(session, 10)
+    session.retrain()
+    while session.training.state == "running":
+        pass
+    training = Desk(session).handle({"do": "status"})["status"]["training"]
+    assert (training["state"], training["error"]) == ("failed", "MemoryError: no room")
+
+
+def test_names_cannot_turn_a_sentence_round(desk, tmp_path):
+    names = ["\u202egnp.exe\u2069\u202e"] + ["b"] * (len(desk.images) - 1)
+    pool = ArrayPool(desk.images[:1], names[:1])
+    session = LabelingSession(
+        NearestMean(), pool, tmp_path / "one.db", classes=CLASSES, audit_share=0.0
+    )
+    assert answer(Desk(session))["did"] == "Labelled \u2068gnp.exe\u2069 as \u2068dark\u2069."

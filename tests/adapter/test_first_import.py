@@ -1,0 +1,24 @@
+"""The first import of Keras: TensorFlow's start messages are held back, others are not."""
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.keras
+
+CODE = """
+import os, sys
+from al_tf.engine import _without_start_messages
+with _without_start_messages():
+    import keras
+    os.write(2, b"E0000 something is wrong\\n")
+print("after", file=sys.stderr)
+"""
+
+
+def test_only_start_messages_are_held_back():
+    done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-2:] == ["E0000 something is wrong", "after"]
+    assert "I0000" not in done.stderr

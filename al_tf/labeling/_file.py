@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,8 +147,10 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
 
 
 def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("BEGIN")  # both from one moment: another process may be creating it
     kind = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+    connection.execute("COMMIT")
     if kind != APPLICATION_ID and (kind or tables):
         raise LedgerError(f"{path}: it is a database, but not a label ledger. Name another file.")
     if version_of(connection) > VERSION:
@@ -166,7 +169,7 @@ def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:
-    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    mode = _write_ahead(connection)
     if mode != "wal":
         raise LedgerError(
             f"{path}: its disk does not allow SQLite's write-ahead log (journal mode {mode!r}). "
@@ -176,3 +179,18 @@ def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> No
     connection.execute("PRAGMA foreign_keys = ON")
     if version_of(connection) < VERSION:
         migrate(connection)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> str:
+    """Switch the journal to the write-ahead log, and return the mode it is in then.
+
+    SQLite does not wait for other processes that switch a new file at the same time: we do.
+    """
+    give_up = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return str(connection.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)

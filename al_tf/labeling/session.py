@@ -157,7 +157,7 @@ class LabelingSession:
         """
         with self._lock:
             while True:
-                slots = self.ledger.queue.waiting(self.annotator) or self._new_batch()
+                slots = self._waiting() or self._new_batch()
                 if not slots:
                     self._current = None
                     return None
@@ -215,9 +215,7 @@ class LabelingSession:
             What was taken back: None if nothing was left. Undoing again takes back the one before.
         """
         with self._lock:
-            undone = self.ledger.undo(self.annotator)
-            self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
-            return undone
+            return self.ledger.undo(self.annotator)
 
     # Training ---------------------------------------------------------------------------
 
@@ -340,6 +338,13 @@ class LabelingSession:
     def _answers(self) -> dict[str, Event]:
         return quality.present_answers(self.ledger.standing())
 
+    def _waiting(self) -> list[Slot]:
+        """Return what is set aside for this annotator; leases half run out are renewed."""
+        slots = self.ledger.queue.waiting(self.annotator)
+        if any(slot.expires < time.time() + self._lease / 2 for slot in slots):
+            return self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
+        return slots
+
     def _new_batch(self) -> list[Slot]:
         """Set the next batch aside; empty when no image is left for this annotator."""
         self.pool.refresh()
@@ -396,7 +401,7 @@ class LabelingSession:
                 event = self.ledger.label(place.image, label, **details)
             self._shown_since.pop(place.id, None)
             self._current = None
-            left = self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
+            left = self._waiting()
         if self._auto_retrain and not left:
             self._retrain_if_new()
         return event

@@ -115,12 +115,7 @@ def train(
     X, y : ndarray
         What it was trained on.
     """
-    chunks = list(readable(pool, list(answers)))
-    ids = [image for part, _ in chunks for image in part]
-    X = np.concatenate([images for _, images in chunks])
-    y = np.array([answers[image] for image in ids])
-    if base is not None:
-        X, y = np.concatenate([base[0], X]), np.concatenate([base[1], y])
+    X, y = _labelled(pool, answers, base)
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
     seen: list[str] = []
@@ -132,6 +127,17 @@ def train(
     features = np.concatenate([f for _, f in opinions])
     rows = {image: row for row, image in enumerate(seen)}
     return ScoredModel(fitted, classes, tuple(seen), proba, features, len(y), rows), X, y
+
+
+def _labelled(
+    pool: ImagePool, answers: dict[str, str], base: tuple[Any, Any] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    images = [] if base is None else [np.asarray(base[0])]
+    labels = [] if base is None else [np.asarray(base[1])]
+    for ids, part in readable(pool, list(answers)):
+        images.append(part)
+        labels.append(np.array([answers[image] for image in ids]))
+    return np.concatenate(images), np.concatenate(labels)
 
 
 def readable(

@@ -6,6 +6,8 @@ import shutil
 import sqlite3
 import stat
 import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -227,7 +229,7 @@ class TestFiles:
 
     def test_a_read_only_ledger_says_so(self, read_only_folder):
         with pytest.raises(
-            LedgerError, match="Make the file and its folder writable|yours to write"
+            LedgerError, match=r"Make the file and its folder writable|yours to write"
         ):
             as_nobody(LabelLedger, read_only_folder / "l.db")
 
@@ -291,6 +293,18 @@ class TestDurability:
             lengths.add(len(images))
             shutil.rmtree(path.parent)
         assert len(lengths) > 10  # the cuts fell in different places
+
+    def test_a_new_ledger_may_be_opened_by_all_at_once(self, tmp_path):
+        for attempt in range(10):
+            path, start = tmp_path / f"{attempt}.db", threading.Barrier(6)
+
+            def open_it(path=path, start=start):
+                start.wait()
+                return LabelLedger(path).fix_classes(CLASSES)
+
+            with ThreadPoolExecutor(6) as pool:
+                futures = [pool.submit(open_it) for _ in range(6)]
+            assert [future.result() for future in futures] == [CLASSES] * 6
 
     def test_four_processes_write_a_thousand_labels_each(self, tmp_path):
         path = tmp_path / "labels.db"

@@ -43,14 +43,14 @@ class NearestMean:
 class Desk:
     """A pool whose answers are known, and sessions on it."""
 
-    def __init__(self, path, n=200, seed=0):
-        self.path = path
+    def __init__(self, path, n=200, seed=0, synchronous="NORMAL"):
+        self.path, self.synchronous = path, synchronous
         self.images, self.labels = make_images(n, seed)
         self.pool = ArrayPool(self.images)
 
     def session(self, estimator=None, **options):
         options = {"classes": CLASSES, "random_state": 0, "auto_retrain": False} | options
-        ledger = options.pop("ledger", self.path)
+        ledger = LabelLedger(options.pop("ledger", self.path), synchronous=self.synchronous)
         return LabelingSession(estimator or NearestMean(), self.pool, ledger, **options)
 
     def truth(self, image_id):
@@ -75,15 +75,16 @@ def label_many(path, annotator, n):
         ledger.label(f"{annotator}-{i}", CLASSES[i % 2], annotator=annotator, seconds=1.0)
 
 
-def work_until_empty(path, annotator, n):
+def work_until_empty(path, annotator, n, start):
     """Label whatever a session shows until nothing is left, as another process."""
+    start.wait()
     desk = Desk(path, n)
     desk.answer(desk.session(annotator=annotator, batch_size=4, repeat_share=0.0), n)
 
 
 def work_until_killed(path, n, auto_retrain, pipe):
     """Say what is shown and what was acknowledged, over and over."""
-    desk = Desk(path, n)
+    desk = Desk(path, n, synchronous="FULL")
     with desk.session(auto_retrain=auto_retrain, batch_size=7, repeat_share=0.1) as session:
         while (item := session.next()) is not None:
             pipe.send(("shown", item.image_id))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -201,23 +202,12 @@ def gemm_flops(n: int = 2048, repetitions: int = 10) -> float:
 
 
 def flops_per_image(model: Any) -> int:
-    """Return the multiplications and additions of one image's forward pass, layers with a kernel."""
-    total = 0
-    for layer in model.layers:
-        if hasattr(layer, "kernel"):
-            places = 1
-            for side in layer.output.shape[1:-1]:
-                places *= side
-            total += 2 * places * int(layer.kernel.shape.num_elements() if hasattr(
-                layer.kernel.shape, "num_elements") else _product(layer.kernel.shape))  # fmt: skip
-    return total
-
-
-def _product(shape: Iterable[int]) -> int:
-    total = 1
-    for side in shape:
-        total *= int(side)
-    return total
+    """Return the multiplications and additions that kernels take in one image's forward pass."""
+    return sum(
+        2 * math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
+        for layer in model.layers
+        if hasattr(layer, "kernel")
+    )
 
 
 # Reporting ----------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -35,8 +36,9 @@ from _harness import (
 
 FULL = {"epochs": 20, "initial": 200, "batch": 100, "rounds": 10, "pool": 10_000}
 QUICK = {**FULL, "epochs": 5, "rounds": 3, "pool": 3_000}
-LONG = {"epochs": 5, "initial": 200, "batch": 10, "rounds": 50, "pool": 2_000}
-OURS, PEER = "al_tf", "modAL + SciKeras"
+LONG = {"epochs": 5, "initial": 200, "batch": 10, "rounds": 50, "pool": 2_000, "test": 1_000}
+BFLOAT16 = {"model_params": {"dtype": "mixed_bfloat16"}}
+OURS, HALF, PEER = "al_tf", "al_tf, bfloat16", "modAL + SciKeras"
 COLUMNS = {
     "case": "", "seconds": "seconds", "cpu_seconds": "CPU s", "peak_mb": "peak MB",
     "fit": "fit s", "query": "query s", "evaluate": "evaluate s", "accuracy": "accuracy",
@@ -76,22 +78,18 @@ def side(name: str, python: str | Path, data: Path, settings: dict, runs: list) 
 
 
 def single(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
-    """One run of margin; each repetition has its own seed, the same for both sides."""
-    seeds = {OURS: iter(range(repetitions)), PEER: iter(range(repetitions))}
+    """One run of margin; each repetition has its own seed, the same for all sides."""
+    sides: dict[str, tuple[str, str | Path, dict]] = {
+        OURS: ("al_tf", sys.executable, settings),
+        HALF: ("al_tf", sys.executable, settings | BFLOAT16),
+        PEER: ("modal_scikeras", peer, settings),
+    }
 
-    def case(label: str, name: str, python: str | Path) -> Values:
-        return side(name, python, data, settings, [["margin", next(seeds[label])]])
+    def case(name: str, python: str | Path, chosen: dict, seeds: Iterator[int]) -> Values:
+        return side(name, python, data, chosen, [["margin", next(seeds)]])
 
-    rows = medians(
-        interleaved(
-            {
-                OURS: lambda: case(OURS, "al_tf", sys.executable),
-                PEER: lambda: case(PEER, "modal_scikeras", peer),
-            },
-            repetitions,
-        )
-    )
-    return compared(rows, "seconds")
+    cases = {k: partial(case, *v, iter(range(repetitions))) for k, v in sides.items()}
+    return compared(medians(interleaved(cases, repetitions)), "seconds")
 
 
 def grid(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
@@ -117,18 +115,18 @@ def grid(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
 
 
 def growth(data: Path, peer: Path, settings: dict) -> list[Row]:
-    """Many rounds: memory and time of a step at their beginning and end."""
+    """Many rounds: memory, and time of a step and a query, in the first and last fifth."""
     rows = []
     for label, name, python in ((OURS, "al_tf", sys.executable), (PEER, "modal_scikeras", peer)):
         arguments = json.dumps({**settings, "runs": [["margin", 0]]})
         done = isolated("sides/loop.py", name, data, arguments, python=python)
         rounds = done.answer["runs"][0]["rounds"]
-        tenth = max(2, len(rounds) // 5)
+        fifth = max(2, len(rounds) // 5)
         row: Row = {"case": label, "rounds": rounds}
         for key in ("rss_mb", "ms_per_step", "query"):
             values = [r[key] for r in rounds][1:]
-            row[f"{key}_first"] = float(np.median(values[:tenth]))
-            row[f"{key}_last"] = float(np.median(values[-tenth:]))
+            row[f"{key}_first"] = float(np.median(values[:fifth]))
+            row[f"{key}_last"] = float(np.median(values[-fifth:]))
         rows.append(row)
         print(f"  {label}: {len(rounds) - 1} rounds, {done.seconds:.0f} s")
     return rows

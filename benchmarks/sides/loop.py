@@ -62,6 +62,7 @@ def run(
     """Run once; return seconds by phase, and accuracy and memory round by round."""
     make = {"al_tf": al_tf_learner, "modal_scikeras": modal_learner}[side]
     x, y = data["x_train"], data["y_train"]
+    x_test, y_test = (data[k][: settings.get("test")] for k in ("x_test", "y_test"))
     order = np.random.default_rng(seed).permutation(len(x))[: settings["pool"]]
     labelled, rest = order[: settings["initial"]], order[settings["initial"] :]
     process, rounds = psutil.Process(), []
@@ -78,7 +79,7 @@ def run(
             seconds_query, seconds_fit = asked - before, clock() - asked
             rest = np.delete(rest, chosen)
         before = clock()
-        accuracy = float(np.mean(learner.predict(data["x_test"]) == data["y_test"]))
+        accuracy = float(np.mean(learner.predict(x_test) == y_test))
         n = settings["initial"] + number * settings["batch"]
         rounds.append(
             {

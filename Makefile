@@ -35,12 +35,12 @@ lint: $(READY)  ## ruff, format and mypy
 bench: $(READY)  ## Run every benchmark (make bench-peers first to have the others beside us)
 	$(BIN)/python benchmarks/run_all.py
 
-bench-peers: .venv-peers/.ready  ## An environment with the packages that benchmarks compare with
+bench-peers: .venv-peers/.ready .venv-skactiveml/.ready  ## Environments with the packages that benchmarks compare with
 
-.venv-peers/.ready: benchmarks/requirements-peers.txt
-	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/python -m pip install --upgrade pip
-	.venv-peers/bin/python -m pip install -r $<
+.venv-%/.ready: benchmarks/requirements-%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --upgrade pip
+	$(@D)/bin/python -m pip install -r $<
 	touch $@
 
 test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, without TensorFlow
@@ -72,4 +72,4 @@ test-compat: .venv-compat/.ready  ## Our strategies in plain modAL, on the last 
 	touch $@
 
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-oldest .venv-compat build *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-oldest .venv-compat build *.egg-info

@@ -263,10 +263,14 @@ def table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     cells = [list(columns.values())]
     cells += [[_number(row[k]) if row.get(k) is not None else "-" for k in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    words = [any(isinstance(row.get(k), str) for row in rows) for k in columns]
     lines = [
-        "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if is_word else cell.rjust(width)
+            for cell, width, is_word in zip(line, widths, words, strict=True)
+        )
         for line in cells
-    ]  # fmt: skip
+    ]
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from .errors import AlTfError, RunFailedError
+from .labeling_cli import add_commands
 
 app = typer.Typer(
     name="al-tf",
@@ -228,6 +229,9 @@ def data_fetch(name: Annotated[str, typer.Argument(help="See `al-tf data list`."
     from .datasets import describe, fetch_dataset
 
     typer.echo(describe(fetch_dataset(name, report=typer.echo)))
+
+
+add_commands(app)
 
 
 def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

@@ -19,9 +19,8 @@ FLOORS = [
     {"learner"},
     {"analysis", "experiments"},
     {"plots", "labeling"},
-    {"reporting"},
-    {"reporting"},
-    {"cli", "labeling_cli"},
+    {"reporting", "labeling_cli"},
+    {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 KERAS_ROOMS = {"models", "initialization", "engine", "classifier", "seeding"}

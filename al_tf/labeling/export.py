@@ -16,6 +16,7 @@ from ..errors import ImageGoneError, check_one_of
 from .ledger import LabelLedger
 from .pool import ImagePool
 from .quality import present_answers
+from .training import labelled_images, trainable
 
 NOTES = "al_tf.json"
 """Member of an exported ``.keras`` file that holds class names and preprocessing."""
@@ -191,9 +192,8 @@ def export_model(
     ValueError
         A path that does not end in ``.keras``.
     """
+    _check_model_path(path)
     target = Path(path)
-    if target.suffix != ".keras":
-        raise ValueError(f"A model's file ends in .keras; got {str(path)!r}.")
     if not hasattr(estimator, "to_keras"):
         raise TypeError(
             f"{type(estimator).__name__} is no Keras network and cannot be written as .keras; "
@@ -214,3 +214,58 @@ def export_model(
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def train_and_export(
+    ledger: LabelLedger,
+    pool: ImagePool,
+    path: str | os.PathLike[str],
+    *,
+    epochs: int = 20,
+    seed: int = 0,
+) -> int:
+    """Train `build_cnn` on a ledger's labels, those of the audit left out, and write it.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+    pool : ImagePool
+        Where the images are.
+    path : path
+        Ends in ``.keras``.
+    epochs : int
+        Passes over the labels; at least 200 steps are taken.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    int
+        Labels it was trained on.
+
+    Raises
+    ------
+    ValueError
+        Labels of fewer than two classes.
+    """
+    from ..classifier import KerasImageClassifier
+
+    _check_model_path(path)
+    labels = trainable(present_answers(ledger.standing()))
+    X, y = labelled_images(pool, labels)
+    if len(set(y.tolist())) < 2:
+        raise ValueError(
+            f"A model needs labels of two classes or more, on images of the pool; found {len(y)} "
+            f"labels of {len(set(y.tolist()))}."
+        )
+    classifier = KerasImageClassifier(
+        classes=list(ledger.classes), epochs=epochs, min_steps=200, random_state=seed
+    )
+    classifier.fit(X, y)
+    export_model(classifier, path, classes=ledger.classes, image_shape=pool.shape, labels=len(y))
+    return len(y)
+
+
+def _check_model_path(path: str | os.PathLike[str]) -> None:
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"A model's file ends in .keras; got {str(path)!r}.")

@@ -16,7 +16,8 @@ from .ledger import Event, LabelLedger, stale_slot
 from .pool import open_pool
 from .queue import Slot
 from .showing import build_item
-from .trainer import Trainer, trainable
+from .trainer import Trainer
+from .training import trainable
 
 if TYPE_CHECKING:
     import pandas as pd

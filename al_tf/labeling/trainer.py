@@ -16,7 +16,7 @@ from . import quality
 from .items import TrainingStatus
 from .ledger import Event, LabelLedger
 from .pool import ImagePool
-from .training import BackgroundTask, PoolClassifier, ScoredModel, train
+from .training import BackgroundTask, PoolClassifier, ScoredModel, train, trainable
 
 _log = logging.getLogger("al_tf.labeling")
 
@@ -164,15 +164,6 @@ class Trainer:
                 callback()
             except Exception:
                 _log.exception("What is called when the training changes failed")
-
-
-def trainable(answers: Mapping[str, Event]) -> dict[str, str]:
-    """Return the labels that models learn from: those outside the audit."""
-    return {
-        image: event.label
-        for image, event in answers.items()
-        if event.label is not None and event.purpose != "audit"
-    }
 
 
 def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import ImageGoneError
 from ..seeding import stream
+from .ledger import Event
 from .pool import ImagePool, PoolView
 
 CHUNK = 2_048
@@ -115,7 +116,7 @@ def train(
     X, y : ndarray
         What it was trained on.
     """
-    X, y = _labelled(pool, answers, base)
+    X, y = labelled_images(pool, answers, base)
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
     seen: list[str] = []
@@ -129,15 +130,39 @@ def train(
     return ScoredModel(fitted, classes, tuple(seen), proba, features, len(y), rows), X, y
 
 
-def _labelled(
-    pool: ImagePool, answers: dict[str, str], base: tuple[Any, Any] | None
+def trainable(answers: Mapping[str, Event]) -> dict[str, str]:
+    """Return the labels that models learn from: those outside the audit."""
+    return {
+        image: event.label
+        for image, event in answers.items()
+        if event.label is not None and event.purpose != "audit"
+    }
+
+
+def labelled_images(
+    pool: ImagePool, labels: Mapping[str, str], base: tuple[Any, Any] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    images = [] if base is None else [np.asarray(base[0])]
-    labels = [] if base is None else [np.asarray(base[1])]
-    for ids, part in readable(pool, list(answers)):
+    """Return images and labels to train on.
+
+    Parameters
+    ----------
+    pool : ImagePool
+    labels : mapping of str to str
+        Label of each image; those that cannot be read any more are left out.
+    base : (X, y), optional
+        Images and labels from elsewhere, put first.
+
+    Returns
+    -------
+    X : ndarray (n, …)
+    y : ndarray of str (n,)
+    """
+    images = [np.empty((0, *pool.shape), dtype=np.uint8)] if base is None else [np.asarray(base[0])]
+    words = [np.array([], dtype=str)] if base is None else [np.asarray(base[1])]
+    for ids, part in readable(pool, list(labels)):
         images.append(part)
-        labels.append(np.array([answers[image] for image in ids]))
-    return np.concatenate(images), np.concatenate(labels)
+        words.append(np.array([labels[image] for image in ids]))
+    return np.concatenate(images), np.concatenate(words)
 
 
 def readable(
@@ -166,6 +191,12 @@ def _opinion(
         proba = estimator.predict_proba(images)
         has_features = hasattr(estimator, "transform")
         features = estimator.transform(images) if has_features else thumbnails(images)
+    bad = int((~np.isfinite(proba)).any(axis=1).sum())
+    if bad:
+        raise ValueError(
+            f"The model's probabilities are not finite (NaN or infinite) for {bad} of "
+            f"{len(images)} images."
+        )
     columns = [classes.index(str(label)) for label in estimator.classes_]
     aligned = np.zeros((len(images), len(classes)))
     aligned[:, columns] = proba

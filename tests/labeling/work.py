@@ -36,7 +36,7 @@ class NearestMean:
 
     def predict_proba(self, X):
         distances = np.linalg.norm(self.transform(X)[:, None] - self.means_, axis=2)
-        scores = np.exp(-4 * distances)
+        scores = np.exp(4 * (distances.min(axis=1, keepdims=True) - distances))
         return scores / scores.sum(axis=1, keepdims=True)
 
 

@@ -202,16 +202,17 @@ class DeskView {
   }
 
   listen() {
-    const keysFrom = this.page ? document : this.root;
-    this.onKey = (event) => this.key(event);
-    keysFrom.addEventListener("keydown", this.onKey);
+    // At the window, on the way down: notebooks listen at the document, and would take 1 or s or dd
+    // for commands of their own.
+    this.onKey = (event) => (this.page || this.root.contains(event.target)) && this.key(event);
+    window.addEventListener("keydown", this.onKey, true);
     this.filter.addEventListener("input", () => this.narrow());
     this.image.addEventListener("load", () => this.imageShown());
     this.onVisible = () => document.hidden || this.busy || this.send({ do: "look" });
     document.addEventListener("visibilitychange", this.onVisible);
     const unfollow = followTheme(this.root);
     this.close = () => {
-      keysFrom.removeEventListener("keydown", this.onKey);
+      window.removeEventListener("keydown", this.onKey, true);
       document.removeEventListener("visibilitychange", this.onVisible);
       clearTimeout(this.timer);
       this.turn = NaN; // no reply is the newest any more
@@ -223,13 +224,13 @@ class DeskView {
 
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+    if (event.key.length === 1 || ["Enter", "Backspace", "Delete"].includes(event.key)) event.stopPropagation();
     if (event.target === this.filter) return this.filterKey(event);
     const digit = event.code?.match(/^(?:Digit|Numpad)(\d)$/)?.[1]; // whatever the layout types
     const letter = event.key.toLowerCase();
     const run = this.classOfKey(DIGITS.includes(letter) ? letter : digit) ?? this.commandOfKey(letter);
     if (!run) return;
     event.preventDefault();
-    event.stopPropagation(); // or a notebook would take it for a command of its own
     if (!event.repeat) run();
   }
 
@@ -244,7 +245,6 @@ class DeskView {
   }
 
   filterKey(event) {
-    event.stopPropagation();
     if (event.key === "Escape") {
       this.filter.value = "";
       this.narrow();
@@ -457,7 +457,6 @@ class DeskView {
 // Put the desk into an element; returns a function that takes it away again.
 export function mount(el, ask, { page = false } = {}) {
   const root = make("section", { class: page ? "altf altf-page" : "altf", tabIndex: -1, aria: { label: "Labelling desk" } });
-  root.setAttribute("data-lm-suppress-shortcuts", "true"); // JupyterLab: keys typed here are ours
   el.append(root);
   const view = new DeskView(root, ask, page);
   return () => {

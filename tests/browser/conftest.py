@@ -1,0 +1,79 @@
+"""A real browser: Playwright driving the system's Chromium; without them these tests are skipped.
+
+With ``AL_TF_REQUIRE_BROWSER=1`` (`make test-browser`) they fail in place of being skipped.
+"""
+
+import os
+import shutil
+import threading
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from al_tf.datasets import dataset_status, load_dataset
+from al_tf.labeling.app import DeskServer
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+CLASSES = ("good", "defective")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/browser/" in item.path.as_posix():
+            item.add_marker("browser")
+
+
+def missing(what):
+    if os.environ.get("AL_TF_REQUIRE_BROWSER"):
+        pytest.fail(f"{what} is missing, and AL_TF_REQUIRE_BROWSER is set")
+    pytest.skip(f"{what} is missing: see `make test-browser`")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("the Python package playwright")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None) or missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory):
+    """A folder of image files, and the answer to each by its name; names give nothing away."""
+    found = {status.name for status in dataset_status() if status.found}
+    if "magnetic_tile" in found:
+        data = load_dataset("magnetic_tile", size=96, labels="binary")
+    else:
+        warnings.warn("magnetic_tile is not on this machine: digits take its place", stacklevel=1)
+        data = load_dataset("digits")
+    folder = tmp_path_factory.mktemp("images")
+    truth = {}
+    for i in np.random.default_rng(0).permutation(len(data.x_train))[:300]:
+        name = f"part {i:04}.png"
+        Image.fromarray(data.x_train[i]).save(folder / name)
+        truth[name] = CLASSES[int(data.y_train[i] == (1 if data.name == "magnetic_tile" else 0))]
+    return folder, truth
+
+
+@contextmanager
+def serving(session):
+    with DeskServer(session) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()

@@ -411,7 +411,8 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             variable.assign(value)
         inputs = keras.Input(self.input_shape_)
         scaled = keras.layers.Rescaling(1 / 255)(inputs) if rescale else inputs
-        return keras.Model(inputs, network(scaled))
+        uncompiled = keras.Model(network.inputs, network.outputs)
+        return keras.Model(inputs, uncompiled(scaled))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -137,14 +137,14 @@ def import_annotations(
     for _, _, _, label, _, _ in found:
         if label is not None:
             ledger.check_label(label)
-    before = {event.strategy for event in ledger.standing()}
+    before = {(event.image, event.strategy) for event in ledger.standing()}
     recorded = sum(_record(ledger, before, *annotation) for annotation in found)
     return ImportResult(recorded, len(found) - recorded, tuple(unmatched))
 
 
 def _record(
     ledger: LabelLedger,
-    before: set[str],
+    before: set[tuple[str, str]],
     image: str,
     name: str,
     key: str,
@@ -152,7 +152,7 @@ def _record(
     annotator: str,
     seconds: float,
 ) -> bool:
-    if key in before:
+    if (image, key) in before:
         return False
     answer = ledger.answer(image)
     details: dict[str, Any] = {

@@ -1,0 +1,300 @@
+"""What comes out of a ledger: tables, folders, Label Studio tasks, a model and its predictions."""
+
+import hashlib
+import json
+import zipfile
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from al_tf.cli import app
+from al_tf.errors import DataCorruptError, UnknownLabelError
+from al_tf.labeling import ArrayPool, FolderPool, LabelLedger
+from al_tf.labeling.export import (
+    export_csv,
+    export_folders,
+    export_model,
+    safe_folders,
+    safe_name,
+)
+from al_tf.labeling.label_studio import export_tasks, import_annotations
+
+from .makers import make_folder, write_image
+from .work import NearestMean, make_images
+
+ODD_CLASSES = ['a,"b"', "../../up", "<b>bold</b>", "con", "Good", "good", ". ", "ä 漢/\\"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "images", len(ODD_CLASSES))
+
+
+@pytest.fixture
+def pool(folder):
+    return FolderPool(folder, size=12)
+
+
+@pytest.fixture
+def labelled(tmp_path, pool):
+    """A ledger with one image of each odd class."""
+    ledger = LabelLedger(tmp_path / "labels.db")
+    ledger.fix_classes(ODD_CLASSES)
+    for image, label in zip(pool.ids, ODD_CLASSES, strict=True):
+        ledger.label(image, label, annotator="ann", name=pool.name(image), seconds=2.0)
+    return ledger
+
+
+class TestCsv:
+    def test_reads_back_as_it_was(self, labelled, tmp_path):
+        assert export_csv(labelled, tmp_path / "out.csv") == len(ODD_CLASSES)
+        table = pd.read_csv(tmp_path / "out.csv")
+        assert table["label"].tolist() == ODD_CLASSES
+        assert table["image"].tolist() == labelled.current()["image"].tolist()
+
+    def test_history_has_what_was_taken_back_too(self, labelled, tmp_path):
+        labelled.undo("ann")
+        assert export_csv(labelled, tmp_path / "out.csv") == len(ODD_CLASSES) - 1
+        rows = export_csv(labelled, tmp_path / "history.csv", history=True)
+        assert rows == len(ODD_CLASSES) + 1
+
+
+class TestFolders:
+    def test_one_for_each_class_none_outside(self, labelled, pool, tmp_path):
+        out = tmp_path / "deep" / "out"
+        assert export_folders(labelled, pool, out).written == len(ODD_CLASSES)
+        index = json.loads((out / "classes.json").read_text(encoding="utf-8"))
+        assert sorted(index.values()) == sorted(ODD_CLASSES)
+        assert {path.name for path in out.iterdir()} == {*index, "classes.json"}
+        found = {
+            hashlib.sha256(path.read_bytes()).hexdigest(): index[path.parent.name]
+            for path in out.glob("*/*.png")
+        }
+        assert found == dict(labelled.current()[["image", "label"]].itertuples(index=False))
+        assert {path.name for path in tmp_path.iterdir()} <= {
+            "images", "deep", "labels.db", "labels.db-wal", "labels.db-shm",
+        }  # fmt: skip
+
+    def test_links(self, labelled, pool, tmp_path):
+        export_folders(labelled, pool, tmp_path / "out", how="link")
+        links = list((tmp_path / "out").glob("*/*.png"))
+        assert len(links) == len(ODD_CLASSES)
+        assert all(link.is_symlink() and link.read_bytes() for link in links)
+
+    def test_what_is_gone_is_named(self, labelled, pool, tmp_path):
+        pool.path(pool.ids[0]).unlink()
+        done = export_folders(labelled, pool, tmp_path / "out")
+        assert done.missing == ("0.png",)
+        assert done.written == len(ODD_CLASSES) - 1
+
+    def test_files_of_one_name_in_two_folders(self, tmp_path):
+        write_image(tmp_path / "in" / "x" / "a.png", seed=1)
+        write_image(tmp_path / "in" / "y" / "a.png", seed=2)
+        pool = FolderPool(tmp_path / "in")
+        ledger = LabelLedger(tmp_path / "labels.db")
+        ledger.fix_classes(["a", "b"])
+        for image in pool.ids:
+            ledger.label(image, "a", annotator="ann")
+        export_folders(ledger, pool, tmp_path / "out")
+        names = sorted(path.name for path in (tmp_path / "out" / "a").iterdir())
+        assert names == ["x%2Fa.png", "y%2Fa.png"]
+
+    def test_images_of_an_array_become_png(self, tmp_path):
+        images, labels = make_images(4)
+        pool, ledger = ArrayPool(images), LabelLedger(tmp_path / "labels.db")
+        ledger.fix_classes(["dark", "bright"])
+        for image in pool.ids:
+            ledger.label(image, str(labels[pool.row(image)]), annotator="ann")
+        export_folders(ledger, pool, tmp_path / "out")
+        again = FolderPool(tmp_path / "out", size=6)
+        decoded = {again.name(i): again.seen_by_model(i) for i in again.ids}
+        for row, label in enumerate(labels):
+            assert np.array_equal(decoded[f"{label}/image {row}.png"], images[row])
+        with pytest.raises(ValueError, match="images of this pool are an array"):
+            export_folders(ledger, pool, tmp_path / "links", how="link")
+
+    def test_never_into_a_folder_with_something_in_it(self, labelled, pool, tmp_path):
+        with pytest.raises(ValueError, match="is not empty"):
+            export_folders(labelled, pool, tmp_path)
+
+    @pytest.mark.parametrize("text", [*ODD_CLASSES, "", "a" * 50, "50 %", "..", "NUL"])
+    def test_names_are_safe_and_read_back(self, text):
+        name = safe_name(text)
+        assert not set(name) & set('/\\:*?"<>|.\0\n')
+        assert name == name.strip()
+        assert name
+        if text:
+            assert unquote(name) == text
+
+    def test_long_names_fit(self):
+        assert len(safe_name("漢" * 500).encode()) <= 200
+
+    def test_folders_differ_where_case_does_not_count(self):
+        folders = safe_folders(["Good", "good", "GOOD"])
+        assert len({name.lower() for name in folders.values()}) == 3
+
+
+class TestLabelStudio:
+    def test_out_and_in_again(self, labelled, pool, tmp_path):
+        path = tmp_path / "tasks.json"
+        assert export_tasks(labelled, pool, path) == len(pool)
+        other = LabelLedger(tmp_path / "other.db")
+        other.fix_classes(ODD_CLASSES)
+        assert import_annotations(other, path).recorded == len(pool)
+        columns = ["image", "label", "annotator", "name", "seconds"]
+        assert other.current()[columns].equals(labelled.current()[columns])
+        assert set(other.current()["purpose"]) == {"import"}
+        again = import_annotations(other, path)
+        assert (again.recorded, again.known) == (0, len(pool))
+
+    def test_tasks_hold_predictions_and_quoted_paths(self, labelled, folder, tmp_path):
+        write_image(folder / "a b&c.png", seed=77)
+        pool = FolderPool(folder)
+        image = next(i for i in pool.ids if pool.name(i) == "a b&c.png")
+        table = pd.DataFrame(
+            {"image": [image], "predicted": ["con"], "p(con)": [0.7], "p(good)": [0.3]}
+        )
+        export_tasks(labelled, pool, tmp_path / "tasks.json", predictions=table)
+        tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
+        task = next(t for t in tasks if t["data"]["image_id"] == image)
+        assert task["data"]["image"] == "/data/local-files/?d=a%20b%26c.png"
+        assert task["annotations"] == []
+        (prediction,) = task["predictions"]
+        assert prediction["score"] == 0.7
+        assert prediction["result"][0]["value"] == {"choices": ["con"]}
+
+    def test_the_interface_names_the_classes_and_nothing_else(self, labelled, pool, tmp_path):
+        export_tasks(labelled, pool, tmp_path / "tasks.json")
+        root = ElementTree.parse(tmp_path / "tasks.xml").getroot()
+        assert [choice.get("value") for choice in root.iter("Choice")] == ODD_CLASSES
+        assert len(list(root.iter())) == 3 + len(ODD_CLASSES)
+
+    def write(self, tmp_path, tasks):
+        path = tmp_path / "in.json"
+        path.write_text(json.dumps(tasks))
+        return path
+
+    def annotated(self, data, *choices, **more):
+        result = [{"type": "choices", "value": {"choices": list(choices)}}]
+        return {"data": data, "annotations": [{"id": 5, "result": result, **more}]}
+
+    def test_tasks_without_a_hash_are_known_by_name(self, labelled, pool, tmp_path):
+        labelled.undo("ann")
+        tasks = [
+            self.annotated({"image": f"{len(pool) - 1}.png"}, "con", lead_time=4.5,
+                           completed_by={"email": "x@y"}),
+            self.annotated({"image": "unknown.png"}, "con"),
+        ]  # fmt: skip
+        done = import_annotations(labelled, self.write(tmp_path, tasks), pool=pool)
+        assert (done.recorded, done.unmatched) == (1, ("unknown.png",))
+        last = labelled.current().iloc[-1]
+        assert (last["label"], last["annotator"], last["seconds"]) == ("con", "x@y", 4.5)
+
+    def test_another_label_corrects_once(self, labelled, pool, tmp_path):
+        path = self.write(tmp_path, [self.annotated({"image_id": pool.ids[0]}, "con")])
+        assert import_annotations(labelled, path).recorded == 1
+        labelled.relabel(pool.ids[0], "good", annotator="ann")
+        assert import_annotations(labelled, path).recorded == 0
+        assert labelled.answer(pool.ids[0]).label == "good"
+
+    def test_cancelled_ones_are_skips(self, tmp_path, pool):
+        ledger = LabelLedger(tmp_path / "new.db")
+        ledger.fix_classes(["a", "b"])
+        task = self.annotated({"image_id": pool.ids[0]}, was_cancelled=True)
+        assert import_annotations(ledger, self.write(tmp_path, [task])).recorded == 1
+        assert ledger.current()["kind"].tolist() == ["skip"]
+
+    def test_an_unknown_choice_stops_the_whole_import(self, labelled, pool, tmp_path):
+        before = len(labelled.history())
+        tasks = [
+            self.annotated({"image_id": pool.ids[0]}, "con"),
+            self.annotated({"image_id": pool.ids[1]}, "nonsense"),
+        ]
+        with pytest.raises(UnknownLabelError, match="nonsense"):
+            import_annotations(labelled, self.write(tmp_path, tasks))
+        assert len(labelled.history()) == before
+
+    @pytest.mark.parametrize(
+        "content",
+        ["no json", "{}", "[1]", '[{"data": {"image_id": "x"}, "annotations": [{"result": [{"type": "choices"}]}]}]'],
+    )  # fmt: skip
+    def test_other_files_are_refused(self, labelled, tmp_path, content):
+        (tmp_path / "in.json").write_text(content)
+        with pytest.raises(DataCorruptError, match=r"in\.json"):
+            import_annotations(labelled, tmp_path / "in.json")
+
+
+class TestModel:
+    @pytest.mark.keras
+    def test_train_export_and_predict_on_the_command_line(self, tmp_path):
+        rng = np.random.default_rng(0)
+        ledger = LabelLedger(tmp_path / "labels.db")
+        ledger.fix_classes(["good, really", "<bad>"])
+        for i in range(40):
+            write_image(tmp_path / "in" / f"{i}.png", value=int(rng.integers(60)) + 150 * (i % 2))
+        pool = FolderPool(tmp_path / "in")
+        for image in pool.ids:
+            bright = pool.seen_by_model(image).mean() > 128
+            ledger.label(image, ledger.classes[int(bright)], annotator="ann")
+        ledger.close()
+        (tmp_path / "in" / "broken.png").write_bytes(b"no")
+        run = CliRunner()
+        model, out = tmp_path / "model.keras", tmp_path / "predictions.csv"
+        book = str(tmp_path / "labels.db")
+        done = run.invoke(
+            app,
+            ["export", book, str(model), "--format", "model", "--images", str(tmp_path / "in"),
+             "--size", "16"],
+            catch_exceptions=False,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.output
+        with zipfile.ZipFile(model) as archive:
+            notes = json.loads(archive.read("al_tf.json"))
+        assert notes["classes"] == ["good, really", "<bad>"]
+        assert notes["image_shape"] == [16, 16]
+        done = run.invoke(
+            app, ["predict", str(model), str(tmp_path / "in"), "--out", str(out)],
+            catch_exceptions=False,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.output
+        assert "broken.png" in done.output
+        table = pd.read_csv(out)
+        assert list(table.columns) == [
+            "name", "image", "predicted", "margin", "p(good, really)", "p(<bad>)",
+        ]  # fmt: skip
+        assert len(table) == len(pool)
+        assert table["margin"].is_monotonic_increasing
+        said = dict(ledger.current()[["image", "label"]].itertuples(index=False))
+        assert (table["predicted"] == table["image"].map(said)).mean() > 0.9
+
+    def test_only_keras_networks_become_keras_files(self, tmp_path):
+        with pytest.raises(TypeError, match="NearestMean is no Keras network"):
+            export_model(
+                NearestMean(), tmp_path / "m.keras", classes=["a"], image_shape=(6, 6), labels=1
+            )
+        with pytest.raises(ValueError, match=r"ends in \.keras"):
+            export_model(
+                NearestMean(), tmp_path / "m.h5", classes=["a"], image_shape=(6, 6), labels=1
+            )
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        ("form", "says"),
+        [("csv", "8 images"), ("history", "8 events"), ("folders", "8 images"), ("label-studio", "8 tasks")],
+    )  # fmt: skip
+    def test_export(self, labelled, folder, tmp_path, form, says):
+        arguments = ["export", str(labelled.path), str(tmp_path / "out"), "--format", form]
+        done = CliRunner().invoke(app, [*arguments, "--images", str(folder)])
+        assert done.exit_code == 0, done.output
+        assert says in done.output
+
+    def test_import(self, labelled, pool, tmp_path):
+        export_tasks(labelled, pool, tmp_path / "tasks.json")
+        arguments = ["import", str(labelled.path), str(tmp_path / "tasks.json")]
+        done = CliRunner().invoke(app, arguments)
+        assert done.output == "0 recorded, 8 known already.\n"

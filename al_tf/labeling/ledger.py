@@ -6,10 +6,9 @@ import json
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import LedgerError, StaleItemError, UnknownLabelError, check_one_of
 from ._file import LedgerFile
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 IDLE_AFTER = 120.0
 
 
-@dataclass(frozen=True)
-class Event:
+class Event(NamedTuple):
     """One line of the ledger; see `LabelLedger.history` for the fields."""
 
     id: int
@@ -83,6 +81,7 @@ class LabelLedger:
         self.read_only = read_only
         self._file = LedgerFile(self.path, synchronous, read_only)
         self.queue = Queue(self._file)
+        self._known: tuple[int | None, tuple[Event, ...]] = (None, ())
         with self._file.reading():  # what is wrong with the file is told now
             pass
 
@@ -365,17 +364,21 @@ class LabelLedger:
     def events(self) -> list[Event]:
         """Return every event, in the order in which they were recorded."""
         with self._file.reading() as connection:
-            return [Event(*row) for row in connection.execute("SELECT * FROM events ORDER BY id")]
+            return list(map(Event._make, connection.execute("SELECT * FROM events ORDER BY id")))
 
     def answer(self, image: str) -> Event | None:
         """Return the event that counts for an image: its last standing one that is no repeat."""
         with self._file.reading() as connection:
             return self._standing(connection, image)
 
-    def standing(self) -> list[Event]:
+    def standing(self) -> tuple[Event, ...]:
         """Return the events that no undo has taken back, in order; undos are not among them."""
         with self._file.reading() as connection:
-            return [Event(*row) for row in connection.execute("SELECT * FROM standing ORDER BY id")]
+            last = connection.execute("SELECT MAX(id) FROM events").fetchone()[0]
+            if last != self._known[0]:  # nothing changes but by a further event
+                rows = connection.execute("SELECT * FROM standing ORDER BY id")
+                self._known = last, tuple(map(Event._make, rows))
+            return self._known[1]
 
     def seconds(self, idle_after: float = IDLE_AFTER) -> dict[str, float]:
         """Return the time that each annotator spent, undone work included.

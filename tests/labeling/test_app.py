@@ -192,8 +192,9 @@ def test_other_host_names(server, host):
     assert post(server, Host=host, Origin=f"http://{host}")[0] == 403
 
 
-def test_two_hosts(server):
-    line = f"GET / HTTP/1.1\r\nHost: evil.example\r\nHost: localhost:{server.server_port}"
+@pytest.mark.parametrize("names", [("evil.example", "localhost"), ("localhost", "evil.example")])
+def test_two_hosts(server, names):
+    line = "\r\n".join(["GET / HTTP/1.1", *(f"Host: {name}" for name in names)])
     status, _, _ = ask(server, line, {"Cookie": f"{server.cookie}={server.token}"}, good=False)
     assert status == 403
 
@@ -235,7 +236,7 @@ def test_other_methods(server, method):
     ("headers", "status"),
     [
         ({"Content_Length": str(MAX_BODY + 1)}, 413),
-        ({"Content_Length": "9" * 30}, 413),
+        ({"Content_Length": "9" * 5000}, 413),
         ({"Content_Length": "-1"}, 411),
         ({"Content_Length": "+5"}, 411),
         ({"Content_Length": "²"}, 411),

@@ -68,6 +68,7 @@ def import_labels(
     from .labeling import FolderPool, LabelLedger
     from .labeling.label_studio import import_annotations
 
+    LabelLedger(ledger, read_only=True).close()  # a mistyped name is no new ledger
     pool = None if images is None else FolderPool(images)
     done = import_annotations(LabelLedger(ledger), tasks, pool=pool)
     typer.echo(f"{done.recorded} recorded, {done.known} known already.")

@@ -105,6 +105,27 @@ def _wishes(ids: Sequence[str], indices: Any, scores: Any, name: str) -> list[Wi
     ]
 
 
+def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
+    """Raise now what a strategy by name could only say after the first batch.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such strategy.
+    ValueError
+        It asks a committee, and `learner` is none.
+    """
+    from ..strategies import strategy_info
+
+    if not isinstance(strategy, str):
+        return
+    if "committee" in strategy_info(strategy).needs and not hasattr(learner, "vote_proba"):
+        raise ValueError(
+            f"Strategy {strategy!r} asks a committee of models; {type(learner).__name__} is one "
+            "model. Pass an al_tf Committee, or another strategy."
+        )
+
+
 @dataclass(frozen=True)
 class Chooser:
     """How a session composes its batches.
@@ -126,9 +147,6 @@ class Chooser:
     audit_share: float
     repeat_share: float
     seed: int
-
-    def __post_init__(self) -> None:
-        self._function()  # an unknown name is told now, not after the first batch
 
     def wishes(
         self,

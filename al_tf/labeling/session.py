@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ImageGoneError, StaleItemError, check_one_of
 from ..seeding import RandomState, check_random_state
 from . import quality
-from .choosing import COLD_STARTS, Chooser
+from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
 from .ledger import Event, LabelLedger, stale_slot
 from .pool import open_pool
@@ -128,9 +128,11 @@ class LabelingSession:
         self.annotator = annotator
         self._batch_size, self._auto_retrain = batch_size, auto_retrain
         self._target, self._lease = target_accuracy, 60.0 * lease_minutes
+        chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
+        check_needs(chosen, learner)
         drawn = int(check_random_state(random_state).integers(2**31))
         self._chooser = Chooser(
-            strategy=strategy or getattr(learner, "query_strategy", None) or "margin",
+            strategy=chosen,
             cold_start=cold_start,
             audit_share=_settled(self.ledger, "audit_share", audit_share),
             repeat_share=repeat_share,

@@ -43,8 +43,9 @@ class Trainer:
         classes: tuple[str, ...],
         annotator: str,
     ) -> None:
-        self._learner = learner if hasattr(learner, "query_strategy") else None
-        self._estimator = learner if self._learner is None else learner.estimator
+        is_learner = hasattr(learner, "query_strategy") and hasattr(learner, "estimator")
+        self._learner = learner if is_learner else None
+        self._estimator = learner.estimator if is_learner else learner
         for method in ("fit", "predict_proba"):
             if not hasattr(self._estimator, method):
                 raise TypeError(

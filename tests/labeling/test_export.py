@@ -298,3 +298,8 @@ class TestCommands:
         arguments = ["import", str(labelled.path), str(tmp_path / "tasks.json")]
         done = CliRunner().invoke(app, arguments)
         assert done.output == "0 recorded, 8 known already.\n"
+
+    def test_a_mistyped_ledger_is_not_created(self, tmp_path):
+        done = CliRunner().invoke(app, ["import", str(tmp_path / "typo.db"), "tasks.json"])
+        assert "there is no such ledger" in str(done.exception)
+        assert not (tmp_path / "typo.db").exists()

@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from al_tf import ActiveLearner
+from al_tf import ActiveLearner, Committee
 from al_tf.errors import LedgerError, StaleItemError, TrainingFailedError, UnknownNameError
 from al_tf.labeling import LabelLedger
 from al_tf.strategies import get_strategy
@@ -262,6 +262,17 @@ class TestTraining:
         session.retrain(wait=True)
         assert session.training.labels == len(learner.X_training) == 40
         assert learner.estimator is session.estimator
+
+    def test_a_committee_serves_the_strategies_that_need_one(self, desk):
+        X, y = make_images(30, seed=1)
+        members = [ActiveLearner(NearestMean(), X_training=X, y_training=y) for _ in range(2)]
+        committee = Committee(members)
+        session = desk.session(committee, strategy="vote_entropy", audit_share=0.0)
+        desk.answer(session, 10)
+        assert session.retrain(wait=True)
+        assert session.next().strategy == "vote_entropy"
+        with pytest.raises(ValueError, match="asks a committee of models; NearestMean is one"):
+            desk.session(strategy="vote_entropy", audit_share=0.0)
 
     def test_an_estimator_without_probabilities_is_refused(self, desk):
         with pytest.raises(TypeError, match="has no fit"):

@@ -34,6 +34,9 @@ class NearestMean:
     def transform(self, X):
         return np.asarray(X, dtype=np.float32).reshape(len(X), -1) / 255
 
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
     def predict_proba(self, X):
         distances = np.linalg.norm(self.transform(X)[:, None] - self.means_, axis=2)
         scores = np.exp(4 * (distances.min(axis=1, keepdims=True) - distances))

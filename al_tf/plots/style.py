@@ -206,14 +206,14 @@ def metric_name(metric: str) -> str:
 
 def check_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:
     """Raise ValueError unless `table` has rows and these columns; `source` makes such tables."""
+    source = source if "." in source else f"al_tf.analysis.{source}"
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ValueError(
-            f"The table lacks the column(s) {', '.join(missing)}; "
-            f"pass one that al_tf.analysis.{source} made."
+            f"The table lacks the column(s) {', '.join(missing)}; pass one that {source} made."
         )
     if table.empty:
-        raise ValueError(f"The table has no rows to draw; see al_tf.analysis.{source}.")
+        raise ValueError(f"The table has no rows to draw; see {source}.")
 
 
 def finite(values: pd.Series) -> np.ndarray:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from al_tf import plots
 from al_tf.labeling import Estimate
 from al_tf.labeling.costs import cost_table, fair_threshold, labelling_curve
 from al_tf.labeling.quality import advise, share
@@ -112,3 +113,30 @@ class TestCosts:
             cost_table([1], [1.5], missed=1, false_alarm=1)
         with pytest.raises(ValueError, match="Costs must be positive"):
             fair_threshold(missed=0, false_alarm=1)
+
+
+class TestFigures:
+    def test_accuracy_over_labels_and_minutes(self, desk):
+        session = desk.session(batch_size=20, audit_share=0.3)
+        for _ in range(3):
+            desk.answer(session, 20)
+            session.retrain(wait=True)
+        curve = session.curve()
+        fig = plots.labelling_curves(curve)
+        for ax, column in zip(fig.axes, ["labels", "minutes"], strict=True):
+            assert ax.lines[0].get_xdata().tolist() == curve[column].tolist()
+            assert ax.lines[0].get_ydata().tolist() == curve["accuracy"].tolist()
+        with pytest.raises(ValueError, match=r"no rows to draw; see LabelingSession\.curve"):
+            plots.labelling_curves(curve.iloc[:0])
+
+    def test_cost_of_each_threshold(self):
+        table = cost_table([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], missed=10, false_alarm=1)
+        fig = plots.cost_curve(table, fair_threshold=0.25)
+        cost, mark = fig.axes[0].lines
+        assert cost.get_ydata().tolist() == table["cost_per_image"].tolist()[:-1]
+        assert mark.get_xdata()[0] == 0.25
+        assert [line.get_label() for line in fig.axes[1].lines] == [
+            "missed defects", "false alarms",
+        ]  # fmt: skip
+        with pytest.raises(ValueError, match="lacks the column"):
+            plots.cost_curve(table.drop(columns="missed"))

@@ -85,7 +85,7 @@ const TRAINING = {
 
 // The curve: estimated accuracy with its interval, over labels or minutes.
 function curveChart(points, over) {
-  const [w, h, left, right, top, bottom] = [320, 122, 38, 12, 8, 28];
+  const [w, h, left, right, top, bottom] = [320, 122, 42, 12, 8, 28];
   const most = Math.max(...points.map((p) => p[over]), 1e-9);
   const x = (value) => left + (value / most) * (w - left - right);
   const y = (share) => top + (1 - share) * (h - top - bottom);

@@ -394,3 +394,30 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
     assert process.returncode == 0
     (event,) = LabelLedger(ledger, read_only=True).events()
     assert (event.name, event.label) == (item["name"], "not <b>good</b>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere", "--classes", "a,b"], "nowhere: no such folder"),
+        ([".", "--classes", "a"], "two or more different names"),
+        ([".", "--classes", "a,b", "--strategy", "best"], "Unknown strategy 'best'"),
+        ([".", "--classes", "a,b", "--batch", "0"], "batch_size must be"),
+        ([".", "--classes", "a,b", "--port", "99999"], "Port 99999"),
+        ([".", "--classes", "a,b", "--ledger", "1.png"], "not a label ledger"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(
+    tmp_path, monkeypatch, capsys, arguments, message
+):
+    from al_tf import cli
+
+    Image.new("L", (20, 20)).save(tmp_path / "1.png")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["al-tf", "label", "--ledger", "l.db", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    error = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert message in error
+    assert error.count("\n") == 1

@@ -213,6 +213,36 @@ def test_a_failed_training_is_in_the_status(desk):
     assert (training["state"], training["error"]) == ("failed", "MemoryError: no room")
 
 
+def test_files_that_cannot_be_shown_are_told_by_name(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(3):
+        Image.new("L", (9, 7), 80 * i).save(folder / f"{i}.png")
+    for i in range(30):
+        (folder / f"<i>{i:02}.jpg").write_text("no image")
+    session = LabelingSession(NearestMean(), folder, tmp_path / "l.db", classes=CLASSES)
+    status = Desk(session).handle({"do": "status"})["status"]
+    assert (status["images"], status["unreadable"]) == (3, 30)
+    assert len(status["problems"]) == 20
+    assert status["problems"][0].startswith("<i>00.jpg: ")
+
+
+def test_an_image_that_vanishes_before_it_is_shown_is_passed_over(tmp_path):
+    for i in range(3):
+        Image.new("L", (9, 7), 80 * i).save(tmp_path / f"{i}.png")
+    session = LabelingSession(
+        NearestMean(), tmp_path, tmp_path / "l.db", classes=CLASSES, audit_share=0.0
+    )
+    screen = Desk(session)
+    first = screen.handle({"do": "look"})["item"]["name"]
+    rest = {"0.png", "1.png", "2.png"} - {first}
+    gone = rest.pop()
+    (tmp_path / gone).unlink()
+    reply = answer(screen)
+    assert reply["error"] is None
+    assert reply["item"]["name"] == rest.pop()
+
+
 def test_names_cannot_turn_a_sentence_round(desk, tmp_path):
     names = ["\u202egnp.exe\u2069\u202e"] + ["b"] * (len(desk.images) - 1)
     pool = ArrayPool(desk.images[:1], names[:1])

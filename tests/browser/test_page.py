@@ -335,6 +335,23 @@ def test_light_and_dark_large_and_small(screen, scheme, size):
         assert box["width"] * box["height"] >= 40 * 40
 
 
+@pytest.mark.parametrize(
+    ("host", "theme"),
+    [
+        ("document.body.dataset.jpThemeLight = 'false'", "dark"),
+        ("document.body.dataset.jpThemeLight = 'true'", "light"),
+        ("document.body.className = 'vscode-dark'", "dark"),
+        ("document.body.className = 'vscode-light'", "light"),
+        ("document.documentElement.setAttribute('theme', 'dark')", "dark"),
+        ("document.documentElement.setAttribute('theme', 'light')", "light"),
+    ],
+)
+def test_the_theme_of_the_host_goes_before_that_of_the_system(screen, host, theme):
+    screen.page.emulate_media(color_scheme="light" if theme == "dark" else "dark")
+    screen.page.evaluate(host)
+    screen.frame.wait_for_selector(f".altf[data-theme={theme}]")
+
+
 def test_tiny_images_keep_their_pixels(page, tmp_path):
     with digits_session(tmp_path / "l.db") as session, serving(session) as server:
         Screen(page).open(server.url)

@@ -326,7 +326,7 @@ def test_a_failed_training_is_one_line_and_labelling_goes_on(page, tmp_path):
 def test_light_and_dark_large_and_small(screen, scheme, size):
     screen.page.emulate_media(color_scheme=scheme)
     screen.page.set_viewport_size({"width": size[0], "height": size[1]})
-    assert screen.frame.get_attribute(".altf", "data-theme") == scheme
+    screen.frame.wait_for_selector(f".altf[data-theme={scheme}]")
     assert screen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for part in (".altf-image", "button.altf-class >> nth=1", "button:has-text('Skip')"):
         box = screen.page.locator(part).bounding_box()

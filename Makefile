@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report test lint bench bench-peers test-jax test-oldest test-compat clean
+.PHONY: help install report test test-browser lint bench bench-peers test-jax test-oldest test-compat clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,11 @@ report: $(READY)  ## Get the data it can, run the experiments (PROFILE=quick), d
 
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest
+
+test-browser: $(READY)  ## The labelling desk in a real browser (the system's Chromium)
+	$(BIN)/python -m pip install --quiet playwright jupyterlab voila
+	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
+	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser
 
 lint: $(READY)  ## ruff, format and mypy
 	$(BIN)/ruff check .

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 
@@ -148,7 +147,7 @@ def main(argv: list[str] | None = None) -> int:
     savings, table = savings_table(found, defects, sizes), found_table(found, defects, at)
     print(format_table(savings), format_table(table), sep="\n")
     content = {
-        "command": shlex.join(["python", "benchmarks/defects.py", *(argv or sys.argv[1:])]),
+        "command": "python benchmarks/defects.py",
         "config": compared.to_dict(),
         "pool": sizes,
         "defects_in_pool": defects,

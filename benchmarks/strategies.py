@@ -1,9 +1,11 @@
 """Every query strategy at four sizes of pool: seconds, peak memory, growth, and peers beside them.
 
-    python benchmarks/strategies.py [--quick] [--long] [--repetitions N] [--peers-python PATH]
+    python benchmarks/strategies.py [--quick] [--long] [--pools N,N] [--repetitions N]
+                                    [--peers-python PATH]
 
-Features of 64 columns, 10 classes, 200 labelled; each query in a process of its own, ours and
-the peers' in turns. The peers are scikit-learn's `KernelDensity` and scikit-activeml's `CoreSet`,
+Features of 64 columns, 10 classes, 200 labelled: of Fashion-MNIST's images from a network trained
+on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
+query in a process of its own, ours and the peers' in turns. The peers are scikit-learn's `KernelDensity` and scikit-activeml's `CoreSet`,
 `Badge` and `TypiClust`. Writes ``results/strategies.json`` and ``.png``.
 """
 
@@ -18,19 +20,48 @@ import _harness
 import numpy as np
 from tqdm import tqdm
 
+from al_tf.errors import DataNotFoundError
 from al_tf.strategies import list_strategies, strategy_info
 
 WIDTH, N_CLASSES = 64, 10
 SIZES = (10_000, 50_000, 200_000, 1_000_000)
 LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
     "softmax_outlier": 10_000,
-    "softmax_kde": 10_000,
+    "softmax_kde": 50_000,
     "ranked_batch": 200_000,
     "kde": 50_000,
 }
 LEFT_OUT = {"expected_error"}  # refits the model for every image
 PEERS = {"kde": 10_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on; KernelDensity takes minutes on its own at 50,000."""
+
+
+REAL_UP_TO = 50_000
+
+
+def make_real_pool(folder: Path) -> None:
+    """Write features and probabilities of Fashion-MNIST's images; the first 200 are labelled."""
+    from _strategy_cell import N_LABELLED
+
+    from al_tf import KerasImageClassifier, load_dataset
+    from al_tf.seeding import stream
+
+    data = load_dataset("fashion_mnist")
+    rows = stream(0, "benchmark pool").permutation(len(data.x_train))[:REAL_UP_TO]
+    x, y = data.x_train[rows], data.y_train[rows]
+    classifier = KerasImageClassifier(
+        model_params={"dense": WIDTH}, classes=range(N_CLASSES), min_steps=200, random_state=0
+    )
+    classifier.fit(x[:N_LABELLED], y[:N_LABELLED])
+    proba, features = classifier.predict_with_features(x)
+    save_pool(folder, features, proba, y)
+
+
+def save_pool(folder: Path, features: np.ndarray, proba: np.ndarray, labels: np.ndarray) -> None:
+    """Write the three files that a cell reads."""
+    folder.mkdir()
+    for name, array in (("features", features), ("proba", proba), ("labels", labels)):
+        np.save(folder / f"{name}.npy", array)
 
 
 def make_pool(folder: Path, n: int) -> None:
@@ -49,8 +80,7 @@ def make_pool(folder: Path, n: int) -> None:
         logits = -((hidden[:, None] - centres) ** 2).sum(axis=2) / 4
         unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))
         proba[part] = unnormalised / unnormalised.sum(axis=1, keepdims=True)
-    for name, array in (("features", features), ("proba", proba), ("labels", labels)):
-        np.save(folder / f"{name}.npy", array)
+    save_pool(folder, features, proba, labels)
 
 
 def cells(args) -> list[tuple[str, int, int, bool]]:
@@ -60,13 +90,12 @@ def cells(args) -> list[tuple[str, int, int, bool]]:
         for name in list_strategies()
         if "committee" not in strategy_info(name).needs and name not in LEFT_OUT
     ]
-    sizes = SIZES[:1] if args.quick else SIZES
     found = []
-    for n in sizes:
+    for n in args.pools:
         for name in ["kde", *names]:
             if n > LARGEST.get(name, n):
                 continue
-            for batch in (100,) if args.quick or name == "kde" else (100, 1000):
+            for batch in (100,) if args.quick or name == "kde" or n > REAL_UP_TO else (100, 1000):
                 found.append((name, n, batch, False))
             if args.peers_python and n <= PEERS.get(name, 0):
                 found.append((name, n, 100, True))
@@ -89,7 +118,9 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         name, n, batch, peer = cell
         python = args.peers_python if peer else sys.executable
         flags = ["--peer"] if peer else []
-        run = _harness.isolated("_strategy_cell.py", folder, n, name, batch, *flags, python=python)
+        real = folder / "fashion_mnist"
+        source = real if n <= REAL_UP_TO and real.exists() else folder / "simulated"
+        run = _harness.isolated("_strategy_cell.py", source, n, name, batch, *flags, python=python)
         found[cell].append(run.answer)
     return [
         {
@@ -186,9 +217,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="the smallest pool alone")
     parser.add_argument("--long", action="store_true", help="KernelDensity at 50,000 too: minutes")
+    parser.add_argument("--pools", default=",".join(map(str, SIZES)), help="sizes, with commas")
     parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
     parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
     args = parser.parse_args(argv)
+    args.pools = SIZES[:1] if args.quick else [int(n) for n in args.pools.split(",")]
     facts = _harness.machine()
     if not args.peers_python:
         try:
@@ -196,7 +229,11 @@ def main(argv: list[str] | None = None) -> None:
         except _harness.Skipped as reason:
             print(f"SKIPPED: the peers ({reason})")
     with tempfile.TemporaryDirectory() as folder:
-        make_pool(Path(folder), SIZES[0] if args.quick else SIZES[-1])
+        make_pool(Path(folder) / "simulated", max(args.pools))
+        try:
+            make_real_pool(Path(folder) / "fashion_mnist")
+        except DataNotFoundError as reason:
+            print(f"SKIPPED: features of real images, simulated ones instead ({reason})")
         rows = measure(args, Path(folder))
     exponents, peers = growth(rows), against_peers(rows)
     report(rows, exponents)

@@ -20,6 +20,8 @@ _HOME_OF = {
     "LabelLedger": "labeling",
     "LabelingSession": "labeling",
     "build_cnn": "models",
+    "describe_device": "device",
+    "fetch_dataset": "datasets",
     "get_strategy": "strategies",
     "list_strategies": "strategies",
     "load_dataset": "datasets",
@@ -30,7 +32,9 @@ _HOME_OF = {
 if TYPE_CHECKING:
     from .classifier import KerasImageClassifier as KerasImageClassifier
     from .datasets import ImageDataset as ImageDataset
+    from .datasets import fetch_dataset as fetch_dataset
     from .datasets import load_dataset as load_dataset
+    from .device import describe_device as describe_device
     from .experiments import ExperimentConfig as ExperimentConfig
     from .experiments import run_experiment as run_experiment
     from .labeling import LabelingSession as LabelingSession

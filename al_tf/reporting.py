@@ -105,7 +105,7 @@ def write_report(
     written = [verdict]
     for name, table, draw in _drawings(experiments, metric):
         path = out / "figures" / name
-        written += save_figure(draw(), path, _provenance(experiments, command, table))
+        written += save_figure(draw(), path, _provenance(experiments, command, metric, table))
         table.to_csv(path.with_suffix(".csv"), index=False)
         written.append(path.with_suffix(".csv"))
     return written
@@ -143,13 +143,13 @@ def _drawings(experiments: Sequence[Experiment], metric: str) -> Iterator[_Drawi
 
 
 def _provenance(
-    experiments: Sequence[Experiment], command: str, table: pd.DataFrame
+    experiments: Sequence[Experiment], command: str, metric: str, table: pd.DataFrame
 ) -> dict[str, Any]:
     from .plots import build_provenance
 
     metas = [e.meta for e in experiments]
     ran = [shlex.join(meta["command"]) for meta in metas]
-    return build_provenance(
+    return {"metric": metric} | build_provenance(
         command=" && ".join(dict.fromkeys([*ran, *filter(None, [command])])),
         config_hash=" ".join(meta["config_hash"] for meta in metas),
         seeds=sorted({seed for meta in metas for seed in meta["config"]["seeds"]}),

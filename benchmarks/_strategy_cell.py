@@ -18,6 +18,7 @@ import numpy as np
 N_LABELLED = 200
 WARM_UP = 1500
 KDE_BANDWIDTH = 2.0
+KDE_ROWS = 5_000  # a row's density takes KernelDensity the same time whatever the others: scaled up
 
 
 class Given:
@@ -58,7 +59,8 @@ def peer_query(name, features, proba, labels, batch):
     if name == "kde":
         from sklearn.neighbors import KernelDensity
 
-        return lambda: KernelDensity(bandwidth=KDE_BANDWIDTH).fit(features).score_samples(features)
+        asked = features[:KDE_ROWS] if len(features) > 10_000 else features
+        return lambda: KernelDensity(bandwidth=KDE_BANDWIDTH).fit(features).score_samples(asked)
     from skactiveml.base import SkactivemlClassifier
     from skactiveml.pool import Badge, CoreSet, TypiClust
 
@@ -105,6 +107,8 @@ def main():
     before, start = resident_memory("VmRSS"), time.perf_counter()
     query()
     seconds = time.perf_counter() - start
+    if build is peer_query and name == "kde" and n_rows > 10_000:
+        seconds *= n_rows / KDE_ROWS
     print(json.dumps({"seconds": seconds, "peak_mb": (resident_memory("VmHWM") - before) / 1e6}))
 
 

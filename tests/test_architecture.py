@@ -13,7 +13,7 @@ PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
     {"errors", "seeding"},
-    {"models", "initialization", "geometry", "datasets"},
+    {"models", "initialization", "device", "geometry", "datasets"},
     {"engine", "encoding", "cache"},
     {"classifier", "strategies"},
     {"learner"},
@@ -23,7 +23,7 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-KERAS_ROOMS = {"models", "initialization", "engine", "classifier", "seeding"}
+KERAS_ROOMS = {"models", "initialization", "device", "engine", "classifier", "seeding"}
 NEIGHBOURS = {("seeding", "errors"), ("encoding", "errors")}
 
 

@@ -99,6 +99,23 @@ def test_mean_neighbour_distance(k):
     )
 
 
+def test_mean_neighbour_distance_inside_groups():
+    """Groups in any order, of one row, and tight ones far from each other keep their digits."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat([7, 3, 5, 9], [1, 40, 700, 12])
+    X = rng.standard_normal((len(groups), 5)) * 1e-3 + groups[:, None] * 10.0
+    mixed = rng.permutation(len(groups))
+    X, groups = X[mixed], groups[mixed]
+    found = geometry.mean_neighbour_distance(X, 6, groups)
+    expected = np.zeros(len(X))
+    for group in np.unique(groups)[[0, 1, 3]]:
+        inside = np.flatnonzero(groups == group)
+        apart = np.linalg.norm(X[inside, None] - X[None, inside], axis=2)
+        expected[inside] = np.sort(apart, axis=1)[:, 1:7].mean(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    assert found[groups == 7] == 0
+
+
 def test_mean_nearest_neighbour_distance_of_a_batch():
     batch = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]])
     assert geometry.mean_nearest_neighbour_distance(batch) == pytest.approx(5 / 3)

@@ -7,7 +7,7 @@ copy of the inputs.
 """
 
 from ._bandwidth import DensityDiagnostic, diagnose_density, select_bandwidth
-from ._columns import centre_and_scale, principal_components, standardise
+from ._columns import centre_and_scale, principal_components, project, standardise
 from ._covering import k_center_greedy, max_ball_cover
 from ._density import kde_log_density
 from ._distances import (
@@ -33,6 +33,7 @@ __all__ = [
     "mean_similarity",
     "nearest_of_set",
     "principal_components",
+    "project",
     "select_bandwidth",
     "standardise",
 ]

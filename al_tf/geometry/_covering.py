@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..seeding import RandomState, check_random_state
-from ._distances import nearest_points
+from ._distances import lower_to_nearest, nearest_points
 from ._points import (
     MEMORY_LIMIT,
     Points,
@@ -17,7 +17,7 @@ from ._points import (
 )
 from ._threads import for_each, one_blas_thread
 
-N_CANDIDATES = 2048
+N_CANDIDATES = 1024
 
 
 def k_center_greedy(
@@ -61,26 +61,71 @@ def k_center_greedy(
     if not 1 <= k <= len(points):
         raise ValueError(f"k must be from 1 to {len(points)}, the number of rows; got {k}.")
     rank = check_random_state(random_state).permutation(len(points))  # the higher wins a tie
-    bound = nearest_points(points, given, memory_limit)[0]
-    chosen, squared = _pick_among_candidates(points, bound, rank, k)
-    new = chosen
-    while len(chosen) < k:
-        nearest, _ = nearest_points(points, points.take(np.array(new)), memory_limit)
-        np.minimum(bound, nearest, out=bound)
-        bound[chosen] = -1.0  # never again
-        new, values = _pick_among_candidates(points, bound, rank, k - len(chosen))
-        chosen, squared = chosen + new, squared + values
+    chosen, squared = _pick_by_rounded_distances(points, given, rank, k, memory_limit)
+    if len(chosen) < k:  # ties: distances have to be exact
+        bound = nearest_points(points, given, memory_limit)[0]
+        new = chosen
+        while len(chosen) < k:
+            if new:
+                nearest, _ = nearest_points(points, points.take(np.array(new)), memory_limit)
+                np.minimum(bound, nearest, out=bound)
+                bound[chosen] = -1.0  # never again
+            candidates, rival = _split_off_candidates(bound, rank)
+            value, room = bound[candidates], k - len(chosen)
+            new, values = _pick_among(points, candidates, value, rank[candidates], rival, room)
+            chosen, squared = chosen + new, squared + values
     return np.array(chosen, dtype=np.intp), np.sqrt(squared) * points.scale
 
 
-def _pick_among_candidates(
-    points: Points, bound: np.ndarray, rank: np.ndarray, room: int
+def _pick_by_rounded_distances(
+    points: Points, given: Points, rank: np.ndarray, k: int, memory_limit: int
 ) -> tuple[list[int], list[float]]:
-    """Return picks, 1 to `room`, for as long as a candidate surely beats every other row."""
-    candidates, rival = _split_off_candidates(bound, rank)
+    """Return the first picks, up to `k`, that float32 distances leave no doubt about.
+
+    Distances are rounded for all rows and exact for the candidates; a candidate is picked while
+    it is farther than any other row can be.
+    """
+    n = len(points)
+    chosen: list[int] = []
+    squared: list[float] = []
+    bound = np.full(n, np.inf, dtype=np.float32)
+    new, error = given, 0.0
+    while len(chosen) < k and n > N_CANDIDATES:
+        error = max(error, lower_to_nearest(bound, points, new, memory_limit))
+        bound[chosen] = -1.0  # never again
+        order = np.argpartition(bound, n - N_CANDIDATES - 1)
+        candidates = order[n - N_CANDIDATES :]
+        rival = (float(bound[order[n - N_CANDIDATES - 1]]) + error, n)
+        block = points.take(candidates)
+        value = nearest_points(block, given, memory_limit)[0]
+        if chosen:
+            among = nearest_points(block, points.take(np.array(chosen)), memory_limit)[0]
+            np.minimum(value, among, out=value)
+            value[np.isin(candidates, chosen)] = -1.0
+        room = k - len(chosen)
+        picks, values = _pick_among(points, candidates, value, rank[candidates], rival, room)
+        if not picks:
+            break
+        chosen, squared = chosen + picks, squared + values
+        new = points.take(np.array(picks))
+    return chosen, squared
+
+
+def _pick_among(
+    points: Points,
+    candidates: np.ndarray,
+    value: np.ndarray,
+    rank: np.ndarray,
+    rival: tuple[float, int],
+    room: int,
+) -> tuple[list[int], list[float]]:
+    """Return picks, up to `room`, for as long as a candidate surely beats every other row.
+
+    `value` ``(c,)`` holds squared distances of the candidates and `rank` breaks their ties;
+    `rival` is the best value and rank that another row can have.
+    """
     rows = points.rows[candidates].astype(np.float64)
     squared_norms = np.einsum("ij,ij->i", rows, rows)
-    value, rank = bound[candidates], rank[candidates]
     picks: list[int] = []
     values: list[float] = []
     with one_blas_thread():

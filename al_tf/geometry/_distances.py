@@ -5,15 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from ._points import (
+    CLOSE,
     MEMORY_LIMIT,
     Points,
+    check_rows,
     distance_operand,
     make_points,
+    precise_squared_distances,
     slices,
     squared_distances,
     tile_size,
 )
-from ._threads import for_each, ordered_map
+from ._threads import for_each, ordered_map, scratch
 
 
 def nearest_of_set(
@@ -43,24 +46,56 @@ def nearest_points(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return `nearest_of_set` of prepared points: squared distances in scaled units, and which."""
     side = tile_size(memory_limit)
+    right = distance_operand(centers).T
+    reach = centers.squared_norms.max()
     squared = np.full(len(points), np.inf)
     nearest = np.zeros(len(points), dtype=np.intp)
 
     def scan(part: slice) -> None:
         block = points.take(part)
-        left = distance_operand(block)
         for columns in slices(len(centers), side):
-            tile = squared_distances(block, centers.take(columns), left)
+            width = columns.stop - columns.start
+            tile = scratch("tile", (len(block), width), np.float32)
+            np.matmul(block.operand, right[:, columns], out=tile)
             best = tile.argmin(axis=1)
             found = tile[np.arange(len(tile)), best]
+            close = np.flatnonzero(found < CLOSE * (block.squared_norms.max() + reach))
+            if len(close):
+                precise = precise_squared_distances(block.rows[close], centers.rows[columns])
+                best[close], found[close] = precise.argmin(axis=1), precise.min(axis=1)
             nearer = found < squared[part]
             squared[part][nearer] = found[nearer]
             nearest[part][nearer] = best[nearer] + columns.start
-        apart = block.rows - centers.rows[nearest[part]].astype(np.float64)
+        apart = scratch("apart", block.rows.shape, np.float64)
+        np.subtract(block.rows, centers.rows[nearest[part]], out=apart, dtype=np.float64)
         squared[part] = np.einsum("ij,ij->i", apart, apart)  # no digits lost to the product
 
-    for_each(scan, slices(len(points), side))
+    for_each(scan, slices(len(points), side * side // min(side, len(centers))))
     return squared, nearest
+
+
+def lower_to_nearest(
+    bound: np.ndarray, points: Points, centers: Points, memory_limit: int = MEMORY_LIMIT
+) -> float:
+    """Lower `bound` ``(n,)``, float32, to squared distances to the nearest center, as rounded.
+
+    They are what a float32 product gives, in scaled units, without the second look that
+    `nearest_points` takes at them. Returned is how far off one may be: by the usual bound of a
+    product of d + 2 terms.
+    """
+    side = tile_size(memory_limit)
+    right = distance_operand(centers).T
+
+    def scan(part: slice) -> None:
+        for columns in slices(len(centers), side):
+            width = columns.stop - columns.start
+            tile = scratch("tile", (len(bound[part]), width), np.float32)
+            np.matmul(points.operand[part], right[:, columns], out=tile)
+            np.minimum(bound[part], tile.min(axis=1), out=bound[part])
+
+    for_each(scan, slices(len(points), side * side // min(side, len(centers))))
+    reach = float(points.squared_norms.max()) + float(centers.squared_norms.max())
+    return 4 * len(right) * float(np.finfo(np.float32).eps) * reach
 
 
 def mean_similarity(
@@ -138,7 +173,9 @@ def _similarity(tile: np.ndarray, scale: float) -> np.ndarray:
     return np.reciprocal(tile, out=tile)
 
 
-def mean_neighbour_distance(X: np.ndarray, n_neighbours: int) -> np.ndarray:
+def mean_neighbour_distance(
+    X: np.ndarray, n_neighbours: int, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return each row's mean Euclidean distance to its nearest other rows.
 
     Parameters
@@ -146,37 +183,84 @@ def mean_neighbour_distance(X: np.ndarray, n_neighbours: int) -> np.ndarray:
     X : ndarray, shape (n, d)
     n_neighbours : int
         How many neighbours, at least 1; all other rows where there are fewer.
+    groups : ndarray, shape (n,), optional
+        Neighbours are sought among the rows of the same group.
 
     Returns
     -------
     ndarray, shape (n,), float64
-        Zeros where there is a single row.
+        Zero for a row that is alone.
     """
-    (points,) = make_points(X)
-    k = min(n_neighbours, len(points) - 1)
-    if k == 0:
-        return np.zeros(len(points))
-    mean = np.empty(len(points))
+    X = check_rows(X)
+    groups = np.zeros(len(X), dtype=np.intp) if groups is None else np.asarray(groups)
+    order = np.argsort(groups, kind="stable")
+    (points,) = make_points(_centred_by_group(X[order], groups[order]))
     side = tile_size(MEMORY_LIMIT)
+    mean = np.zeros(len(points))
 
-    def scan(part: slice) -> None:
-        block = points.take(part)
-        left = distance_operand(block)
-        kept = np.empty((len(block), 0), dtype=np.float32)
-        for columns in slices(len(points), side):
-            tile = squared_distances(
-                block,
-                points.take(columns),
-                left,
-                diagonal=np.inf if columns == part else None,
-            )
-            kept = np.concatenate([kept, tile], axis=1)
-            if kept.shape[1] > k:
-                kept = np.partition(kept, k - 1, axis=1)[:, :k]
-        mean[part] = np.sqrt(kept).mean(axis=1, dtype=np.float64)
+    def scan(tasks: list[tuple[slice, slice]]) -> None:
+        for group, part in tasks:
+            nearest = _nearest_squared(points, part, group, n_neighbours, side)
+            mean[order[part]] = np.sqrt(nearest).mean(axis=1, dtype=np.float64)
 
-    for_each(scan, slices(len(points), side))
+    parts = [
+        (group, part)
+        for group in _runs(groups[order])
+        if group.stop - group.start > 1
+        for part in slices(group.stop, side, start=group.start)
+    ]
+    for_each(scan, _packed(parts, side))
     return mean * points.scale
+
+
+def _nearest_squared(
+    points: Points, part: slice, group: slice, n_neighbours: int, side: int
+) -> np.ndarray:
+    """Return squared distances of the rows in `part` to their nearest others in `group`."""
+    block = points.take(part)
+    left = distance_operand(block)
+    k = min(n_neighbours, group.stop - group.start - 1)
+    kept = None
+    for columns in slices(group.stop, side, start=group.start):
+        diagonal = np.inf if columns == part else None
+        tile = squared_distances(block, points.take(columns), left, diagonal=diagonal)
+        kept = tile if kept is None else np.concatenate([kept, tile], axis=1)
+        if kept.shape[1] > k:
+            kept = np.partition(kept, k - 1, axis=1)[:, :k]
+    assert kept is not None
+    return kept
+
+
+def _packed(parts: list[tuple[slice, slice]], rows: int) -> list[list[tuple[slice, slice]]]:
+    """Put small parts together, so that a task has about as many rows as a tile."""
+    packs: list[list[tuple[slice, slice]]] = []
+    room = 0
+    for group, part in parts:
+        size = part.stop - part.start
+        if size > room:
+            packs.append([])
+            room = rows
+        packs[-1].append((group, part))
+        room -= size
+    return packs
+
+
+def _runs(values: np.ndarray) -> list[slice]:
+    """Return the slices of equal neighbours."""
+    ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
+    return [slice(start, stop) for start, stop in zip(np.append(0, ends[:-1]), ends, strict=True)]
+
+
+def _centred_by_group(X: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return `X`, in place where it may be, less group means: close rows keep their digits."""
+    runs = _runs(groups)
+    if len(runs) == 1:
+        return X  # `make_points` centres
+    if not np.issubdtype(X.dtype, np.floating):
+        X = X.astype(np.float64)
+    for part in runs:
+        X[part] -= X[part].mean(axis=0, dtype=np.float64).astype(X.dtype)
+    return X
 
 
 def mean_nearest_neighbour_distance(X: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from ._threads import for_each
 
 ROUNDING = 1e-5  # squared distances below this share of the squared norm are rounding: equal rows
 LARGEST_BLOCK = 256
-PATIENCE = 4  # draws a row wanted, before stale values are called too stale
+PATIENCE = 4  # rounds of draws, before stale values are called too stale
 
 
 def kmeans_plus_plus(
@@ -92,7 +92,7 @@ class _OuterRows:
         np.divide(right, self.scale, out=self.right, casting="same_kind")
         self.squared_norms = _squared_norms(self.left) * _squared_norms(self.right)
 
-    def squared_distances(self, part: slice | int, others: np.ndarray) -> np.ndarray:
+    def squared_distances(self, part: slice | np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return squared distances less the squared norms of `part`: ``(len(part), len(others))``."""
         tile = self.left[part] @ self.left[others].T
         tile *= self.right[part] @ self.right[others].T
@@ -111,11 +111,12 @@ class _OuterRows:
         side = tile_size(memory_limit)
         for_each(lower, slices(len(squared), max(side, side * side // len(others))))
 
-    def squared_to_nearest(self, row: int, others: np.ndarray) -> float:
-        """Return one row's squared distance to the nearest of `others`."""
-        norm = float(self.squared_norms[row])
-        found = float(self.squared_distances(row, others).min()) + norm
-        return found if found >= ROUNDING * norm else 0.0
+    def squared_among(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Return squared distances of a few rows: ``(len(some), len(others))``."""
+        norms = self.squared_norms[some][:, None]
+        found = self.squared_distances(some, others) + norms
+        found[found < ROUNDING * norms] = 0.0
+        return found
 
 
 def _squared_norms(rows: np.ndarray) -> np.ndarray:
@@ -129,15 +130,19 @@ def _draw(
     cumulative = np.cumsum(stale)
     new: list[int] = []
     values: list[float] = []
-    for _ in range(PATIENCE * room):
-        mark = rng.random() * cumulative[-1]
-        row = int(np.searchsorted(cumulative, mark, side="right"))
-        fresh = float(stale[row])
+    for _ in range(PATIENCE):
+        marks, luck = rng.random((2, room - len(new)))
+        drawn = np.searchsorted(cumulative, marks * cumulative[-1], side="right")
+        fresh = stale[drawn]
         if new:
-            fresh = min(fresh, rows.squared_to_nearest(row, np.array(new)))
-        if rng.random() * stale[row] < fresh:
-            new.append(row)
-            values.append(fresh)
-            if len(new) == room:
-                break
+            np.minimum(fresh, rows.squared_among(drawn, np.array(new)).min(axis=1), out=fresh)
+        apart = rows.squared_among(drawn, drawn)
+        needed = luck * stale[drawn]
+        for i, row in enumerate(drawn.tolist()):
+            if needed[i] < fresh[i]:
+                new.append(row)
+                values.append(float(fresh[i]))
+                np.minimum(fresh, apart[:, i], out=fresh)
+        if len(new) == room:
+            break
     return new, values

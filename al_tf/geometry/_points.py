@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._threads import for_each, n_workers, ordered_map
+from ._threads import for_each, n_workers, ordered_map, scratch
 
 MEMORY_LIMIT = 256 * 2**20
 LARGEST_TILE = 512  # 512² float32 = 1 MiB: stays in a core's cache between the passes over it
@@ -110,9 +110,9 @@ def _operand(X: np.ndarray, mean: np.ndarray, scale: float) -> np.ndarray:
     centre, inverse = mean.astype(work), work(1.0 / scale)
 
     def fill(part: slice) -> None:
-        rows = np.subtract(X[part], centre, dtype=work)
-        rows *= inverse
-        operand[part, :-2] = rows
+        rows = scratch("rows", X[part].shape, work)
+        np.subtract(X[part], centre, out=rows, dtype=work)
+        np.multiply(rows, inverse, out=operand[part, :-2], casting="same_kind")
         operand[part, -2] = 1.0
         operand[part, -1] = np.einsum("ij,ij->i", operand[part, :-2], operand[part, :-2])
 
@@ -149,14 +149,15 @@ def squared_distances(
     ndarray, shape (len(A), len(B)), float32
     """
     tile = (distance_operand(A) if left is None else left) @ B.operand.T
+    own = tile.reshape(-1)[:: tile.shape[1] + 1]  # a view of the diagonal
     if diagonal is not None:
-        np.fill_diagonal(tile, np.inf)
+        own[:] = np.inf
     threshold = CLOSE * (A.squared_norms.max() + B.squared_norms.max())
     close = np.flatnonzero(tile.min(axis=1) < threshold)
     if len(close):
         tile[close] = precise_squared_distances(A.rows[close], B.rows)
     if diagonal is not None:
-        np.fill_diagonal(tile, diagonal)
+        own[:] = diagonal
     return tile
 
 
@@ -167,10 +168,10 @@ def precise_squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     return np.maximum(squared, 0.0)
 
 
-def slices(n: int, size: int) -> Iterator[slice]:
-    """Yield slices of at most `size` that cover ``range(n)``."""
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
+def slices(stop: int, size: int, *, start: int = 0) -> Iterator[slice]:
+    """Yield slices of at most `size` that cover ``range(start, stop)``."""
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
 
 
 def tile_size(memory_limit: int) -> int:

@@ -6,20 +6,24 @@ elementwise parts run on all cores too, and no result depends on the number of t
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from threadpoolctl import ThreadpoolController
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_MINE = threading.local()
 _ONE_KERNEL_AT_A_TIME = threading.RLock()  # the BLAS thread limit belongs to the process
 
 
@@ -45,18 +49,19 @@ def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> It
         if min(n_threads, len(tasks)) <= 1:
             yield from map(function, tasks)
             return
-        with ThreadPoolExecutor(n_threads) as pool:
-            waiting: deque[Future[Result]] = deque()
-            try:
-                for task in tasks:
-                    waiting.append(pool.submit(function, task))
-                    if len(waiting) >= 2 * n_threads:
-                        yield waiting.popleft().result()
-                while waiting:
+        pool = _pool(n_threads)
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(function, task))
+                if len(waiting) >= 2 * n_threads:
                     yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
 
 
 def for_each(function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
@@ -78,6 +83,41 @@ def n_workers() -> int:
     """Return how many threads BLAS may use now: the user's own limit, else the cores."""
     limits = [library["num_threads"] for library in _blas().info()]
     return max(limits) if limits else os.cpu_count() or 1
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """Return an array to write a tile into, the same memory at every call of this thread.
+
+    A fresh array of a megabyte costs as much as filling it: the system maps and clears its pages.
+
+    Parameters
+    ----------
+    name : str
+        What it is for; the arrays of two names do not overlap.
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray
+        Its content is whatever was there. It lives as long as the kernel's thread.
+    """
+    wanted = math.prod(shape)
+    held: dict[str, np.ndarray] = _MINE.__dict__
+    key = f"{name} {np.dtype(dtype)}"
+    if key not in held or len(held[key]) < wanted:
+        held[key] = np.empty(wanted, dtype=dtype)
+    return held[key][:wanted].reshape(shape)
+
+
+@cache
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    """Return the threads of all kernels; they are kept, and their scratch memory with them."""
+    return ThreadPoolExecutor(n_threads, thread_name_prefix="al_tf")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child process has no threads
 
 
 @cache

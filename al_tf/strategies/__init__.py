@@ -3,7 +3,8 @@
 Every strategy has the form
 ``strategy(classifier, X, n_instances=1, *, random_state=None, **params) -> (indices, scores)``
 and lives in the module of its name or family (``al_tf.strategies.uncertainty.entropy``).
-A new one is a function there and a line in `BUILT_IN`.
+A new one is a function there and a line in `BUILT_IN`; `query_by_proba` and `top_k` do what most of
+them end in.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ from ._registry import (
     register_strategy,
     strategy_info,
 )
+from ._select import query_by_proba, top_k
 
 __all__ = [
     "StrategyInfo",
     "get_strategy",
     "list_strategies",
+    "query_by_proba",
     "register_strategy",
     "strategy_info",
+    "top_k",
 ]
 
 # Costs beyond the forward pass: n pool, k batch, d features, K classes, m labelled set, S passes
@@ -69,7 +73,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "kmeans": StrategyInfo(
         "kmeans", kmeans.kmeans, "diversity", ("features",),
-        "n·k·d and 10 k-means steps on min(n, 256·k)", "Xu et al. 2003",
+        "n·k·d and 8 k-means steps on min(n, 256·k)", "Xu et al. 2003",
     ),
     "typiclust": StrategyInfo(
         "typiclust", typiclust.typiclust, "diversity", ("features", "labelled set"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..geometry import project
 from ..seeding import RandomState, check_random_state, stream
 
 
@@ -26,10 +27,8 @@ def canonical_order(features: np.ndarray, random_state: RandomState = None) -> n
     ndarray, shape (n,), intp
         ``features[order]`` is the same for every order of the rows.
     """
-    weights = stream(0, "canonical order").standard_normal(features.shape[1])
-    key = np.empty(len(features))
-    for start in range(0, len(features), 4096):  # not a matrix product: BLAS rounds by position
-        key[start : start + 4096] = (features[start : start + 4096] * weights).sum(axis=1)
+    weights = np.asarray(stream(0, "canonical order").standard_normal(features.shape[1]))
+    key = project(features, weights)
     order = np.argsort(key, kind="stable")
     if (np.diff(key[order]) > 0).all():
         return order

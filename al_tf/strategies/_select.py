@@ -204,7 +204,7 @@ def top_k(
     if groups is None:
         chosen = ranking[:n_instances]
     else:
-        turn = _occurrence(np.asarray(groups)[ranking])
+        turn = occurrence(np.asarray(groups)[ranking])
         chosen = ranking[np.sort(np.argsort(turn, kind="stable")[:n_instances])]
     return chosen, scores[chosen]
 
@@ -218,20 +218,47 @@ def query_by_proba(
     *,
     balance: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose by a score of probabilities ``(n, K) -> (n,)``; `balance` as in `top_k`."""
+    """Ask for the probabilities of the pool and choose the highest of a score of them.
+
+    Parameters
+    ----------
+    score : callable
+        Of probabilities ``(n, K)``, returns ``(n,)``; higher = more informative.
+    classifier : learner or estimator
+        With ``predict_proba``.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size, 1 to n.
+    random_state : RandomState
+        Breaks ties.
+    balance : bool
+        Spread the batch over the predicted classes, as `top_k` does over groups.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,), intp
+        Best first.
+    scores : ndarray, shape (n_instances,), float64
+
+    Raises
+    ------
+    ValueError
+        Empty pool, a batch larger than it, probabilities or scores that are not finite.
+    """
     check_pool(X, n_instances)
     proba = predict_proba(classifier, X)
     groups = proba.argmax(axis=1) if balance else None
     return top_k(score(proba), n_instances, random_state, groups=groups)
 
 
-def _occurrence(groups: np.ndarray) -> np.ndarray:
+def occurrence(groups: np.ndarray) -> np.ndarray:
     """Return for each position how many earlier positions belong to the same group."""
     by_group = np.argsort(groups, kind="stable")
     _, first, counts = np.unique(groups[by_group], return_index=True, return_counts=True)
-    occurrence = np.empty(len(groups), dtype=np.intp)
-    occurrence[by_group] = np.arange(len(groups)) - np.repeat(first, counts)
-    return occurrence
+    turn = np.empty(len(groups), dtype=np.intp)
+    turn[by_group] = np.arange(len(groups)) - np.repeat(first, counts)
+    return turn
 
 
 def len_of(X: Any) -> int:
@@ -241,6 +268,8 @@ def len_of(X: Any) -> int:
 
 def check_finite_rows(what: str, values: np.ndarray) -> None:
     """Raise a ValueError that counts the rows of `values` ``(n, d)`` that are not finite."""
+    if np.isfinite(values.min(initial=0.0)) and np.isfinite(values.max(initial=0.0)):
+        return  # two passes without a temporary array
     bad = int((~np.isfinite(values)).any(axis=1).sum())
     if bad:
         raise ValueError(

@@ -10,7 +10,7 @@ from ..geometry import centre_and_scale, mean_neighbour_distance
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
-from ._select import check_pool, features, labelled_features
+from ._select import check_pool, features, labelled_features, occurrence
 
 MIN_CLUSTER_SIZE = 5  # as in the authors' code: smaller clusters come last
 LARGEST_CLUSTER = 20_000  # of a larger one a random sample this large is looked at
@@ -77,22 +77,30 @@ def typiclust(
     del found
     labels, centroids = cluster(rows, min(n_labelled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)
-    chosen = np.empty(n_instances, dtype=np.intp)
-    scores = np.empty(n_instances)
-    for label in np.unique(turns):
-        members = np.flatnonzero(labels == label)
-        places = np.flatnonzero(turns == label)
-        if len(members) > LARGEST_CLUSTER:
-            members = members[members < len(order)]
-            size = min(len(members), max(LARGEST_CLUSTER, len(places)))
-            members = np.sort(rng.choice(members, size, replace=False))
-        apart = mean_neighbour_distance(rows[members], n_neighbours)
-        in_pool = members < len(order)
-        members, apart = members[in_pool], apart[in_pool]
-        best = np.lexsort((rng.random(len(members)), apart))[: len(places)]
-        chosen[places] = members[best]
-        scores[places] = 1.0 / ((apart[best] + 1.0 / TYPICAL_AT_MOST) * scale)
-    return order[chosen], scores
+    looked_at = _members(labels, turns, len(order), rng)
+    apart = mean_neighbour_distance(rows[looked_at], n_neighbours, labels[looked_at])
+    in_pool = looked_at < len(order)
+    looked_at, apart = looked_at[in_pool], apart[in_pool]
+    ranking = np.lexsort((rng.random(len(apart)), apart, labels[looked_at]))
+    first = np.searchsorted(labels[looked_at][ranking], turns)
+    best = ranking[first + occurrence(turns)]
+    chosen, apart = looked_at[best], apart[best]
+    return order[chosen], 1.0 / ((apart + 1.0 / TYPICAL_AT_MOST) * scale)
+
+
+def _members(
+    labels: np.ndarray, turns: np.ndarray, n_pool: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return the rows of the clusters that have a turn; of a huge one a sample of its pool rows."""
+    picks = np.bincount(turns, minlength=labels.max() + 1)
+    rows = np.flatnonzero(picks[labels] > 0)
+    sizes = np.bincount(labels[rows], minlength=len(picks))
+    for label in np.flatnonzero(sizes > LARGEST_CLUSTER):
+        inside = rows[(labels[rows] == label) & (rows < n_pool)]
+        size = min(len(inside), max(LARGEST_CLUSTER, picks[label]))
+        sample = rng.choice(inside, size, replace=False)
+        rows = np.sort(np.append(rows[labels[rows] != label], sample))
+    return rows
 
 
 def _turns(

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report test test-browser lint bench bench-peers test-jax test-oldest test-compat clean
+.PHONY: help install report badges figures-check test test-browser lint bench bench-peers test-jax test-oldest test-compat clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -21,8 +21,14 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --editable '.[test,dask]'
 	touch $@
 
-report: $(READY)  ## Get the data it can, run the experiments (PROFILE=quick), draw the figures
+report: $(READY)  ## Execute every notebook there is data for (PROFILE=quick): experiments, figures
 	$(BIN)/python figures/make.py --profile $(PROFILE)
+
+figures-check: $(READY)  ## Compare the committed figures with their records, without training
+	$(BIN)/python figures/check.py
+
+badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
+	$(BIN)/python notebooks/stamp.py
 
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest

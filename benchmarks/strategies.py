@@ -96,7 +96,7 @@ def cells(args) -> list[tuple[str, int, int, bool]]:
         for name in ["kde", *names]:
             if n > LARGEST.get(name, n):
                 continue
-            once = args.quick or name == "kde" or n > REAL_UP_TO or (name, n) in ONCE
+            once = args.quick or name == "kde" or (name, n) in ONCE
             for batch in (100,) if once else (100, 1000):
                 found.append((name, n, batch, False))
             if args.peers_python and n <= PEERS.get(name, 0):

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-browser lint bench bench-peers test-jax test-oldest test-compat clean
+.PHONY: help install report badges figures-check test test-browser fuzz lint bench bench-peers test-jax test-oldest test-compat clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ test-browser: $(READY)  ## The labelling desk in a real browser (the system's Ch
 	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser || { \
 	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \
 	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser --last-failed; }
+
+fuzz: $(READY)  ## Fuzz one reader of outside bytes (TARGET=idx SECONDS=60; names in tests/fuzz)
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python -m tests.fuzz.atheris_run $(or $(TARGET),idx) -max_total_time=$(or $(SECONDS),60)
 
 lint: $(READY)  ## ruff, format and mypy
 	$(BIN)/ruff check .

@@ -30,7 +30,7 @@ from .seeding import RandomState, check_random_state, derive_seed, stream
 if TYPE_CHECKING:
     import keras
 
-FIT_MODES = ("scratch", "warm", "shrink_perturb")
+FIT_MODES = ("scratch", "warm", "warm_weights", "shrink_perturb")
 
 
 class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
@@ -58,9 +58,9 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         Least number of gradient steps in one fit, so that small labelled sets are not undertrained.
     predict_batch_size : int
         Images in one forward pass.
-    fit_mode : {"scratch", "warm", "shrink_perturb"}
+    fit_mode : {"scratch", "warm", "warm_weights", "shrink_perturb"}
         New weights at every fit; or go on from the last fit's weights and optimizer state; or
-        go on from weights ``shrink · w + N(0, perturb²)`` with a new optimizer (Ash & Adams,
+        from its weights with a new optimizer; or go on from weights ``shrink · w + N(0, perturb²)`` with a new optimizer (Ash & Adams,
         "On Warm-Starting Neural Network Training", NeurIPS 2020).
     shrink, perturb : float
         Factor in [0, 1] and noise scale of ``"shrink_perturb"``.
@@ -195,6 +195,8 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             return fresh
         if self.fit_mode == "warm":
             return self._state
+        if self.fit_mode == "warm_weights":
+            return NetworkState(self._state.variables, fresh.optimizer)
         rng = stream(seed, "perturb", self._n_fits)
         variables = [
             self.shrink * v + rng.normal(0, self.perturb, v.shape).astype(v.dtype) if moves else v
@@ -240,7 +242,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self.predict_with_features(X)[0]
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return penultimate-layer features, float32 ``(n, d)``."""
+        """Return the features of the images, float32 ``(n, d)``: see `build_cnn`."""
         return self.predict_with_features(X)[1]
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:

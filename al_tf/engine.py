@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .initialization import arrays_of, initial_values
+from .models import FEATURES
 
 if TYPE_CHECKING:
     import keras
@@ -243,11 +244,17 @@ class Engine:
         return bool(_dropout_states(self.model))
 
     def _taps(self) -> keras.Model:
-        """Return the model that gives probabilities and penultimate features in one pass."""
+        """Return the model that gives probabilities and features in one pass.
+
+        Features are what a layer named ``features`` puts out, or, without one, what the last
+        layer that has weights takes in.
+        """
         import keras
 
         head = next(layer for layer in reversed(self.model.layers) if layer.weights)
-        return keras.Model(self.model.inputs[0], [self.model.outputs[0], head.input])
+        named = [layer.output for layer in self.model.layers if layer.name == FEATURES]
+        features = named[0] if named else head.input
+        return keras.Model(self.model.inputs[0], [self.model.outputs[0], features])
 
 
 class TensorFlowEngine(Engine):

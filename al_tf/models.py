@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DataCorruptError, DataNotFoundError
+from .errors import DataCorruptError, DataNotFoundError, check_one_of
 
 if TYPE_CHECKING:
     import keras
+
+FEATURES = "features"
+"""Name of the layer whose output strategies see, in a network that has one of this name."""
 
 
 def build_cnn(
@@ -22,13 +25,14 @@ def build_cnn(
     dense: int = 128,
     padding: str = "same",
     dropout: float = 0.0,
+    features: str = "dense",
     learning_rate: float = 1e-3,
     dtype: str | None = None,
 ) -> keras.Model:
     """Build and compile the three-convolution network.
 
     Three blocks of 3 × 3 convolution (ReLU) and 2 × 2 max-pooling, flatten, a
-    dense ReLU layer (the features that strategies see) and a dense softmax layer; Adam on
+    dense ReLU layer (by default the features that strategies see) and a dense softmax layer; Adam on
     categorical cross-entropy.
 
     Parameters
@@ -47,6 +51,8 @@ def build_cnn(
     dropout : float
         Share of the flattened maps and of the penultimate layer dropped in training, in [0, 1).
         `KerasImageClassifier.sample_proba` (and so the ``bald`` strategy) needs more than 0.
+    features : {"dense", "flatten"}
+        What strategies see: the penultimate layer, or the flattened maps before it.
     learning_rate : float
         Adam's step size.
     dtype : {"float32", "mixed_bfloat16"}, optional
@@ -107,7 +113,8 @@ def build_cnn(
         if math.prod(pool) > 1:
             x = layers.MaxPooling2D(pool, dtype=dtype)(x)
         height, width = height // pool[0], width // pool[1]
-    x = layers.Flatten(dtype=dtype)(x)
+    check_one_of("features", features, ("dense", "flatten"))
+    x = layers.Flatten(dtype=dtype, name=FEATURES if features == "flatten" else None)(x)
     if dropout:
         x = layers.Dropout(dropout, dtype=dtype)(x)
     x = layers.Dense(dense, activation="relu", dtype=dtype)(x)

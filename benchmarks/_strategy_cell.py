@@ -1,10 +1,11 @@
 """One query, timed, in a process of its own: `strategies.py` runs this file.
 
-    python _strategy_cell.py FOLDER N_ROWS NAME BATCH [--peer]
+    python _strategy_cell.py FOLDER N_ROWS NAME BATCH al_tf|peer|floor
 
 FOLDER holds ``features.npy``, ``proba.npy`` and ``labels.npy`` of the pool, its first 200 rows
 labelled. Prints seconds and the peak of resident memory over what was held before the query.
-Runs in this package's environment and, with ``--peer``, in that of scikit-activeml.
+Runs in this package's environment or, as a peer, in that of scikit-activeml. The floor is the plain
+algorithm's matrix products and minima alone, in float32 on all cores.
 """
 
 import json
@@ -32,15 +33,22 @@ class Given:
         self.X_training = np.arange(N_LABELLED)[:, None]
 
     def predict_proba(self, X):
-        return self.proba[X[:, 0]]
+        return self.proba[self.rows(X)]
 
     def transform(self, X):
-        return self.found[X[:, 0]]
+        return self.found[self.rows(X)]
+
+    @staticmethod
+    def rows(X):
+        """Return consecutive row numbers as a slice: peers are given their arrays too."""
+        first, last = int(X[0, 0]), int(X[-1, 0])
+        return slice(first, last + 1) if last - first + 1 == len(X) else X[:, 0]
 
     def sample_proba(self, X, n_samples, random_state):
         noise = np.random.default_rng(0).random((n_samples, 1, self.proba.shape[1]))
         drawn = self.predict_proba(X) * noise.astype(np.float32)
-        return drawn / drawn.sum(axis=2, keepdims=True)
+        drawn /= drawn.sum(axis=2, keepdims=True)
+        return drawn
 
 
 def our_query(name, features, proba, labels, batch):
@@ -85,6 +93,22 @@ def peer_query(name, features, proba, labels, batch):
     return lambda: query(features, known, batch_size=batch)
 
 
+def floor_query(name, features, proba, labels, batch):
+    """k-center: distances to the labelled set in one product, then one pass a pick."""
+    assert name == "kcenter"
+    pool, known = features[N_LABELLED:], features[:N_LABELLED]
+
+    def query():
+        nearest = np.empty(len(pool), dtype=np.float32)
+        for start in range(0, len(pool), 4096):
+            part = slice(start, start + 4096)
+            nearest[part] = (pool[part] @ known.T).min(axis=1)
+        for _ in range(batch):
+            np.minimum(nearest, pool @ pool[nearest.argmax()], out=nearest)
+
+    return query
+
+
 def resident_memory(field):
     """Return VmRSS or VmHWM (its peak) in bytes, where the system tells."""
     status = Path("/proc/self/status")
@@ -94,7 +118,7 @@ def resident_memory(field):
 
 def main():
     folder, n_rows, name, batch = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    build = peer_query if "--peer" in sys.argv else our_query
+    build = {"al_tf": our_query, "peer": peer_query, "floor": floor_query}[sys.argv[5]]
     files = [
         np.load(Path(folder) / f"{f}.npy", mmap_mode="r") for f in ("features", "proba", "labels")
     ]

@@ -1,12 +1,14 @@
 """Every query strategy at four sizes of pool: seconds, peak memory, growth, and peers beside them.
 
     python benchmarks/strategies.py [--quick] [--pools N,N] [--repetitions N] [--peers-python PATH]
+    python benchmarks/strategies.py --peers-only    # the strategies that peers have, a few minutes
 
 Features of 64 columns, 10 classes, 200 labelled: of Fashion-MNIST's images from a network trained
 on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
 query in a process of its own, ours and the peers' in turns. The peers are scikit-learn's
 `KernelDensity` (at 50,000 rows timed on 5,000 of them and scaled up) and scikit-activeml's
-`CoreSet`, `Badge` and `TypiClust`. Writes ``results/strategies.json`` and ``.png``.
+`CoreSet`, `Badge` and `TypiClust`. Writes ``results/strategies.json`` and ``.png``, or
+``results/strategies_peers.json``.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ LEFT_OUT = {"expected_error"}  # refits the model for every image
 ONCE = {("kde", 50_000), ("softmax_outlier", 50_000)}  # half a minute and more each
 PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on."""
+FLOORS = {"kcenter"}
 
 
 REAL_UP_TO = 50_000
@@ -84,8 +87,8 @@ def make_pool(folder: Path, n: int) -> None:
     save_pool(folder, features, proba, labels)
 
 
-def cells(args) -> list[tuple[str, int, int, bool]]:
-    """Return (strategy, rows, batch, peer) of everything to run."""
+def cells(args) -> list[tuple[str, int, int, str]]:
+    """Return (strategy, rows, batch, side) of everything to run."""
     names = [
         name
         for name in list_strategies()
@@ -98,9 +101,12 @@ def cells(args) -> list[tuple[str, int, int, bool]]:
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE
             for batch in (100,) if once else (100, 1000):
-                found.append((name, n, batch, False))
+                found.append((name, n, batch, "al_tf"))
             if args.peers_python and n <= PEERS.get(name, 0):
-                found.append((name, n, 100, True))
+                found.append((name, n, 100, "peer"))
+                found += [(name, n, 100, "floor")] * (name in FLOORS)
+    if args.peers_only:
+        found = [cell for cell in found if cell[2] == 100 and cell[1] <= PEERS.get(cell[0], 0)]
     return found
 
 
@@ -115,25 +121,24 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         if turn == 0 or (cell[1] <= 50_000 and cell[2] == 100 and cell[:2] not in ONCE)
     ]
     for cell in tqdm(turns, desc="queries"):
-        name, n, batch, peer = cell
-        python = args.peers_python if peer else sys.executable
-        flags = ["--peer"] if peer else []
+        name, n, batch, side = cell
+        python = args.peers_python if side == "peer" else sys.executable
         real = folder / "fashion_mnist"
         source = real if n <= REAL_UP_TO and real.exists() else folder / "simulated"
-        run = _harness.isolated("_strategy_cell.py", source, n, name, batch, *flags, python=python)
+        run = _harness.isolated("_strategy_cell.py", source, n, name, batch, side, python=python)
         found[cell].append(run.answer)
     return [
         {
-            "case": f"{'peer' if peer else 'al_tf'} {name}",
+            "case": f"{side} {name}",
             "strategy": name,
-            "peer": peer,
+            "side": side,
             "pool": n,
             "batch": batch,
             "seconds": median(v["seconds"] for v in values),
             "peak_mb": median(v["peak_mb"] for v in values),
             "values": {key: [v[key] for v in values] for key in ("seconds", "peak_mb")},
         }
-        for (name, n, batch, peer), values in found.items()
+        for (name, n, batch, side), values in found.items()
     ]
 
 
@@ -141,7 +146,9 @@ def growth(rows: list[_harness.Row]) -> dict[str, float]:
     """Return the exponent of seconds in the pool's size for each strategy, batch 100."""
     exponents = {}
     for name in dict.fromkeys(row["strategy"] for row in rows):
-        own = [r for r in rows if r["strategy"] == name and not r["peer"] and r["batch"] == 100]
+        own = [
+            r for r in rows if r["strategy"] == name and r["side"] == "al_tf" and r["batch"] == 100
+        ]
         if len(own) > 1:
             x, y = np.log([r["pool"] for r in own]), np.log([r["seconds"] for r in own])
             exponents[name] = float(np.polyfit(x, y, 1)[0])
@@ -149,12 +156,16 @@ def growth(rows: list[_harness.Row]) -> dict[str, float]:
 
 
 def against_peers(rows: list[_harness.Row]) -> list[_harness.Row]:
-    """Return for each peer how many times faster we are, and both sides' memory."""
-    ours = {(r["strategy"], r["pool"], r["batch"]): r for r in rows if not r["peer"]}
+    """Return for each peer how many times faster we are, over the floor, and both sides' memory."""
+    side = {
+        name: {(r["strategy"], r["pool"], r["batch"]): r for r in rows if r["side"] == name}
+        for name in ("al_tf", "floor")
+    }
     found = []
     for row in rows:
-        if row["peer"]:
-            own = ours[row["strategy"], row["pool"], row["batch"]]
+        if row["side"] == "peer":
+            key = row["strategy"], row["pool"], row["batch"]
+            own, floor = side["al_tf"][key], side["floor"].get(key)
             found.append(
                 {
                     "case": row["strategy"],
@@ -162,6 +173,7 @@ def against_peers(rows: list[_harness.Row]) -> list[_harness.Row]:
                     "ours_s": own["seconds"],
                     "peer_s": row["seconds"],
                     "times_faster": row["seconds"] / own["seconds"],
+                    "over_floor": floor and own["seconds"] / floor["seconds"],
                     "ours_mb": own["peak_mb"],
                     "peer_mb": row["peak_mb"],
                 }
@@ -176,7 +188,7 @@ def report(rows: list[_harness.Row], exponents: dict[str, float]) -> None:
         for name in dict.fromkeys(r["strategy"] for r in rows):
             line: _harness.Row = {"case": name, "growth": exponents.get(name)}
             for r in rows:
-                if r["strategy"] == name and r["batch"] == batch and not r["peer"]:
+                if r["strategy"] == name and r["batch"] == batch and r["side"] == "al_tf":
                     line[f"s{r['pool']}"], line[f"m{r['pool']}"] = r["seconds"], r["peak_mb"]
             lines.append(line)
         columns = {"case": f"batch {batch}"}
@@ -198,9 +210,9 @@ def draw(rows: list[_harness.Row], path: Path) -> None:
     ):
         for name, style in zip(names, styles * 2, strict=False):
             own = [r for r in rows if r["strategy"] == name and r["batch"] == 100]
-            for peer, mark in ((False, style), (True, style[:2] + "x:")):
-                shown = [r for r in own if r["peer"] == peer]
-                label = f"{name} (peer)" if peer else name
+            for side, mark in (("al_tf", style), ("peer", style[:2] + "x:")):
+                shown = [r for r in own if r["side"] == side]
+                label = f"{name} (peer)" if side == "peer" else name
                 if shown:
                     ax.plot([r["pool"] for r in shown], [r[key] for r in shown], mark, label=label)
         ax.set(xscale="log", yscale="log", xlabel="pool", ylabel=unit)
@@ -218,9 +230,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest pool alone")
     parser.add_argument("--pools", default=",".join(map(str, SIZES)), help="sizes, with commas")
     parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
+    parser.add_argument("--peers-only", action="store_true", help="what peers have, beside them")
     parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
     args = parser.parse_args(argv)
     args.pools = SIZES[:1] if args.quick else [int(n) for n in args.pools.split(",")]
+    if args.peers_only:
+        args.pools = [n for n in args.pools if n <= max(PEERS.values())]
     facts = _harness.machine()
     if not args.peers_python:
         try:
@@ -238,10 +253,15 @@ def main(argv: list[str] | None = None) -> None:
     report(rows, exponents)
     if peers:
         headings = {"case": "against peers", "pool": "pool", "ours_s": "ours s", "peer_s": "peer s"}
-        headings |= {"times_faster": "times faster", "ours_mb": "ours MB", "peer_mb": "peer MB"}
+        headings |= {
+            "times_faster": "times faster",
+            "over_floor": "× floor",
+            "ours_mb": "ours MB",
+            "peer_mb": "peer MB",
+        }
         print("\n" + _harness.table(peers, headings))
     path = _harness.write(
-        "strategies",
+        "strategies_peers" if args.peers_only else "strategies",
         "One query on features of 64 columns (10 classes, 200 labelled), a process each.",
         rows,
         facts,

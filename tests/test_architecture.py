@@ -12,7 +12,7 @@ import al_tf
 PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
-    {"errors", "seeding"},
+    {"errors", "parsing", "seeding"},
     {"models", "initialization", "device", "geometry", "datasets"},
     {"engine", "encoding", "cache"},
     {"classifier", "strategies"},

@@ -1,56 +1,97 @@
-"""`make report`: figures from what is there, a loud word on what is not."""
+"""`make report`: notebooks executed with what is there, a loud word on what is not."""
 
-import importlib.util
 from pathlib import Path
 
+import nbformat
 import pytest
 
-from al_tf.errors import DataNotFoundError
-from al_tf.plots import read_provenance
+from tests.test_notebooks import load_script
 
 SCRIPT = Path(__file__).parent.parent / "figures" / "make.py"
 
+PARAMETERS = 'PROFILE = "quick"\nDATASET = "digits"\nRESULTS = "results"'
+WORK = """
+import sys
+for i in range(3):
+    print(f"\\rround {i}", end="", file=sys.stderr, flush=True)
+print(PROFILE, DATASET, RESULTS)
+"""
+MISSING = """
+from al_tf.errors import DataNotFoundError
+raise DataNotFoundError("Tiles are nowhere.\\nGet them: ...")
+"""
+
 
 @pytest.fixture
-def script():
-    spec = importlib.util.spec_from_file_location("make", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def script(tmp_path, monkeypatch):
+    module = load_script(SCRIPT)
+    for name in ("notebooks", "figures"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(module, name.upper(), tmp_path / name)
     return module
 
 
-@pytest.mark.keras
-def test_digits_end_in_figures_with_provenance(script, tmp_path, capsys):
-    asked = ["--profile", "smoke", "--only", "digits", "--results", str(tmp_path)]
-    assert script.main(asked) == 0
-    figure = tmp_path / "smoke" / "digits" / "figures" / "learning_curves.png"
-    provenance = read_provenance(figure)
-    assert provenance["seeds"] == [0, 1, 2, 3, 4]
-    assert "--profile smoke" in provenance["command"]
-    printed = capsys.readouterr().out
-    assert "5 seeds" in printed
-    assert "digits          done" in printed
-    assert script.main(asked) == 0  # the second time there is nothing left to run
+def add(script, name, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in (PARAMETERS, *sources)]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), script.NOTEBOOKS / f"{name}.ipynb")
 
 
-def test_a_dataset_that_cannot_be_had_is_skipped_with_the_reason(
-    script, tmp_path, capsys, monkeypatch
-):
-    def make(dataset, profile, results, jobs):
-        if dataset == "fashion_mnist":
-            raise DataNotFoundError("Fashion-MNIST is nowhere.\nGet it: …")
-        return tmp_path
+def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
+    add(script, "01_good", WORK)
+    assert script.main(["--profile", "smoke", "--results", str(tmp_path / "out")]) == 0
+    assert "01_good  digits         done" in capsys.readouterr().out
+    done = nbformat.read(tmp_path / "out" / "smoke" / "notebooks" / "01_good.ipynb", as_version=4)
+    assert [c.source for c in done.cells] == [PARAMETERS, WORK]
+    said = {o.name: o.text for o in done.cells[1].outputs}
+    assert said["stdout"] == f"smoke digits {tmp_path / 'out' / 'smoke'}\n"
+    assert said["stderr"] == "round 2"  # of a bar, what was seen last
 
-    monkeypatch.setattr(script, "make", make)
-    assert script.main(["--results", str(tmp_path)]) == 0
+
+def test_missing_data_and_failures_are_told_apart_and_the_others_go_on(script, tmp_path, capsys):
+    add(script, "01_missing", MISSING)
+    add(script, "02_broken", "1 / 0")
+    add(script, "03_good", WORK)
+    assert script.main(["--results", str(tmp_path / "out")]) == 1
     printed = capsys.readouterr()
-    assert "fashion_mnist   SKIPPED  Fashion-MNIST is nowhere." in printed.out
-    assert "Get it: …" in printed.err
+    lines = {line.split()[0]: line for line in printed.out.splitlines() if line}
+    assert "SKIPPED" in lines["01_missing"]
+    assert lines["01_missing"].endswith("Tiles are nowhere.")
+    assert "ZeroDivisionError" in lines["02_broken"]
+    assert " done " in lines["03_good"]
+    assert "Get them: ..." in printed.err
+    assert script.main(["--results", str(tmp_path / "out"), "--only", "01,03"]) == 0
 
 
-def test_nothing_to_show_is_a_failure(script, tmp_path, monkeypatch):
-    def make(*args):
-        raise DataNotFoundError("nowhere")
+def test_nothing_done_is_a_failure(script, tmp_path):
+    add(script, "01_missing", MISSING)
+    assert script.main(["--results", str(tmp_path / "out")]) == 1
 
-    monkeypatch.setattr(script, "make", make)
-    assert script.main(["--results", str(tmp_path)]) == 1
+
+def test_an_unknown_number_is_an_error(script, tmp_path, capsys):
+    add(script, "01_good", WORK)
+    with pytest.raises(SystemExit):
+        script.main(["--only", "77"])
+    assert "no such notebook" in capsys.readouterr().err
+
+
+def test_the_report_continues_from_committed_records_and_commits_what_comes_out(script, tmp_path):
+    committed = script.FIGURES / "study"
+    (committed / "runs").mkdir(parents=True)
+    (committed / "runs" / "margin-seed0.jsonl").write_text("{}\n")
+    (committed / "config.json").write_text("{}")
+    draws = """
+from pathlib import Path
+folder = Path(RESULTS) / "study"
+assert (folder / "runs" / "margin-seed0.jsonl").read_text() == "{}\\n"
+(folder / "figures").mkdir()
+for name in ("figures/curve.png", "results.csv", "verdict.csv"):
+    (folder / name).write_text("new")
+"""
+    add(script, "01_study", draws)
+    before = (script.NOTEBOOKS / "01_study.ipynb").read_text()
+    assert script.main(["--profile", "report", "--results", str(tmp_path / "out")]) == 0
+    assert {p.name for p in committed.iterdir()} == {
+        "runs", "config.json", "curve.png", "results.csv", "verdict.csv",
+    }  # fmt: skip
+    assert (script.NOTEBOOKS / "01_study.ipynb").read_text() != before  # executed

@@ -16,6 +16,7 @@ from typing import Any
 from ..errors import ConfigMismatchError, check_one_of
 from .estimators import MODELS
 
+MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -91,7 +92,7 @@ class ExperimentConfig:
     min_steps: int = 200
     """Floor of gradient steps in each fit, so that small labelled sets are not undertrained."""
     fit_mode: str = "scratch"
-    """How each round starts: ``scratch`` (new weights), ``warm`` or ``shrink_perturb``."""
+    """How each round starts: ``scratch`` (new weights), ``warm``, ``warm_weights`` or ``shrink_perturb``."""
     noise: Any = 0.0
     """Oracle's error rate, or its K x K matrix of P(answer | true class)."""
     stop_budget: int | None = None
@@ -264,6 +265,8 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
 
 
 def _as_seeds(seeds: Any) -> tuple[int, ...]:
+    if _is_int(seeds) and seeds > MOST_SEEDS:
+        raise ValueError(f"seeds: at most {MOST_SEEDS:,} of them; got {seeds}.")
     found = list(range(seeds)) if _is_int(seeds) else _as_list(seeds)
     if isinstance(seeds, str):
         found = [int(s) if str(s).isdecimal() else s for s in found]
@@ -334,7 +337,7 @@ def _check_values(config: ExperimentConfig) -> None:
         )
     check_one_of("model", config.model, MODELS)
     _check_dropout(config)
-    check_one_of("fit_mode", config.fit_mode, ("scratch", "warm", "shrink_perturb"))
+    check_one_of("fit_mode", config.fit_mode, ("scratch", "warm", "warm_weights", "shrink_perturb"))
     if config.model == "logistic" and config.fit_mode != "scratch":
         raise ValueError("The model 'logistic' is fitted from scratch; set fit_mode='scratch'.")
     if config.rounds % config.eval_every:

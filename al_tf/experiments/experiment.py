@@ -172,9 +172,15 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": versions,
         "git_commit": _git_commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": _command(),
         "platform": platform.platform(),
     }
+
+
+def _command() -> list[str]:
+    """Return the command line; a notebook's kernel has one that says nothing."""
+    program = Path(sys.argv[0]).name
+    return ["notebook"] if program == "ipykernel_launcher.py" else [program, *sys.argv[1:]]
 
 
 def _git_commit() -> str | None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ..errors import check_one_of
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from ..parsing import parse_toml, read_text
 
 Table = dict[str, Any]
 
@@ -45,16 +40,19 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
     ValueError
         Not TOML.
     """
-    if str(profile).endswith(".toml"):
-        text = Path(profile).read_text()
-    else:
+    path = Path(profile)
+    if path.suffix != ".toml":
         check_one_of("profile", profile, list_profiles())
-        text = (_folder() / f"{profile}.toml").read_text()
+        path = _folder() / f"{profile}.toml"
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = parse_toml(read_text(path))
+    except ValueError as error:
         raise ValueError(f"Profile {profile}: not TOML ({error}).") from None
     by_dataset = table.pop("datasets", {})
+    if not isinstance(by_dataset, dict) or not all(
+        isinstance(t, dict) for t in by_dataset.values()
+    ):
+        raise ValueError(f"Profile {profile}: [datasets.NAME] must be tables of settings.")
     if dataset is not None:
         table["dataset"] = dataset
     kind = str(table.get("dataset", "")).partition(":")[0]
@@ -102,10 +100,10 @@ def _value(text: str) -> Any:
     if text.lower() == "none":
         return None
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 
-def _folder() -> Any:
-    return resources.files(__package__) / "profiles"
+def _folder() -> Path:
+    return Path(str(resources.files(__package__))) / "profiles"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordError
+from ..parsing import parse_json, read_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +90,7 @@ def read_run(path: Path, *, repair: bool = False) -> list[Record]:
 
 def _parse(line: bytes, path: Path, index: int) -> Record:
     try:
-        record = json.loads(line)
+        record = parse_json(line, nan=True)
     except ValueError as error:
         raise RecordError(
             f"{path}, line {index + 1}: not a record ({error}). Move the file away to run it anew."
@@ -97,8 +98,14 @@ def _parse(line: bytes, path: Path, index: int) -> Record:
     if not isinstance(record, dict) or record.get("round") != index:
         found = record.get("round") if isinstance(record, dict) else record
         raise RecordError(
-            f"{path}, line {index + 1}: expected the record of round {index}, found {found!r}. "
-            "Move the file away to run it anew."
+            f"{path}, line {index + 1}: expected the record of round {index}, found "
+            f"{str(found)[:60]!r}. Move the file away to run it anew."
+        )
+    missing = [column for column in RESULT_COLUMNS if column not in record]
+    if missing:
+        raise RecordError(
+            f"{path}, line {index + 1}: a record without {', '.join(missing)}. Move the file away "
+            "to run it anew."
         )
     return record
 
@@ -144,9 +151,19 @@ def read_meta(out_dir: str | Path) -> dict[str, Any]:
             f"No experiment in {out_dir}: there is no config.json. Run `al-tf run --out {out_dir}`."
         )
     try:
-        return dict(json.loads(path.read_text()))
+        meta = parse_json(read_text(path), nan=True)
     except ValueError as error:
         raise RecordError(f"{path}: not JSON ({error}).") from None
+    config = meta.get("config") if isinstance(meta, dict) else None
+    listed = (
+        [config.get(k) for k in ("strategies", "seeds")] if isinstance(config, dict) else [None]
+    )
+    if not all(isinstance(names, list) for names in listed):
+        raise RecordError(
+            f"{path}: no experiment's settings, with a list of strategies and one of seeds. "
+            "Use another folder."
+        )
+    return dict(meta)
 
 
 def load_records(out_dir: str | Path) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from ..errors import DataCorruptError
+from ..parsing import parse_json, read_text
 from .ledger import Event, LabelLedger
 from .pool import ImagePool
 from .quality import present_answers
@@ -200,7 +202,8 @@ def _result(label: str) -> list[dict[str, Any]]:
 
 def _read_tasks(path: Path) -> list[Mapping[str, Any]]:
     try:
-        tasks = json.loads(path.read_text(encoding="utf-8"))
+        tasks = parse_json(read_text(path))
+        json.dumps(tasks, ensure_ascii=False).encode()  # escapes can hide what is no character
     except ValueError as error:
         raise DataCorruptError(f"{path}: not JSON ({error}).") from error
     if not isinstance(tasks, list) or not all(
@@ -242,10 +245,17 @@ def _said(task: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str | None
                 f"label-studio {annotation.get('id', annotation.get('created_at', ''))}",
                 None if cancelled else str(choices[0]),
                 str(who) if who is not None else "label-studio",
-                max(0.0, float(annotation.get("lead_time") or 0.0)),
+                _seconds(annotation.get("lead_time")),
             )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise DataCorruptError(
             f"{path}: task {task.get('id')} has an annotation of another form than one choice "
             f"({type(error).__name__}: {error})."
         ) from error
+
+
+def _seconds(lead_time: Any) -> float:
+    seconds = max(0.0, float(lead_time or 0.0))
+    if not math.isfinite(seconds):
+        raise ValueError(f"lead_time {lead_time!r}")
+    return seconds

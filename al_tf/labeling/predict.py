@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 from pathlib import Path
@@ -11,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DataCorruptError
+from ..parsing import parse_json
 from .export import NOTES
 from .pool import FolderPool
 from .training import readable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MAX_NOTES = 2**24
+"""Bytes; of class names alone."""
 
 
 def predict_folder(
@@ -77,8 +80,10 @@ def predict_folder(
 def _notes(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as archive:
-            return dict(json.loads(archive.read(NOTES)))
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+            if archive.getinfo(NOTES).file_size > MAX_NOTES:
+                raise ValueError(f"{NOTES} is too long")
+            return dict(parse_json(archive.read(NOTES)))
+    except Exception as error:  # what zipfile raises on hostile bytes is open-ended
         raise DataCorruptError(
             f"{path}: expected a model written by `al-tf export`; this one does not hold its class "
             f"names ({NOTES})."

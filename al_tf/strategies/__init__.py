@@ -73,7 +73,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "kmeans": StrategyInfo(
         "kmeans", kmeans.kmeans, "diversity", ("features",),
-        "n·k·d and 8 k-means steps on min(n, 256·k)", "Xu et al. 2003",
+        "n·k·d and 7 k-means steps on min(n, 256·k)", "Xu et al. 2003",
     ),
     "typiclust": StrategyInfo(
         "typiclust", typiclust.typiclust, "diversity", ("features", "labelled set"),

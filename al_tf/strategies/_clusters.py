@@ -9,7 +9,7 @@ from ..seeding import RandomState, check_random_state
 
 ROWS_PER_CLUSTER = 256  # more rows than this move the centroids hardly at all
 START_ROWS_PER_CLUSTER = 5
-MAX_ITERATIONS = 8  # the inertia is then that of MiniBatchKMeans with 3 starts
+MAX_ITERATIONS = 7  # the inertia is then that of MiniBatchKMeans with 3 starts
 
 
 def cluster(
@@ -40,7 +40,7 @@ def cluster(
     if len(rows) > ROWS_PER_CLUSTER * n_clusters:
         sample = rows[np.sort(rng.choice(len(rows), ROWS_PER_CLUSTER * n_clusters, replace=False))]
     start = _start(sample, min(n_clusters, len(sample)), rng)
-    kmeans = KMeans(len(start), init=start, n_init=1, max_iter=MAX_ITERATIONS, copy_x=False)
+    kmeans = KMeans(len(start), init=start, n_init=1, max_iter=MAX_ITERATIONS, tol=0, copy_x=False)
     centroids = kmeans.fit(sample).cluster_centers_
     if sample is rows:
         return kmeans.labels_.astype(np.intp), centroids

@@ -58,5 +58,6 @@ def badge(
     order = canonical_order(found, rng)
     proba = proba[order]
     proba[np.arange(len(proba)), proba.argmax(axis=1)] -= 1.0
-    chosen, squared = kmeans_plus_plus(proba, found[order], n_instances, random_state=rng)
+    found = found[order]
+    chosen, squared = kmeans_plus_plus(proba, found, n_instances, random_state=rng)
     return order[chosen], squared

@@ -37,9 +37,13 @@ def bald_score(samples: np.ndarray) -> np.ndarray:
             "BALD needs probabilities of the shape (S, n, K) with S of 2 or more passes; got "
             f"{np.shape(samples)}."
         )
-    passes = [check_proba(proba, np.shape(samples)[1]) for proba in samples]
-    expected_entropy = np.mean([entropy_score(proba) for proba in passes], axis=0)
-    return np.maximum(entropy_score(np.mean(passes, axis=0)) - expected_entropy, 0.0)
+    n_samples, n, n_classes = np.shape(samples)
+    mean, expected_entropy = np.zeros((n, n_classes)), np.zeros(n)
+    for proba in samples:  # one pass at a time: S of them in float64 would be gigabytes
+        checked = check_proba(proba, n)
+        mean += checked / n_samples
+        expected_entropy += entropy_score(checked) / n_samples
+    return np.maximum(entropy_score(mean) - expected_entropy, 0.0)
 
 
 def sampled_proba(

@@ -136,7 +136,8 @@ def density(
     rng = check_random_state(random_state)
     found = features(classifier, X)
     order = canonical_order(found, rng)
-    log_density = _checked_log_density(found[order], bandwidth, n_components, reference_size, rng)
+    found = found[order]
+    log_density = _checked_log_density(found, bandwidth, n_components, reference_size, rng)
     chosen, scores = _choose(log_density, n_instances, mode, rng)
     return order[chosen], scores
 
@@ -189,7 +190,8 @@ def entropy_density(
     rng = check_random_state(random_state)
     proba, found = proba_and_features(classifier, X)
     order = canonical_order(found, rng)
-    log_density = _checked_log_density(found[order], bandwidth, n_components, reference_size, rng)
+    found = found[order]
+    log_density = _checked_log_density(found, bandwidth, n_components, reference_size, rng)
     entropy = np.maximum(entropy_score(proba)[order], np.finfo(np.float64).tiny)
     chosen, scores = _choose(np.log(entropy) + beta * log_density, n_instances, mode, rng)
     return order[chosen], scores

@@ -53,7 +53,8 @@ def kcenter(
     rng = check_random_state(random_state)
     found = features(classifier, X)
     order = canonical_order(found, rng)
+    found = found[order]
     chosen, distances = k_center_greedy(
-        found[order], n_instances, labelled_features(classifier), random_state=rng
+        found, n_instances, labelled_features(classifier), random_state=rng
     )
     return order[chosen], distances

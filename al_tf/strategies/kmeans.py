@@ -53,7 +53,8 @@ def kmeans(
     rng = check_random_state(random_state)
     found = features(classifier, X)
     order = canonical_order(found, rng)
-    rows, scale = centre_and_scale(found[order])
+    found = found[order]
+    rows, scale = centre_and_scale(found)
     labels, centroids = cluster(rows, n_instances, rng)
     distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
     chosen, scores = top_k(-distances, n_instances, rng, groups=labels)

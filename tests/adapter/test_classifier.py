@@ -6,6 +6,7 @@ import pickle
 import joblib
 import numpy as np
 import pytest
+import scipy.special
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -146,6 +147,16 @@ class TestFeatures:
         assert np.array_equal(proba, classifier.predict_proba(X))
         assert np.array_equal(features, classifier.transform(X))
 
+    def test_features_can_be_the_flattened_maps(self, shapes_data):
+        X, y = shapes_data
+        params = {"filters": (4, 4, 8), "dense": 16, "features": "flatten"}
+        classifier = KerasImageClassifier(model_params=params, epochs=1, random_state=0).fit(X, y)
+        proba, found = classifier.predict_with_features(X[:20])
+        *_, w1, b1, w2, b2 = weights_of(classifier)
+        assert found.shape == (20, len(w1))
+        scores = np.maximum(found @ w1 + b1, 0) @ w2 + b2
+        np.testing.assert_allclose(scipy.special.softmax(scores, axis=1), proba, atol=1e-5)
+
     def test_the_head_on_the_features_gives_the_probabilities(self, shapes_data):
         X, y = shapes_data
         classifier = make().fit(X[:60], y[:60])
@@ -253,6 +264,20 @@ class TestFitModes:
         for kept, now in zip(weights_of(classifier), state.variables, strict=True):
             assert np.array_equal(kept, now)
 
+    def test_warm_weights_keeps_the_weights_and_starts_the_optimizer_anew(self, shapes_data):
+        X, y = shapes_data
+        classifier = make(fit_mode="warm_weights").fit(X, y)
+        state = classifier._starting_state(classifier._engine(), seed=0, continues=True)
+        for kept, now in zip(weights_of(classifier), state.variables, strict=True):
+            assert np.array_equal(kept, now)
+        fresh = classifier._engine().fresh_state(0)
+        assert len(state.optimizer) == len(fresh.optimizer) > 0
+        for used, new, now in zip(
+            classifier._state.optimizer, fresh.optimizer, state.optimizer, strict=True
+        ):
+            assert np.array_equal(new, now)
+            assert used.size == 1 or not np.array_equal(used, now)
+
     def test_warm_refuses_other_classes(self, shapes_data):
         X, y = shapes_data
         classifier = make(fit_mode="warm").fit(X[y < 2], y[y < 2])
@@ -260,7 +285,7 @@ class TestFitModes:
             classifier.fit(X, y)
 
     def test_unknown_mode_lists_the_known(self, shapes_data):
-        with pytest.raises(UnknownNameError, match="'scratch', 'warm', 'shrink_perturb'"):
+        with pytest.raises(UnknownNameError, match="'warm', 'warm_weights', 'shrink_perturb'"):
             make(fit_mode="cold").fit(*shapes_data)
 
 

@@ -36,7 +36,7 @@ def test_the_network_learns_and_says_how_many_steps_it_took(tmp_path):
         assert 0 < record.loss < 2.3
 
 
-@pytest.mark.parametrize("fit_mode", ["scratch", "warm", "shrink_perturb"])
+@pytest.mark.parametrize("fit_mode", ["scratch", "warm", "warm_weights", "shrink_perturb"])
 def test_a_run_cut_short_in_any_fit_mode_ends_with_the_same_numbers(fit_mode, tmp_path):
     """Growing by a round goes through the checkpoint, as a kill does."""
     settings = {"fit_mode": fit_mode, "strategies": "bald,entropy_cluster"}

@@ -337,7 +337,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         outputs: tuple[np.ndarray, ...] = ()
         for start in range(0, len(X), size):
             images = network_input(X[start : start + size], start)
-            found = engine.forward(images, sample=sample)
+            found = engine.forward(images, sample=sample, largest=size)
             outputs = outputs or tuple(np.empty((len(X), *a.shape[1:]), a.dtype) for a in found)
             for output, part in zip(outputs, found, strict=True):
                 output[start : start + size] = part

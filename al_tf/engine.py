@@ -215,22 +215,31 @@ class Engine:
             y = np.eye(self._n_classes, dtype=np.float32)[y]  # (steps, batch, K)
         return np.asarray(self._train(x, y, w))
 
-    def forward(self, x: np.ndarray, *, sample: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities and penultimate features of one batch.
+    def forward(
+        self, x: np.ndarray, *, sample: bool = False, largest: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and features of one batch.
+
+        The batch is filled up with black images to a power of two: for each new shape the
+        libraries below trace anew or keep another plan, and memory grows with the rounds.
 
         Parameters
         ----------
         x : ndarray (batch, …)
         sample : bool
             Leave dropout switched on.
+        largest : int, optional
+            The largest batch there will be; none is filled up beyond it.
 
         Returns
         -------
         proba : ndarray of float32 (batch, n_classes)
         features : ndarray of float32 (batch, d)
         """
-        proba, features = self._forward(x, sample)
-        return np.asarray(proba), np.asarray(features)
+        n = len(x)
+        rows = max(n, min(1 << (n - 1).bit_length(), largest or sys.maxsize))
+        proba, features = self._forward(x if rows == n else _filled_up(x, rows), sample)
+        return np.asarray(proba)[:n], np.asarray(features)[:n]
 
     def reseed_dropout(self, seed: int) -> None:
         """Set the state of every dropout layer's generator."""
@@ -371,8 +380,6 @@ class JaxEngine(Engine):
         )
 
     def _forward(self, x: np.ndarray, sample: bool) -> tuple[Any, Any]:
-        n = len(x)
-        x = _filled_up(x, 1 << (n - 1).bit_length())  # few shapes, few traces
         with _frozen_batch_norm(self.model, sample):
             taps = self._taps_model
             trainable = [v.value for v in taps.trainable_variables]
@@ -381,7 +388,7 @@ class JaxEngine(Engine):
             if sample:  # the dropout generators have moved on
                 for variable, value in zip(taps.non_trainable_variables, new, strict=True):
                     variable.assign(value)
-        return outputs[0][:n], outputs[1][:n]
+        return outputs
 
     def _forward_batch(self, trainable: Any, others: Any, x: Any, sample: bool) -> tuple[Any, Any]:
         self.traces["sample" if sample else "forward"] += 1

@@ -3,8 +3,8 @@
     python benchmarks/loop.py [--quick] [--repetitions N]
 
 Fashion-MNIST, 200 labels and 10 × 100 more by margin, 20 epochs, pool of 10,000, test set of
-10,000 evaluated in every round: one run, a grid of four runs, and 50 short rounds for growth of
-memory and time. Both sides train `al_tf.build_cnn` with the same labelled sets at round 0.
+10,000 evaluated in every round: one run, and a grid of four runs (`growth.py` has many rounds). Both
+sides train `al_tf.build_cnn` with the same labelled sets at round 0.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from _harness import (
 
 FULL = {"epochs": 20, "initial": 200, "batch": 100, "rounds": 10, "pool": 10_000}
 QUICK = {**FULL, "epochs": 5, "rounds": 3, "pool": 3_000}
-LONG = {"epochs": 5, "initial": 200, "batch": 10, "rounds": 50, "pool": 2_000, "test": 1_000}
 BFLOAT16 = {"model_params": {"dtype": "mixed_bfloat16"}}
 OURS, HALF, PEER = "al_tf", "al_tf, bfloat16", "modAL + SciKeras"
 COLUMNS = {
@@ -114,24 +113,6 @@ def grid(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
     return compared(medians(interleaved(cases, repetitions)), "process_seconds")
 
 
-def growth(data: Path, peer: Path, settings: dict) -> list[Row]:
-    """Many rounds: memory, and time of a step and a query, in the first and last fifth."""
-    rows = []
-    for label, name, python in ((OURS, "al_tf", sys.executable), (PEER, "modal_scikeras", peer)):
-        arguments = json.dumps({**settings, "runs": [["margin", 0]]})
-        done = isolated("sides/loop.py", name, data, arguments, python=python)
-        rounds = done.answer["runs"][0]["rounds"]
-        fifth = max(2, len(rounds) // 5)
-        row: Row = {"case": label, "rounds": rounds}
-        for key in ("rss_mb", "ms_per_step", "query"):
-            values = [r[key] for r in rounds][1:]
-            row[f"{key}_first"] = float(np.median(values[:fifth]))
-            row[f"{key}_last"] = float(np.median(values[-fifth:]))
-        rows.append(row)
-        print(f"  {label}: {len(rounds) - 1} rounds, {done.seconds:.0f} s")
-    return rows
-
-
 def compared(rows: list[Row], key: str) -> list[Row]:
     """Add the ratio of each row to the last one, the peer's."""
     for row in rows:
@@ -149,16 +130,12 @@ def main(argv: Sequence[str] | None = None) -> None:
         one = single(data, peer, settings, args.repetitions)
         print("\nFour runs:")
         four = grid(data, peer, settings, 1)
-        print("\nMany rounds:")
-        long = growth(data, peer, {**LONG, "rounds": 10} if args.quick else LONG)
     print(f"\nOne run\n{table(one, COLUMNS)}")
     shown = {"case": "", "process_seconds": "seconds", "cpu_seconds": "CPU s", "peak_mb": "peak MB"}
     print(f"\nFour runs\n{table(four, {**shown, 'ratio': '× peer'})}")
-    keys = [f"{k}_{end}" for k in ("rss_mb", "ms_per_step", "query") for end in ("first", "last")]
-    print(f"\nMany rounds\n{table(long, {'case': '', **{k: k.replace('_', ' ') for k in keys}})}")
     what = f"Fashion-MNIST, margin, {settings}; all sides on {facts['cores']} cores"
     peers = {"peer_versions": versions(peer)}
-    path = write("loop", what, one, facts, **peers, settings=settings, grid=four, growth=long)
+    path = write("loop", what, one, facts, **peers, settings=settings, grid=four)
     for row in four:
         row["seconds"] = row["process_seconds"]
         row["values"]["seconds"] = row["values"]["process_seconds"]

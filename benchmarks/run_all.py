@@ -20,7 +20,17 @@ sys.path.insert(0, str(HERE))
 
 from _harness import Skipped, parser  # noqa: E402
 
-BENCHMARKS = ("startup", "inference", "training", "strategies", "loop", "scale", "cnn")
+BENCHMARKS = (
+    "startup",
+    "inference",
+    "training",
+    "strategies",
+    "loop",
+    "growth",
+    "scale",
+    "cnn",
+    "defects",
+)
 
 
 def run(name: str, options: Sequence[str]) -> str:

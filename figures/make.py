@@ -80,22 +80,22 @@ def tidy(notebook: Any) -> None:
     """Keep of a progress bar what was on the screen last, and no timings of cells."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
-        for output in cell.get("outputs", []):
-            if output.output_type == "stream":
-                lines = output.text.split("\n")
-                output.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
-        # A bar that was drawn in pieces: one output for each piece.
-        kept, text = [], {}
-        for output in cell.get("outputs", []):
-            name = output.get("name") if output.output_type == "stream" else None
-            if name in text:
-                text[name].text += output.text
+        if cell.cell_type != "code":
+            continue
+        kept: list[Any] = []
+        streams: dict[str, Any] = {}  # a bar that was drawn in pieces has an output for each
+        for output in cell.outputs:
+            name = output.name if output.output_type == "stream" else ""
+            if name in streams:
+                streams[name].text += output.text
             else:
                 kept.append(output)
                 if name:
-                    text[name] = output
-        if "outputs" in cell:
-            cell.outputs = kept
+                    streams[name] = output
+        for stream in streams.values():
+            lines = stream.text.split("\n")
+            stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+        cell.outputs = kept
 
 
 def bring_records(results: Path) -> None:

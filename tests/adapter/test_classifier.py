@@ -166,6 +166,19 @@ class TestFeatures:
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(proba, expected, atol=1e-5)
 
+    def test_pools_of_any_size_are_scored_in_few_shapes(self, shapes_data, monkeypatch):
+        X, y = shapes_data
+        classifier = make(predict_batch_size=48).fit(X[:60], y[:60])
+        whole = classifier.predict_proba(X)
+        engine, shapes = classifier._engine(), set()
+        forward = engine._forward
+        monkeypatch.setattr(
+            engine, "_forward", lambda x, sample: shapes.add(len(x)) or forward(x, sample)
+        )
+        for n in (*range(1, 60), len(X)):
+            np.testing.assert_allclose(classifier.predict_proba(X[:n]), whole[:n], atol=1e-6)
+        assert shapes <= {1, 2, 4, 8, 16, 32, 48}
+
     def test_batch_size_of_prediction_does_not_matter(self, shapes_data):
         X, y = shapes_data
         classifier = make().fit(X[:60], y[:60])

@@ -11,19 +11,17 @@ one traced function serves any number of samples and any source of images.
 from __future__ import annotations
 
 import functools
-import os
-import re
 import sys
-import tempfile
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .device import without_start_messages
 from .initialization import arrays_of, initial_values
 from .models import FEATURES
 
@@ -35,9 +33,6 @@ ModelFn = Callable[..., "keras.Model"]
 BLOCK_STEPS = 64
 """Gradient steps between two returns to Python; also the number of batches gathered at once."""
 
-_START_MESSAGE = re.compile(
-    rb"I0000 |WARNING: All log messages before absl|To enable the following instructions"
-)
 _MAX_ENGINES = 8
 _engines: OrderedDict[Any, Engine] = OrderedDict()
 _engines_lock = threading.Lock()
@@ -79,7 +74,7 @@ def _content_key(value: Any) -> Any:
 
 
 def _engine_class() -> type[Engine]:
-    with _without_start_messages():
+    with nullcontext() if "keras" in sys.modules else without_start_messages():
         import keras
 
     backends = {"tensorflow": TensorFlowEngine, "jax": JaxEngine}
@@ -89,30 +84,6 @@ def _engine_class() -> type[Engine]:
             f"KERAS_BACKEND={backend!r} is not supported; use one of {', '.join(backends)}."
         )
     return backends[backend]
-
-
-@contextmanager
-def _without_start_messages() -> Iterator[None]:
-    """Hold back what TensorFlow says of itself on first import, whatever its log level is.
-
-    The lines come from C++, before any setting applies; everything else that is written to
-    standard error meanwhile is passed on.
-    """
-    if "keras" in sys.modules:
-        yield
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            held.seek(0)
-            lines = held.read().splitlines(keepends=True)
-            os.write(2, b"".join(line for line in lines if not _START_MESSAGE.match(line)))
 
 
 class Engine:

@@ -42,9 +42,12 @@ class Client(NotebookClient):
 
 
 def execute(source: Path, profile: str, results: Path, target: Path) -> None:
-    """Execute a notebook in a profile and write it, with its outputs, to `target`."""
+    """Execute a notebook in a profile and write it, with its outputs, to `target`.
+
+    `results` is the profile's folder; notebooks are told the one above and add the profile's name.
+    """
     notebook = nbformat.read(source, as_version=4)
-    with_parameters(notebook, PROFILE=profile, RESULTS=str(results))
+    with_parameters(notebook, PROFILE=profile, RESULTS=str(results.parent))
     bar = tqdm(total=len(notebook.cells), desc=source.stem, unit="cell")
     client = Client(notebook, timeout=None, resources={"metadata": {"path": str(results)}})
     client.on_cell_executed = lambda **_: bar.update()

@@ -44,7 +44,7 @@ def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
     done = nbformat.read(tmp_path / "out" / "smoke" / "notebooks" / "01_good.ipynb", as_version=4)
     assert [c.source for c in done.cells] == [PARAMETERS, WORK]
     said = {o.name: o.text for o in done.cells[1].outputs}
-    assert said["stdout"] == f"smoke digits {tmp_path / 'out' / 'smoke'}\n"
+    assert said["stdout"] == f"smoke digits {tmp_path / 'out'}\n"
     assert said["stderr"] == "round 2"  # of a bar, what was seen last
 
 
@@ -82,7 +82,7 @@ def test_the_report_continues_from_committed_records_and_commits_what_comes_out(
     (committed / "config.json").write_text("{}")
     draws = """
 from pathlib import Path
-folder = Path(RESULTS) / "study"
+folder = Path(RESULTS) / PROFILE / "study"
 assert (folder / "runs" / "margin-seed0.jsonl").read_text() == "{}\\n"
 (folder / "figures").mkdir()
 for name in ("figures/curve.png", "results.csv", "verdict.csv"):

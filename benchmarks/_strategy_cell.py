@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 N_LABELLED = 200
+N_LEARNERS = 5  # of the committee
 WARM_UP = 1500
 KDE_BANDWIDTH = 2.0
 KDE_ROWS = 5_000  # a row's density takes KernelDensity the same time whatever the others: scaled up
@@ -37,6 +38,12 @@ class Given:
 
     def transform(self, X):
         return self.found[self.rows(X)]
+
+    def vote_proba(self, X):
+        return np.moveaxis(self.sample_proba(X, N_LEARNERS, 0), 0, 1)
+
+    def vote(self, X):
+        return self.vote_proba(X).argmax(axis=2)
 
     @staticmethod
     def rows(X):

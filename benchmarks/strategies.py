@@ -2,6 +2,7 @@
 
     python benchmarks/strategies.py [--quick] [--pools N,N] [--repetitions N] [--peers-python PATH]
     python benchmarks/strategies.py --peers-only    # the strategies that peers have, a few minutes
+    python benchmarks/strategies.py --strategies badge,margin
 
 Features of 64 columns, 10 classes, 200 labelled: of Fashion-MNIST's images from a network trained
 on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
@@ -23,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from al_tf.errors import DataNotFoundError
-from al_tf.strategies import list_strategies, strategy_info
+from al_tf.strategies import list_strategies
 
 WIDTH, N_CLASSES = 64, 10
 SIZES = (10_000, 50_000, 200_000, 1_000_000)
@@ -33,7 +34,7 @@ LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
     "ranked_batch": 200_000,
     "kde": 50_000,
 }
-LEFT_OUT = {"expected_error"}  # refits the model for every image
+LEFT_OUT = {"expected_error"}  # for small pools: refits the model for every image
 ONCE = {("kde", 50_000), ("softmax_outlier", 50_000)}  # half a minute and more each
 PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on."""
@@ -89,11 +90,7 @@ def make_pool(folder: Path, n: int) -> None:
 
 def cells(args) -> list[tuple[str, int, int, str]]:
     """Return (strategy, rows, batch, side) of everything to run."""
-    names = [
-        name
-        for name in list_strategies()
-        if "committee" not in strategy_info(name).needs and name not in LEFT_OUT
-    ]
+    names = [name for name in list_strategies() if name not in LEFT_OUT]
     found = []
     for n in args.pools:
         for name in ["kde", *names]:
@@ -105,6 +102,8 @@ def cells(args) -> list[tuple[str, int, int, str]]:
             if args.peers_python and n <= PEERS.get(name, 0):
                 found.append((name, n, 100, "peer"))
                 found += [(name, n, 100, "floor")] * (name in FLOORS)
+    if args.strategies:
+        found = [cell for cell in found if cell[0] in args.strategies.split(",")]
     if args.peers_only:
         found = [cell for cell in found if cell[2] == 100 and cell[1] <= PEERS.get(cell[0], 0)]
     return found
@@ -230,6 +229,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="the smallest pool alone")
     parser.add_argument("--pools", default=",".join(map(str, SIZES)), help="sizes, with commas")
     parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
+    parser.add_argument("--strategies", help="these alone, with commas; nothing is written then")
     parser.add_argument("--peers-only", action="store_true", help="what peers have, beside them")
     parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
     args = parser.parse_args(argv)
@@ -260,6 +260,8 @@ def main(argv: list[str] | None = None) -> None:
             "peer_mb": "peer MB",
         }
         print("\n" + _harness.table(peers, headings))
+    if args.strategies:
+        return
     path = _harness.write(
         "strategies_peers" if args.peers_only else "strategies",
         "One query on features of 64 columns (10 classes, 200 labelled), a process each.",

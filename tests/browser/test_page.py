@@ -14,6 +14,7 @@ from PIL import Image
 
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, LabelLedger
 from al_tf.labeling.export import export_csv
+from tests import interruptible
 
 from .conftest import CLASSES, serving
 from .screen import Pixels, Screen
@@ -405,7 +406,9 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
     command = [sys.executable, "-c", "from al_tf.cli import main; main()", "label", str(folder)]
     command += ["--no-browser"]
     command += ["--classes", ",".join(CLASSES), "--ledger", str(ledger), "--size", "32"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as process:
         page = chromium.new_page()
         screen = Screen(page).open(process.stdout.readline().split()[-1])
         person = Person(screen, truth, folder)

@@ -10,6 +10,7 @@ import pytest
 from al_tf.errors import RunFailedError
 from al_tf.experiments import StrategySpec, load_results, run_experiment
 from al_tf.experiments.workers import WorkerPool
+from tests import interruptible
 
 from .helpers import fast_config, numbers, wait_for_records
 
@@ -103,7 +104,13 @@ def test_an_interrupt_says_how_to_continue_and_leaves_no_process(tmp_path):
     command += ["run", "--out", str(tmp_path), "--jobs", "2"]
     command += ["--strategies", "margin", "--rounds", "100", "--initial", "30", "--batch", "5"]
     command += ["--set", "model=logistic"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=interruptible,
+    )
     wait_for_records(tmp_path, process)
     workers = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too

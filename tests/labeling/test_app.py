@@ -15,6 +15,7 @@ from PIL import Image
 from al_tf.errors import DeskError
 from al_tf.labeling import LabelLedger
 from al_tf.labeling.app import MAX_BODY, DeskServer, serve
+from tests import interruptible
 
 LOOK = json.dumps({"do": "look"}).encode()
 
@@ -379,7 +380,9 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
     ledger = tmp_path / "labels.db"
     command = [sys.executable, "-c", "from al_tf.cli import main; main()", "label", str(folder)]
     command += ["--classes", "good, not <b>good</b>", "--ledger", str(ledger), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
+    ) as process:
         port, token = re.search(r":(\d+)/\?token=(\S+)", process.stdout.readline()).groups()
 
         class Server:

@@ -101,12 +101,6 @@ def _parse(line: bytes, path: Path, index: int) -> Record:
             f"{path}, line {index + 1}: expected the record of round {index}, found "
             f"{str(found)[:60]!r}. Move the file away to run it anew."
         )
-    missing = [column for column in RESULT_COLUMNS if column not in record]
-    if missing:
-        raise RecordError(
-            f"{path}, line {index + 1}: a record without {', '.join(missing)}. Move the file away "
-            "to run it anew."
-        )
     return record
 
 
@@ -208,7 +202,11 @@ def load_results(out_dir: str | Path) -> pd.DataFrame:
         Columns `RESULT_COLUMNS`: accuracy and macro F1 in [0, 1], seconds by phase, and in
         ``stopped`` why a run ended early (empty if it did not).
     """
-    table = load_records(out_dir)[list(RESULT_COLUMNS)]
+    records = load_records(out_dir)
+    missing = [column for column in RESULT_COLUMNS if column not in records]
+    if missing:
+        raise RecordError(f"{out_dir}: its records have no {', '.join(missing)}.")
+    table = records[list(RESULT_COLUMNS)]
     table = table[table["accuracy"].notna()].reset_index(drop=True)
     return table.assign(stopped=table["stopped"].fillna(""))
 

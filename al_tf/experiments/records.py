@@ -99,7 +99,7 @@ def _parse(line: bytes, path: Path, index: int) -> Record:
         found = record.get("round") if isinstance(record, dict) else record
         raise RecordError(
             f"{path}, line {index + 1}: expected the record of round {index}, found "
-            f"{str(found)[:60]!r}. Move the file away to run it anew."
+            f"{repr(found)[:60]}. Move the file away to run it anew."
         )
     return record
 

@@ -3,8 +3,8 @@
     python benchmarks/loop.py [--quick] [--repetitions N]
 
 Fashion-MNIST, 200 labels and 10 × 100 more by margin, 20 epochs, pool of 10,000, test set of
-10,000 evaluated in every round: one run, and a grid of four runs (`growth.py` has many rounds). Both
-sides train `al_tf.build_cnn` with the same labelled sets at round 0.
+10,000 evaluated in every round (`grid.py` has four runs, `growth.py` many rounds). Both sides train
+`al_tf.build_cnn` with the same labelled sets at round 0.
 """
 
 from __future__ import annotations
@@ -91,28 +91,6 @@ def single(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row
     return compared(medians(interleaved(cases, repetitions)), "seconds")
 
 
-def grid(data: Path, peer: Path, settings: dict, repetitions: int) -> list[Row]:
-    """Random and margin with two seeds, whole processes: imports and all."""
-    runs = [[strategy, seed] for seed in (0, 1) for strategy in ("random", "margin")]
-
-    def ours() -> Values:
-        with tempfile.TemporaryDirectory() as out:
-            done = isolated("sides/grid.py", json.dumps({**settings, "seeds": [0, 1]}), out)
-        return {
-            "process_seconds": done.seconds,
-            "cpu_seconds": done.cpu_seconds,
-            "peak_mb": done.peak_bytes / 1e6,
-            "accuracy": mean(done.answer["accuracy"]),
-        }
-
-    def peers() -> Values:
-        found = side("modal_scikeras", peer, data, settings, runs)
-        return {k: found[k] for k in ("process_seconds", "cpu_seconds", "peak_mb")}
-
-    cases = {f"{OURS}, two jobs": ours, f"{PEER}, one after the other": peers}
-    return compared(medians(interleaved(cases, repetitions)), "process_seconds")
-
-
 def compared(rows: list[Row], key: str) -> list[Row]:
     """Add the ratio of each row to the last one, the peer's."""
     for row in rows:
@@ -125,22 +103,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = QUICK if args.quick else FULL
     facts, peer = machine(), peer_python("scikeras")
     with tempfile.TemporaryDirectory() as folder:
-        data = saved_data(Path(folder))
-        print("One run:")
-        one = single(data, peer, settings, args.repetitions)
-        print("\nFour runs:")
-        four = grid(data, peer, settings, 1)
-    print(f"\nOne run\n{table(one, COLUMNS)}")
-    shown = {"case": "", "process_seconds": "seconds", "cpu_seconds": "CPU s", "peak_mb": "peak MB"}
-    print(f"\nFour runs\n{table(four, {**shown, 'ratio': '× peer'})}")
+        rows = single(saved_data(Path(folder)), peer, settings, args.repetitions)
+    print(f"\n{table(rows, COLUMNS)}")
     what = f"Fashion-MNIST, margin, {settings}; all sides on {facts['cores']} cores"
-    peers = {"peer_versions": versions(peer)}
-    path = write("loop", what, one, facts, **peers, settings=settings, grid=four)
-    for row in four:
-        row["seconds"] = row["process_seconds"]
-        row["values"]["seconds"] = row["values"]["process_seconds"]
-    panels = {"one run": one, "four runs, whole processes": four}
-    picture = bars("loop", "A whole active-learning run", panels, "seconds", "seconds")
+    path = write("loop", what, rows, facts, peer_versions=versions(peer), settings=settings)
+    picture = bars("loop", "A whole active-learning run", {"": rows}, "seconds", "seconds")
     print(f"\nWritten: {path}, {picture}")
 
 

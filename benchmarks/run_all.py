@@ -26,6 +26,7 @@ BENCHMARKS = (
     "training",
     "strategies",
     "loop",
+    "grid",
     "growth",
     "scale",
     "cnn",

@@ -22,7 +22,7 @@ from .encoding import (
     release_pages,
     taken,
 )
-from .engine import BLOCK_STEPS, Engine, NetworkState, get_engine
+from .engine import Engine, NetworkState, block_steps, get_engine, images_a_pass
 from .errors import check_one_of
 from .models import build_cnn
 from .seeding import RandomState, check_random_state, derive_seed, stream
@@ -57,11 +57,11 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     min_steps : int
         Least number of gradient steps in one fit, so that small labelled sets are not undertrained.
     predict_batch_size : int
-        Images in one forward pass.
+        Images in one forward pass, fewer where they have more than 2**20 pixels together.
     fit_mode : {"scratch", "warm", "warm_weights", "shrink_perturb"}
-        New weights at every fit; or go on from the last fit's weights and optimizer state; or
-        from its weights with a new optimizer; or go on from weights ``shrink · w + N(0, perturb²)`` with a new optimizer (Ash & Adams,
-        "On Warm-Starting Neural Network Training", NeurIPS 2020).
+        Each fit starts from new weights; from the last fit's weights and optimizer state; from
+        its weights with a new optimizer; or from ``shrink · w + N(0, perturb²)`` with a new
+        optimizer (Ash & Adams, "On Warm-Starting Neural Network Training", NeurIPS 2020).
     shrink, perturb : float
         Factor in [0, 1] and noise scale of ``"shrink_perturb"``.
     class_weight : dict or "balanced", optional
@@ -211,7 +211,8 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         rng = stream(seed, "shuffle", self._n_fits)
         losses: list[np.ndarray] = []
         with self._progress(steps, "fit", "step") as bar:
-            for rows in _row_blocks(n, self.batch_size, steps, rng):  # (block steps, batch)
+            block = block_steps((self.batch_size, *X.shape[1:]))
+            for rows in _row_blocks(n, self.batch_size, steps, block, rng):
                 images = taken(X, rows.ravel()).reshape(*rows.shape, *X.shape[1:])
                 losses.append(engine.train(images, codes[rows], weights[rows]))
                 if not np.isfinite(losses[-1]).all():
@@ -333,7 +334,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self, engine: Engine, X: Any, bar: Any, *, sample: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run all of `X` forward, in batches, into arrays of the final size."""
-        size = self.predict_batch_size
+        size = min(self.predict_batch_size, images_a_pass(X.shape[1:]))
         outputs: tuple[np.ndarray, ...] = ()
         for start in range(0, len(X), size):
             images = network_input(X[start : start + size], start)
@@ -482,11 +483,13 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose, leave=False)
 
 
-def _row_blocks(n: int, batch: int, steps: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield row numbers ``(block steps, batch)`` cut from an endless stream of reshuffled epochs."""
+def _row_blocks(
+    n: int, batch: int, steps: int, block: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield row numbers ``(at most block, batch)`` from an endless stream of reshuffled epochs."""
     rest = np.empty(0, dtype=np.intp)
     while steps:
-        size = min(steps, BLOCK_STEPS)
+        size = min(steps, block)
         epochs = max(0, -(-(size * batch - len(rest)) // n))
         rest = np.concatenate([rest, *(rng.permutation(n) for _ in range(epochs))])
         yield rest[: size * batch].reshape(size, batch)

@@ -11,10 +11,11 @@ one traced function serves any number of samples and any source of images.
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,29 @@ if TYPE_CHECKING:
 
 ModelFn = Callable[..., "keras.Model"]
 
-BLOCK_STEPS = 64
-"""Gradient steps between two returns to Python; also the number of batches gathered at once."""
+_BLOCK_STEPS = 64
+_BLOCK_BYTES = 1 << 28
+_PASS_PIXELS = 1 << 20
 
 _MAX_ENGINES = 8
 _engines: OrderedDict[Any, Engine] = OrderedDict()
 _engines_lock = threading.Lock()
+
+
+def block_steps(batch_shape: Sequence[int]) -> int:
+    """Return how many gradient steps go by between two returns to Python: a block.
+
+    64, or fewer where so many batches, gathered at once, would exceed 256 MB as float32.
+    """
+    return max(1, min(_BLOCK_STEPS, _BLOCK_BYTES // max(1, 4 * math.prod(batch_shape))))
+
+
+def images_a_pass(image_shape: Sequence[int]) -> int:
+    """Return how many images may go through the network at once: 2**20 pixels.
+
+    The maps of 512 images of 512 × 512 behind one convolution would need 17 GB.
+    """
+    return max(1, _PASS_PIXELS // max(1, math.prod(image_shape[:2])))
 
 
 @dataclass
@@ -310,7 +328,7 @@ class JaxEngine(Engine):
 
     def _train(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Any:
         steps = len(x)
-        x, y, w = (_filled_up(a, BLOCK_STEPS) for a in (x, y, w))
+        x, y, w = (_filled_up(a, block_steps(x.shape[1:])) for a in (x, y, w))
         model = self.model
         groups = (
             model.trainable_variables,

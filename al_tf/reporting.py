@@ -104,8 +104,9 @@ def write_report(
     report_table(experiments, metric).to_csv(verdict, index=False)
     written = [verdict]
     for name, table, draw in _drawings(experiments, metric):
-        path = out / "figures" / name
-        written += save_figure(draw(), path, _provenance(experiments, command, metric, table))
+        path, figure = out / "figures" / name, draw()
+        _add_to_caption(figure, _what_images(experiments))
+        written += save_figure(figure, path, _provenance(experiments, command, metric, table))
         table.to_csv(path.with_suffix(".csv"), index=False)
         written.append(path.with_suffix(".csv"))
     return written
@@ -140,6 +141,20 @@ def _drawings(experiments: Sequence[Experiment], metric: str) -> Iterator[_Drawi
     penalty = analysis.penalty_matrix(results, metric)
     table = penalty.table.rename_axis("strategy").reset_index()
     yield _Drawing("penalty", table, lambda: plots.penalty_heatmap(penalty))
+
+
+def _what_images(experiments: Sequence[Experiment]) -> str:
+    """Return what readers must know of the images: which are no originals."""
+    sources = {(e.meta["config"]["dataset"], e.meta["data_source"]) for e in experiments}
+    lossy = [(name, text) for name, text in sorted(sources) if "lossy" in text]
+    return "; ".join(f"{name}: {text.partition(' (')[0]}" for name, text in lossy)
+
+
+def _add_to_caption(figure: Figure, text: str) -> None:
+    if text:
+        from .plots.style import caption
+
+        caption(figure, "\n".join(filter(None, [figure.get_suptitle(), text])))
 
 
 def _provenance(

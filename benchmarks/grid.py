@@ -9,7 +9,6 @@ reading of the data, compilation and all.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from al_tf.reporting import read_experiments, write_report
 from tests.test_notebooks import load_script
 
 FIGURES = Path(__file__).parent.parent / "figures"
@@ -24,6 +25,23 @@ def folder(tmp_path):
 
 def test_a_copy_is_not_stale(folder):
     assert list(check.stale(folder)) == []
+
+
+def test_figures_of_a_lossy_copy_say_so(folder, tmp_path):
+    path = folder / "config.json"
+    meta = json.loads(path.read_text())
+    meta["data_source"] = "a lossy JPEG copy (not the original pixels) in some.tar.xz"
+    path.write_text(json.dumps(meta))
+    write_report(read_experiments([folder]), tmp_path)
+    for picture in (tmp_path / "figures").glob("*.svg"):
+        assert "fashion_mnist: a lossy JPEG copy" in picture.read_text(), picture.name
+
+
+def test_committed_records_name_no_folder_of_a_machine():
+    for path in FIGURES.glob("*/config.json"):
+        meta = json.loads(path.read_text())
+        commands = [meta["command"], *(c["command"] for c in meta.get("continued", []))]
+        assert not [a for c in commands for a in c if Path(a).is_absolute()], path
 
 
 def another_accuracy(folder):

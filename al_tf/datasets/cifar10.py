@@ -58,11 +58,11 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
     if copy.kind == "binary":
         verify(copy.path)
         arrays = stored("cifar10", ARCHIVE_MD5[:16], lambda: _from_binary(copy.path))
-        source = f"the authors' binary archive {copy.path}"
+        source = f"the authors' binary archive {copy.path.name}"
     else:
         key, members = _jpegs(copy)
         arrays = stored("cifar10-jpeg", key, lambda: _from_jpegs(members, copy.path))
-        source = f"a lossy JPEG copy (not the original pixels) in {copy.path}"
+        source = f"a lossy JPEG copy (not the original pixels) in {copy.path.name}"
     return ImageDataset(
         arrays["x_train"],
         arrays["y_train"],

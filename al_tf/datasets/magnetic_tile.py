@@ -88,7 +88,7 @@ def load(
         y[test],
         class_names=("good", "defective") if labels == "binary" else CLASS_NAMES,
         name="magnetic_tile",
-        source=f"{path}, scaled and padded to {size} × {size}, split by tile with seed {seed}",
+        source=f"{path.name}, scaled and padded to {size} × {size}, split by tile with seed {seed}",
     )
 
 

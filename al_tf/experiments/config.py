@@ -92,7 +92,7 @@ class ExperimentConfig:
     min_steps: int = 200
     """Floor of gradient steps in each fit, so that small labelled sets are not undertrained."""
     fit_mode: str = "scratch"
-    """How each round starts: ``scratch`` (new weights), ``warm``, ``warm_weights`` or ``shrink_perturb``."""
+    """What a round's fit starts from: see `KerasImageClassifier`."""
     noise: Any = 0.0
     """Oracle's error rate, or its K x K matrix of P(answer | true class)."""
     stop_budget: int | None = None

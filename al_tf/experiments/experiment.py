@@ -180,7 +180,19 @@ def provenance() -> dict[str, Any]:
 def _command() -> list[str]:
     """Return the command line; a notebook's kernel has one that says nothing."""
     program = Path(sys.argv[0]).name
-    return ["notebook"] if program == "ipykernel_launcher.py" else [program, *sys.argv[1:]]
+    if program == "ipykernel_launcher.py":
+        return ["notebook"]
+    return [program, *map(_without_place, sys.argv[1:])]
+
+
+def _without_place(argument: str) -> str:
+    """Return an argument without where on this machine its path lies: records get published."""
+    option, equals, value = argument.rpartition("=")
+    path = Path(value)
+    if not path.is_absolute():
+        return argument
+    here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name
+    return f"{option}{equals}{here}"
 
 
 def _git_commit() -> str | None:

@@ -53,8 +53,11 @@ def _start(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     It looks at 5 random rows a cluster, which gives k-means the same inertia, and at all rows
     where too few of those are distinct.
     """
-    size = min(len(rows), START_ROWS_PER_CLUSTER * k)
-    for some in (rows[np.sort(rng.choice(len(rows), size, replace=False))], rows):
+    tries = [rows]
+    if len(rows) > START_ROWS_PER_CLUSTER * k:
+        few = rng.choice(len(rows), START_ROWS_PER_CLUSTER * k, replace=False)
+        tries.insert(0, rows[np.sort(few)])
+    for some in tries:
         ones = np.ones((len(some), 1), dtype=np.float32)
         chosen, squared = kmeans_plus_plus(ones, some, k, random_state=rng)
         distinct = chosen[(squared > 0) | (np.arange(k) == 0)]

@@ -60,6 +60,30 @@ class TestLearning:
         proba = make(epochs=1).fit(X, np.arange(20) % 2).predict_proba(X)
         assert proba.shape == (20, 2)
 
+    @pytest.mark.parametrize("shape", [(1, 1, 4), (3, 50), (512, 512, 3)])
+    def test_the_default_network_takes_images_of_any_size(self, shape):
+        X = np.random.default_rng(0).integers(0, 256, size=(6, *shape), dtype=np.uint8)
+        classifier = KerasImageClassifier(epochs=1, batch_size=4).fit(X, np.arange(6) % 2)
+        assert np.isfinite(classifier.predict_proba(X)).all()
+
+    def test_large_images_go_through_in_small_batches(self, monkeypatch):
+        X = np.zeros((20, 256, 512, 3), dtype=np.uint8)
+        classifier = make(epochs=4, batch_size=2, predict_batch_size=512).fit(X, np.arange(20) % 2)
+        engine, sizes, blocks = classifier._engine(), [], []
+        forward, train = engine._forward, engine._train
+        monkeypatch.setattr(engine, "_forward", lambda x, s: sizes.append(len(x)) or forward(x, s))
+        monkeypatch.setattr(engine, "_train", lambda x, *a: blocks.append(x.shape) or train(x, *a))
+        classifier.fit(X, np.arange(20) % 2).predict(X)
+        assert sizes == [8, 8, 4]  # of 2**17 pixels each
+        assert sum(shape[0] for shape in blocks) == 40
+        assert max(4 * np.prod(shape) for shape in blocks) <= 2**28
+
+    def test_fifty_classes(self, shapes_data):
+        X = shapes_data[0][:100]
+        proba = make(epochs=1).fit(X, np.arange(100) % 50).predict_proba(X)
+        assert proba.shape == (100, 50)
+        np.testing.assert_allclose(proba.sum(axis=1), 1, atol=1e-5)
+
     def test_balanced_class_weight_finds_the_rare_class(self, shapes_data):
         X, y = shapes_data
         rare = np.concatenate([np.flatnonzero(y == 0)[:60], np.flatnonzero(y == 1)[:4]])

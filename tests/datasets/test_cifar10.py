@@ -60,7 +60,7 @@ def test_the_binary_archive_is_read_in_order(tmp_path, monkeypatch):
     dataset = load_dataset("cifar10", data_dir=tmp_path)
     np.testing.assert_array_equal(dataset.x_train, np.concatenate([batch(i)[0] for i in range(5)]))
     np.testing.assert_array_equal(dataset.y_test, batch(5)[1])
-    assert dataset.source == f"the authors' binary archive {path}"
+    assert dataset.source == f"the authors' binary archive {path.name}"
     again = load_dataset("cifar10", data_dir=tmp_path)
     assert again.fingerprint == dataset.fingerprint
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from al_tf import register_strategy
 from al_tf.experiments import ExperimentConfig, load_records
@@ -73,6 +74,23 @@ def dies_once(classifier, X, n_instances=1, *, random_state=None, marker="", tim
             if not path.exists():
                 path.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+    return get_strategy("margin")(classifier, X, n_instances, random_state=random_state)
+
+
+@_register
+def eats_memory(classifier, X, n_instances=1, *, random_state=None, marker=""):
+    """Need more memory than the process may have, once; then choose as margin does."""
+    if len(classifier.X_training) >= 50 and not Path(marker).exists():
+        import resource
+
+        Path(marker).touch()
+        used = psutil.Process().memory_info().vms
+        before = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, before[1]))
+        try:
+            np.ones(2**30)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, before)
     return get_strategy("margin")(classifier, X, n_instances, random_state=random_state)
 
 

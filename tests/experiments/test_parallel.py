@@ -77,6 +77,21 @@ def test_a_failing_run_is_named_and_the_others_go_on(tmp_path):
     assert "in fails_late" in (tmp_path / "failures" / "fails_late-seed0.txt").read_text()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="limits a process as POSIX systems do")
+def test_a_worker_out_of_memory_loses_nothing(alone, tmp_path):
+    eats = StrategySpec("eats", "eats_memory", {"marker": str(tmp_path / "ate")})
+    config = fast_config(strategies=["margin", eats], seeds=1)
+    with pytest.raises(RunFailedError, match=r"eats-seed0: \w*MemoryError: Unable to allocate 8"):
+        run_experiment(config, tmp_path / "out", jobs=2, progress=False)
+    last = load_results(tmp_path / "out").groupby("strategy")["round"].max()
+    assert last.to_dict() == {"random": 4, "margin": 4, "eats": 2}
+    table = run_experiment(config, tmp_path / "out", jobs=2, progress=False)
+    by_strategy = dict(list(table.groupby("strategy")))
+    assert (
+        by_strategy["eats"]["accuracy"].values == by_strategy["margin"]["accuracy"].values
+    ).all()
+
+
 NOTEBOOK = """
 from al_tf import ExperimentConfig, register_strategy, run_experiment
 import numpy as np

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,7 @@ from filelock import FileLock
 from al_tf import load_dataset
 from al_tf.errors import ConfigMismatchError, FolderInUseError, RecordError, RunFailedError
 from al_tf.experiments import StrategySpec, load_records, read_meta, run_experiment
+from al_tf.experiments.experiment import provenance
 from al_tf.experiments.setting import make_setting
 
 from .helpers import fast_config, numbers, results_text
@@ -208,3 +210,11 @@ def test_options_that_contradict_each_other(tmp_path):
         run(fast_config(), tmp_path, backend="ray")
     with pytest.raises(ValueError, match="jobs must be 0 or more"):
         run_experiment(fast_config(), tmp_path, jobs=-1)
+
+
+def test_records_do_not_say_where_on_the_machine_they_were_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = ["/opt/bin/al-tf", "run", "--out", str(tmp_path / "a" / "b"), "--data=/home/me/c"]
+    monkeypatch.setattr(sys, "argv", [*arguments, "x=/", "--seeds", "3"])
+    command = ["al-tf", "run", "--out", "a/b", "--data=c", "x=", "--seeds", "3"]
+    assert provenance()["command"] == command

@@ -32,6 +32,20 @@ class TestPairedTest:
         assert test.p == pytest.approx(expected.pvalue)
         assert (test.low, test.high) == pytest.approx((interval.low, interval.high))
 
+    @given(
+        st.integers(2, 12), st.integers(0, 2**32 - 1), st.floats(-2, 2), st.floats(-4, 4)
+    )
+    def test_is_scipys_on_generated_tables(self, n_seeds, seed, shift, log_scale):
+        rng = np.random.default_rng(seed)
+        ours, theirs = rng.normal(size=(2, 3, n_seeds)) * 10**log_scale
+        ours = ours + shift
+        expected = stats.ttest_rel(ours, theirs, axis=1)
+        interval = expected.confidence_interval(0.95)
+        test = paired_test(ours - theirs)
+        np.testing.assert_allclose(test.p, expected.pvalue, rtol=1e-6, atol=1e-12)
+        np.testing.assert_allclose(test.low, interval.low, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(test.high, interval.high, rtol=1e-6, atol=1e-9)
+
     def test_rows_are_tested_one_by_one(self):
         rows = np.random.default_rng(0).normal(size=(4, 3, 6))
         together = paired_test(rows)

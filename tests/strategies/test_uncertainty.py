@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from modAL.uncertainty import (
     classifier_entropy as modal_entropy,
 )
@@ -43,6 +47,28 @@ def test_scores_are_exact_where_probabilities_are_zero_and_one(score, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-15)
     assert found[0] == 0
     assert not np.signbit(found[0])
+
+
+@st.composite
+def distributions(draw):
+    """Return the probabilities of a row: from a draw to certainty, zeros and ones among them."""
+    weights = draw(st.lists(st.sampled_from([0.0, 1e-300, 1e-9, 0.3, 1.0]), min_size=2, max_size=7))
+    return [w / sum(weights) for w in weights] if any(weights) else [1.0, *weights]
+
+
+@given(st.lists(distributions(), min_size=1, max_size=5))
+def test_scores_follow_their_formulas(rows):
+    for row in rows:
+        first, second = sorted(row, reverse=True)[:2]
+        direct = {
+            uncertainty_score: 1 - first,
+            margin_score: 1 - (first - second),
+            entropy_score: -sum(p * math.log(p) for p in row if p > 0),
+        }
+        for score, expected in direct.items():
+            (found,) = score(np.array([row]))
+            assert found == pytest.approx(expected, rel=1e-12, abs=1e-15)
+            assert 0 <= found <= max(1, math.log(len(row))) + 1e-15
 
 
 @pytest.mark.parametrize("score", [uncertainty_score, margin_score, entropy_score])

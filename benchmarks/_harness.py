@@ -341,7 +341,8 @@ def bars(name: str, title: str, groups: Mapping[str, Sequence[Row]], key: str, u
             ax.barh(place, row[key], color="#2a6f97" if ours else "#bcbcbc", height=0.7)
             values = row["values"].get(key, [])
             ax.plot(values, [place] * len(values), "o", color="black", ms=2.5)
-            ax.annotate(_number(row[key]), (row[key], place), (5, 0), textcoords="offset points", va="center")  # fmt: skip
+            end = (max([row[key], *values]), place)
+            ax.annotate(_number(row[key]), end, (5, 0), textcoords="offset points", va="center")
         ax.set_yticks(range(len(rows)), [r["case"] for r in rows])
         ax.invert_yaxis()
         ax.set_title(heading, loc="left", fontsize=10)

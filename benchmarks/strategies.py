@@ -202,12 +202,12 @@ def draw(rows: list[_harness.Row], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
-    styles = [f"C{i % 10}{line}" for line in ("o-", "s--") for i in range(10)]
+    styles = [f"C{i % 10}{line}" for line in ("o-", "s--", "^-.") for i in range(10)]
     names = list(dict.fromkeys(r["strategy"] for r in rows if r["batch"] == 100))
     for ax, key, unit in zip(
         axes, ("seconds", "peak_mb"), ("seconds a query", "peak MB"), strict=True
     ):
-        for name, style in zip(names, styles * 2, strict=False):
+        for name, style in zip(names, styles, strict=False):
             own = [r for r in rows if r["strategy"] == name and r["batch"] == 100]
             for side, mark in (("al_tf", style), ("peer", style[:2] + "x:")):
                 shown = [r for r in own if r["side"] == side]

@@ -6,6 +6,7 @@ What differs from modAL 0.4.2.1:
 - fit arguments given to the constructor hold for every later fit;
 - new labels are checked without the argument that scikit-learn 1.8 removed, and a label that the
   estimator refuses does not stay in the training set;
+- a learner can be printed;
 - bootstrap draws come from the learner's own generator, not from numpy's global one;
 - data frames can be taught, and committees vote with string labels.
 """
@@ -26,10 +27,21 @@ from sklearn.utils import check_array, check_consistent_length
 from .seeding import RandomState, check_random_state
 
 
-class _QueriesOnce:
-    """The query method that the learner and the committee share."""
+class _Shared:
+    """What the learner and the committee share: the query, and how they are printed."""
 
     query_strategy: Callable[..., Any]
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803  (scikit-learn's name)
+        """Say what is in it without printing the labelled set."""
+        strategy = getattr(self.query_strategy, "__name__", repr(self.query_strategy))
+        return f"{type(self).__name__}({self._contents()}, {strategy})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        return {"text/plain": repr(self)}
+
+    def _contents(self) -> str:
+        raise NotImplementedError
 
     def query(
         self, X_pool: Any, *query_args: Any, return_metrics: bool = False, **query_kwargs: Any
@@ -70,7 +82,7 @@ class _QueriesOnce:
         return (indices, rows, scores) if return_metrics else (indices, rows)
 
 
-class ActiveLearner(_QueriesOnce, modAL.models.ActiveLearner):
+class ActiveLearner(_Shared, modAL.models.ActiveLearner):
     """An estimator, its labelled set and a query strategy.
 
     Parameters
@@ -119,6 +131,7 @@ class ActiveLearner(_QueriesOnce, modAL.models.ActiveLearner):
         if (X_training is None) != (y_training is None):
             raise ValueError("Give X_training and y_training together, or neither.")
         self.fit_kwargs = fit_kwargs
+        self.bootstrap_init = bootstrap_init
         self.random_state = random_state
         self._rng = check_random_state(random_state)
         super().__init__(estimator, query_strategy, on_transformed=on_transformed)
@@ -176,6 +189,10 @@ class ActiveLearner(_QueriesOnce, modAL.models.ActiveLearner):
         else:
             self._refit(*self._with_added(X, y), bootstrap, fit_kwargs)
 
+    def _contents(self) -> str:
+        labelled = 0 if self.X_training is None else _n_rows(self.X_training)
+        return f"{self.estimator!r}, {labelled} labelled"
+
     def _refit(self, X: Any, y: Any, bootstrap: bool, fit_kwargs: dict[str, Any]) -> ActiveLearner:
         before = self.X_training, self.y_training
         self.X_training, self.y_training = X, y
@@ -230,7 +247,7 @@ class ActiveLearner(_QueriesOnce, modAL.models.ActiveLearner):
                 )
 
 
-class Committee(_QueriesOnce, modAL.models.Committee):
+class Committee(_Shared, modAL.models.Committee):
     """Several learners that vote; see `modAL.models.Committee`.
 
     Learners whose estimators are `KerasImageClassifier` of one architecture share one compiled
@@ -290,6 +307,9 @@ class Committee(_QueriesOnce, modAL.models.Committee):
             columns = np.searchsorted(self.classes_, learner.estimator.classes_)
             votes[:, i, columns] = learner.predict_proba(X, **predict_proba_kwargs)
         return votes
+
+    def _contents(self) -> str:
+        return repr(self.learner_list)
 
     def _remember_labelled(self) -> None:
         self.X_training = self.learner_list[0].X_training

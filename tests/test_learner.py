@@ -76,6 +76,13 @@ class TestDropIn:
         assert learner.X_training.shape == (18, 4)
         assert learner.score(X, y) > 0.9
 
+    def test_is_printed_without_its_images(self, blobs):
+        learner = ActiveLearner(LogisticRegression(C=2.0), get_strategy("margin"), *blobs)
+        assert repr(learner) == "ActiveLearner(LogisticRegression(C=2.0), 60 labelled, margin)"
+        assert learner._repr_mimebundle_() == {"text/plain": repr(learner)}
+        committee = Committee([learner], get_strategy("vote_entropy"))
+        assert repr(committee) == f"Committee([{learner!r}], vote_entropy)"
+
     def test_images_of_four_dimensions(self):
         images = np.zeros((5, 8, 8, 3), np.uint8)
         learner = ActiveLearner(Recorder(), first, images, np.arange(5) % 2)

@@ -32,9 +32,7 @@ class TestPairedTest:
         assert test.p == pytest.approx(expected.pvalue)
         assert (test.low, test.high) == pytest.approx((interval.low, interval.high))
 
-    @given(
-        st.integers(2, 12), st.integers(0, 2**32 - 1), st.floats(-2, 2), st.floats(-4, 4)
-    )
+    @given(st.integers(2, 12), st.integers(0, 2**32 - 1), st.floats(-2, 2), st.floats(-4, 4))
     def test_is_scipys_on_generated_tables(self, n_seeds, seed, shift, log_scale):
         rng = np.random.default_rng(seed)
         ours, theirs = rng.normal(size=(2, 3, n_seeds)) * 10**log_scale

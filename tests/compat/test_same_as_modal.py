@@ -119,7 +119,7 @@ def test_strategies_that_return_images_instead_of_scores(models, rng):
     learner.teach(X[indices], y[indices])
 
 
-@pytest.mark.parametrize(("bootstrap", "only_new"), product([True, False], repeat=2))
+@pytest.mark.parametrize(("bootstrap", "only_new"), list(product([True, False], repeat=2)))
 @pytest.mark.parametrize("n", [1, 2, 9])
 def test_ways_to_teach(models, bootstrap, only_new, n, rng):
     learner = models.ActiveLearner(
@@ -158,7 +158,7 @@ def test_distances_behind_the_transformers_of_a_pipeline(models, rng):
         y_training=y[:2],
         on_transformed=True,
     )
-    indices, rows = learner.query(X)
+    indices, rows = learner.query(X, n_instances=1)
     pd.testing.assert_frame_equal(rows, X.iloc[indices])
     learner.teach(X.iloc[indices], y[indices])
     assert len(learner.X_training) == 3
@@ -184,7 +184,7 @@ def members(models, answers, classes):
     return [models.ActiveLearner(Canned(*answer, classes=classes)) for answer in answers]
 
 
-@pytest.mark.parametrize(("n", "n_learners", "n_classes"), product([1, 7], [1, 4], [2, 5]))
+@pytest.mark.parametrize(("n", "n_learners", "n_classes"), list(product([1, 7], [1, 4], [2, 5])))
 def test_a_committee_counts_votes(models, n, n_learners, n_classes, rng):
     votes = rng.integers(n_classes, size=(n, n_learners))
     proba = rng.dirichlet(np.ones(n_classes), size=(n, n_learners))
@@ -197,7 +197,7 @@ def test_a_committee_counts_votes(models, n, n_learners, n_classes, rng):
     np.testing.assert_allclose(committee.predict_proba(X), proba.mean(axis=1))
 
 
-@pytest.mark.parametrize(("bootstrap", "only_new"), product([True, False], repeat=2))
+@pytest.mark.parametrize(("bootstrap", "only_new"), list(product([True, False], repeat=2)))
 def test_ways_to_teach_a_committee(models, bootstrap, only_new, rng):
     X, y = rng.random((10, 2)), np.arange(10) % 2
     learners = [models.ActiveLearner(forest(), X_training=X, y_training=y) for _ in range(2)]
@@ -217,6 +217,6 @@ def test_a_committee_of_pipelines(models, rng):
         for i in range(3)
     ]
     committee = models.Committee(learners, uncertainty_batch_sampling, on_transformed=True)
-    indices, _ = committee.query(X)
+    indices, _ = committee.query(X, n_instances=1)
     committee.teach(X.iloc[indices], y[indices])
     assert [len(x.X_training) for x in committee] == [3, 4, 5]

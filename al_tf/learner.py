@@ -32,7 +32,7 @@ class _Shared:
 
     query_strategy: Callable[..., Any]
 
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:  # noqa: N803  (scikit-learn's name)
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Say what is in it without printing the labelled set."""
         strategy = getattr(self.query_strategy, "__name__", repr(self.query_strategy))
         return f"{type(self).__name__}({self._contents()}, {strategy})"

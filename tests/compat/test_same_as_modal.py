@@ -60,6 +60,12 @@ class Canned(ClassifierMixin, BaseEstimator):
         return self.accuracy
 
 
+def broken_in_modal(models, why):
+    """End a test that modAL 0.4.2.1 itself fails."""
+    if models is modAL.models:
+        pytest.xfail(why)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
@@ -131,6 +137,7 @@ def test_ways_to_teach(models, bootstrap, only_new, n, rng):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_missing_values_where_they_are_allowed(models, value):
+    broken_in_modal(models, "hands force_all_finite on to the estimator's fit")
     X, y = np.full((10, 2), value), np.arange(10) % 2
     learner = models.ActiveLearner(Canned(), X_training=X, y_training=y, force_all_finite=False)
     learner.teach(X, y)
@@ -150,6 +157,7 @@ def test_sparse_matrices(models, strategy, kind, rng):
 
 
 def test_distances_behind_the_transformers_of_a_pipeline(models, rng):
+    broken_in_modal(models, "takes columns of a data frame for rows")
     X, y = pd.DataFrame(rng.random((10, 5))), np.arange(10) % 2
     learner = models.ActiveLearner(
         make_pipeline(FunctionTransformer(pd.DataFrame.to_numpy), forest()),
@@ -199,6 +207,8 @@ def test_a_committee_counts_votes(models, n, n_learners, n_classes, rng):
 
 @pytest.mark.parametrize(("bootstrap", "only_new"), list(product([True, False], repeat=2)))
 def test_ways_to_teach_a_committee(models, bootstrap, only_new, rng):
+    if only_new:
+        broken_in_modal(models, "adds the labels nevertheless")
     X, y = rng.random((10, 2)), np.arange(10) % 2
     learners = [models.ActiveLearner(forest(), X_training=X, y_training=y) for _ in range(2)]
     committee = models.Committee(learners)
@@ -207,6 +217,7 @@ def test_ways_to_teach_a_committee(models, bootstrap, only_new, rng):
 
 
 def test_a_committee_of_pipelines(models, rng):
+    broken_in_modal(models, "calls DataFrame.append, which pandas 2 removed")
     X, y = pd.DataFrame(rng.random((10, 5))), np.arange(10) % 2
     learners = [
         models.ActiveLearner(

@@ -61,9 +61,11 @@ class TestLearning:
         assert proba.shape == (20, 2)
 
     @pytest.mark.parametrize("shape", [(1, 1, 4), (3, 50), (512, 512, 3)])
-    def test_the_default_network_takes_images_of_any_size(self, shape):
+    def test_build_cnn_takes_images_of_any_size(self, shape):
         X = np.random.default_rng(0).integers(0, 256, size=(6, *shape), dtype=np.uint8)
-        classifier = KerasImageClassifier(epochs=1, batch_size=4).fit(X, np.arange(6) % 2)
+        classifier = KerasImageClassifier(
+            model_params={"filters": (4, 4, 4), "dense": 8}, epochs=1, batch_size=2
+        ).fit(X, np.arange(6) % 2)
         assert np.isfinite(classifier.predict_proba(X)).all()
 
     def test_large_images_go_through_in_small_batches(self, monkeypatch):

@@ -158,7 +158,8 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         before = [kept, *old.get("continued", [])]
         latest = before[-1]
         same = all(latest[k] == now[k] for k in ("versions", "git_commit", "command"))
-        added = [] if same else [{**now, "began": meta["began"]}]
+        goes_on = not same and _unfinished(config, out)
+        added = [{**now, "began": meta["began"]}] if goes_on else []
         meta |= {**kept, "continued": [*old.get("continued", []), *added]}
     write_json(out / "config.json", meta)
 

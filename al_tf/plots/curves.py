@@ -103,7 +103,7 @@ def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
     titles = []
     for dataset, metric, strategies in keys:
         parts = [dataset] if len(datasets) > 1 or not apart else []
-        parts += [metric_name(metric)] if len(metrics) > 1 else []
+        parts += [metric_name(metric)] if len(metrics) > 1 and not apart else []
         parts += strategies if apart else []
         titles.append(": ".join(parts))
     n_columns = 4 if apart else min(2, len(keys))

@@ -2,7 +2,7 @@
 
     python benchmarks/run_all.py [--quick] [--only loop,inference]
 
-The full set takes about an hour on two cores, the quick one a few minutes. Nothing else should be
+The full set takes about two hours on two cores, the quick one a few minutes. Nothing else should be
 running: the load of the machine before each benchmark is written to its results.
 """
 

@@ -118,8 +118,9 @@ def format_table(table: pd.DataFrame, fmt: str = "md") -> str:
     table : pandas.DataFrame
     fmt : {"md", "csv", "json"}, default "md"
         ``md`` rounds for reading (differences signed, p-values to three places), puts an
-        interval into the cell of what it belongs to and leaves a missing value empty; ``csv`` and ``json`` keep every digit. JSON is a list of objects,
-        a value that is missing or not finite is null.
+        interval into the cell of what it belongs to and leaves a missing value empty; ``csv``
+        and ``json`` keep every digit. JSON is a list of objects, a value that is missing or not
+        finite is null.
 
     Returns
     -------

@@ -10,12 +10,15 @@ from scipy import stats
 from al_tf.analysis import (
     aubc,
     difference_curve_table,
+    label_savings,
     learning_curve_table,
     summary_table,
     value_at,
 )
 from al_tf.analysis.curves import mean_interval, paired_curves
 from tests.analysis._curves import results
+
+SHAPE = [0.50, 0.60, 0.66, 0.72, 0.78]
 
 
 def test_aubc_of_a_hand_computed_curve():
@@ -165,3 +168,44 @@ class TestWhatResultsAreRefused:
         table = results({"random": [[0.5] * 5]})
         with pytest.raises(ValueError, match="more than one row at 200 labels"):
             summary_table(pd.concat([table, table]))
+
+
+def test_tables_keep_the_order_of_strategies_and_count_their_rows():
+    table = results({"random": [SHAPE, SHAPE], "margin": [SHAPE, SHAPE], "entropy": [SHAPE, SHAPE]})
+    summary = summary_table(table)
+    assert list(dict.fromkeys(summary["strategy"])) == ["random", "margin", "entropy"]
+    assert list(summary.columns[2:]) == ["metric", "measure", "n_seeds", "mean", "low", "high"]
+    curves = learning_curve_table(table, ["accuracy", "f1_macro"])
+    differences = difference_curve_table(table)
+    columns = ["dataset", "strategy", "metric", "n_labeled", "n_seeds", "mean", "low", "high"]
+    for found in (curves, differences):
+        assert set(found.columns) == set(columns)
+        assert found.index.equals(pd.RangeIndex(len(found)))
+
+
+def test_a_strategy_without_a_partner_leaves_the_others_in():
+    table = results({"random": [SHAPE] * 2, "alone": [SHAPE] * 2, "margin": [SHAPE] * 2})
+    table.loc[table["strategy"] == "alone", "seed"] += 10
+    assert set(difference_curve_table(table)["strategy"]) == {"margin"}
+    assert set(label_savings(table)["strategy"]) >= {"margin"}
+
+
+def test_the_confidence_reaches_every_interval():
+    values = np.random.default_rng(0).normal(0.7, 0.01, (4, 5))
+    table = results({"random": values, "margin": values[::-1] + 0.01})
+    for make in (learning_curve_table, difference_curve_table):
+        wide, narrow = make(table, confidence=0.99), make(table, confidence=0.5)
+        assert ((wide["high"] - wide["low"]) > (narrow["high"] - narrow["low"])).all()
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, 1.5])
+def test_a_confidence_that_is_none_is_refused(confidence):
+    with pytest.raises(ValueError, match="confidence lies between 0 and 1"):
+        mean_interval([0.1, 0.2], confidence)
+
+
+def test_value_at_reaches_to_the_ends_and_says_where_they_are():
+    assert value_at([100, 200, 400], [0.1, 0.2, 0.4], 100) == pytest.approx(0.1)
+    assert value_at([100, 200, 400], [0.1, 0.2, 0.4], 400) == pytest.approx(0.4)
+    with pytest.raises(ValueError, match="range of 100 to 400; curves are not extrapolated"):
+        value_at([100, 200, 400], [0.1, 0.2, 0.4], 401)

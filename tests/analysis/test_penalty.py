@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from al_tf.analysis import penalty_matrix
 from al_tf.analysis.penalty import penalty_label_counts
-from tests.analysis._curves import results
+from tests.analysis._curves import experiment, results, simulate
 
 SMALL = np.array([0.01, 0.02, 0.00, 0.01, 0.02])
 """Differences with mean 0.012, sd 0.0083666: t = sqrt(5) · 0.012 / 0.0083666 = 3.207 > 2.776."""
@@ -45,6 +46,24 @@ def test_the_threshold_follows_the_number_of_seeds():
     margin, level = curves(*[np.tile(UNSURE, 4)] * 5), np.full((20, 5), 0.5)
     more = results({"random": level, "margin": margin}, labels=LABELS)
     assert penalty_matrix(more).table.loc["margin", "random"] == 1
+
+
+@pytest.mark.parametrize("n_seeds", [5, 6, 9])
+def test_a_win_is_what_scipys_paired_t_test_shows(n_seeds):
+    generator = np.random.default_rng(n_seeds)
+    for accuracy in simulate(generator, 40, 2, n_seeds, gain=0.01):
+        baseline, ours = accuracy
+        matrix = penalty_matrix(experiment(accuracy)).table
+        test = stats.ttest_rel(ours[:, 1:], baseline[:, 1:], axis=0)  # 300, 400, 600, 1000
+        shown = test.pvalue < 0.05
+        assert matrix.loc["s1", "random"] == (shown & (test.statistic > 0)).mean()
+        assert matrix.loc["random", "s1"] == (shown & (test.statistic < 0)).mean()
+
+
+def test_no_spread_at_one_label_count_hides_no_other():
+    margin = curves(np.zeros(5), np.full(5, 0.1), SMALL, SMALL, SMALL)
+    table = results({"random": LEVEL, "margin": margin}, labels=LABELS)
+    assert penalty_matrix(table).table.loc["margin", "random"] == 3 / 4
 
 
 def test_settings_add_up():

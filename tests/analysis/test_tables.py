@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 
@@ -45,6 +46,13 @@ class TestCoursesOfTheRuns:
             {"good": 0.75, "bad": 0.3}
         )
         assert table["n_seeds"].tolist() == [2, 2]
+
+    def test_rounds_and_strategies_keep_their_order(self):
+        both = pd.concat([records([[0]]).assign(strategy=name) for name in ("b", "a")])
+        for table in (recall_table(both, ["x", "y"]), queried_class_table(both, ["x", "y"])):
+            assert table["strategy"].tolist() == ["b", "b", "a", "a"]
+            assert table["class_name"].tolist() == ["x", "y", "x", "y"]
+        assert list(recall_table(both, ["x", "y"]).columns[-3:]) == ["mean", "low", "high"]
 
     def test_recall_needs_as_many_names_as_classes(self):
         with pytest.raises(ValueError, match="2 recalls a round, but there are 3 class names"):
@@ -108,6 +116,46 @@ class TestText:
         ]
         assert set(lines[1]) <= set("|-: ")
 
+    def test_markdown_puts_numbers_to_the_right_and_words_to_the_left(self):
+        table = pd.DataFrame({"name": ["a", "bcdef"], "aubc": [0.5, 123.4], "n": [5, 10]})
+        assert format_table(table) == (
+            "| name  |   aubc |  n |\n"
+            "| ----- | -----: | -: |\n"
+            "| a     | 0.5000 |  5 |\n"
+            "| bcdef |    123 | 10 |\n"
+        )
+
+    @pytest.mark.parametrize(
+        ("column", "value", "text"),
+        [
+            ("aubc", 100.0, "100"),
+            ("aubc", -100.0, "-100"),
+            ("aubc", 99.99, "99.9900"),
+            ("aubc", np.nan, ""),
+            ("aubc", -np.inf, "-∞"),
+            ("savings", np.inf, "∞"),
+            ("savings", 1.256, "1.26"),
+            ("labels_baseline", 59.6, "60"),
+            ("p_holm", 0.001, "0.001"),
+            ("p_holm", 0.25, "0.250"),
+            ("p_holm", 0.00099, "<0.001"),
+            ("difference", -0.5, "-0.5000"),
+            ("note", None, ""),
+            ("note", pd.NA, ""),
+            ("note", "two\nlines", "two lines"),
+        ],
+    )
+    def test_a_cell_reads(self, column, value, text):
+        table = pd.DataFrame({column: pd.Series([value], dtype=object)})
+        assert format_table(table).splitlines()[2].strip("| ") == text
+
+    def test_an_interval_without_one_end_is_left_out(self):
+        table = pd.DataFrame({"difference": [0.5, 0.5], "low": [np.nan, 0.1], "high": [1.0, 1.0]})
+        lines = format_table(table).splitlines()
+        assert lines[0].strip("| ") == "difference"
+        assert lines[2].strip("| ") == "+0.5000"
+        assert lines[3].strip("| ") == "+0.5000 [0.1000, 1.0000]"
+
     def test_markdown_rounds_for_reading(self):
         _, _, first, second = format_table(self.TABLE).splitlines()
         assert "+0.0123 [-0.0020, 0.0200]" in second
@@ -129,6 +177,7 @@ class TestText:
         assert back[0]["difference"] is None
         assert back[1]["difference"] == 0.01234
         assert back[1]["strategy"] == "a|b"
+        assert format_table(self.TABLE, "json").startswith('[\n  {\n    "strategy"')
 
     def test_an_unknown_format_lists_the_known(self):
         with pytest.raises(UnknownNameError, match="'md', 'csv', 'json'"):
@@ -142,8 +191,21 @@ class TestText:
         assert table_sha256(self.TABLE) == table_sha256(self.TABLE.copy())
         assert table_sha256(self.TABLE) != table_sha256(other)
 
+    def test_the_digest_is_that_of_the_csv_file(self, tmp_path):
+        path = tmp_path / "table.csv"
+        self.TABLE.to_csv(path, index=False)
+        other_index = self.TABLE.set_axis([7, 3])
+        assert table_sha256(other_index) == hashlib.sha256(path.read_bytes()).hexdigest()
+
 
 class TestReport:
+    def test_another_baseline_than_random(self):
+        accuracy = simulate(np.random.default_rng(0), 1, 3, 6, gain=0.05)[0]
+        table = report_table(experiment(accuracy), baseline="s1").set_index("strategy")
+        assert table.loc["s1", "verdict"] == "baseline"
+        assert table.loc["random", "verdict"] == "worse than s1"
+        assert np.isnan(table.loc["s1", "label_savings"])
+
     def test_one_line_a_strategy_with_the_verdict_of_the_verdict_table(self):
         generator = np.random.default_rng(0)
         both = pd.concat(

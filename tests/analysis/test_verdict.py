@@ -10,7 +10,7 @@ from scipy import stats
 from al_tf.analysis import aubc, decide, holm, paired_test, verdict_table
 from al_tf.analysis.verdict import VERDICT_COLUMNS, verdict_words, wilcoxon_p
 from al_tf.errors import UnknownNameError
-from tests.analysis._curves import experiment, results, simulate
+from tests.analysis._curves import LABELS, experiment, results, simulate
 
 SHAPE = np.array([0.50, 0.60, 0.66, 0.72, 0.78])
 
@@ -50,6 +50,20 @@ class TestPairedTest:
         assert together.p[2, 1] == pytest.approx(float(paired_test(rows[2, 1]).p))
         assert together.mean.shape == (4, 3)
 
+    def test_rows_without_spread_leave_the_others_alone(self):
+        values = np.random.default_rng(1).normal(size=6)
+        test = paired_test([np.zeros(6), np.full(6, 0.1), values])
+        assert test.p[0] == 1
+        assert np.isnan(test.p[1])
+        assert test.p[2] == pytest.approx(stats.ttest_1samp(values, 0).pvalue)
+        assert (paired_test([[0.0, 0.0]]).p == 1).all()
+
+    def test_another_confidence_is_another_interval(self):
+        values = np.random.default_rng(1).normal(size=6)
+        expected = stats.ttest_1samp(values, 0).confidence_interval(0.8)
+        test = paired_test(values, 0.8)
+        assert (test.low, test.high) == pytest.approx((expected.low, expected.high))
+
     @pytest.mark.filterwarnings("error")
     def test_one_seed_has_neither_p_nor_interval(self):
         test = paired_test([0.02])
@@ -69,7 +83,7 @@ class TestPairedTest:
 
     def test_refuses_what_is_not_finite_and_what_is_not_there(self):
         with pytest.raises(ValueError, match="1 of the differences are not finite"):
-            paired_test([0.1, float("nan")])
+            paired_test([0.1, 0.2, float("nan")])
         with pytest.raises(ValueError, match="at least one"):
             paired_test([])
 
@@ -148,6 +162,19 @@ class TestVerdictTable:
             "badge": "no difference shown (5 seeds)",
             "density": "worse than random",
         }
+
+    def test_every_line_has_every_column(self):
+        table = verdict_table(results({"random": RANDOM, "margin": BETTER}), "f1_macro")
+        assert list(table.columns) == VERDICT_COLUMNS
+        assert set(table["metric"]) == {"f1_macro"}
+        assert table["labels_from"].tolist() == [200, 200]
+        assert table["labels_to"].tolist() == [1000, 1000]
+
+    def test_wilcoxons_test_stands_beside(self):
+        baseline, ours = simulate(np.random.default_rng(0), 1, 2, 8, gain=0.005)[0]
+        table = verdict_table(experiment(np.stack([baseline, ours])))
+        gains = aubc(LABELS, ours) - aubc(LABELS, baseline)
+        assert table.loc[1, "p_wilcoxon"] == pytest.approx(stats.wilcoxon(gains).pvalue)
 
     def test_numbers_of_one_line(self):
         line = verdict_table(results({"random": RANDOM, "margin": BETTER})).iloc[1]

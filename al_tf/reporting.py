@@ -103,9 +103,10 @@ def write_report(
     verdict = out / "verdict.csv"
     report_table(experiments, metric).to_csv(verdict, index=False)
     written = [verdict]
+    images = _what_images(experiments)
     for name, table, draw in _drawings(experiments, metric):
         path, figure = out / "figures" / name, draw()
-        _add_to_caption(figure, _what_images(experiments))
+        _add_to_caption(figure, images)
         written += save_figure(figure, path, _provenance(experiments, command, metric, table))
         table.to_csv(path.with_suffix(".csv"), index=False)
         written.append(path.with_suffix(".csv"))
@@ -144,7 +145,7 @@ def _drawings(experiments: Sequence[Experiment], metric: str) -> Iterator[_Drawi
 
 
 def _what_images(experiments: Sequence[Experiment]) -> str:
-    """Return what readers must know of the images: which are no originals."""
+    """Return which datasets are lossy copies, as their sources say, for the captions."""
     sources = {(e.meta["config"]["dataset"], e.meta["data_source"]) for e in experiments}
     lossy = [(name, text) for name, text in sorted(sources) if "lossy" in text]
     return "; ".join(f"{name}: {text.partition(' (')[0]}" for name, text in lossy)

@@ -88,7 +88,7 @@ def eats_memory(classifier, X, n_instances=1, *, random_state=None, marker=""):
         before = resource.getrlimit(resource.RLIMIT_AS)
         resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, before[1]))
         try:
-            np.ones(2**30)
+            np.empty(2**30)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, before)
     return get_strategy("margin")(classifier, X, n_instances, random_state=random_state)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import AlTfError, RunFailedError
+from .errors import AlTfError, RunFailedError, storage_explained
 from .labeling_cli import add_commands
 
 app = typer.Typer(
@@ -43,7 +43,8 @@ def main() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     warnings.showwarning = _show_warning
     try:
-        app()
+        with storage_explained("Writing failed"):
+            app()
     except RunFailedError as error:
         _fail(error, FAILED)
     except (AlTfError, ValueError, TypeError, OSError, ImportError) as error:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from os import PathLike
+
+_STORAGE_ADVICE = {
+    errno.ENOSPC: "the disk is full. Make room",
+    errno.EDQUOT: "your share of the disk is used up. Make room",
+    errno.EROFS: "the disk is read-only. Name another place",
+    errno.EACCES: "you may not write there. Change its permissions, or name another place",
+}
 
 
 class AlTfError(Exception):
@@ -35,6 +45,10 @@ class FolderInUseError(AlTfError, RuntimeError):
 
 class RecordError(AlTfError, ValueError):
     """A record file cannot be read as this package wrote it."""
+
+
+class StorageError(AlTfError, OSError):
+    """A file cannot be written: a full disk, a read-only one, a lack of rights."""
 
 
 class RunFailedError(AlTfError, RuntimeError):
@@ -81,3 +95,23 @@ def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     if value not in allowed:
         listed = ", ".join(repr(a) for a in allowed)
         raise UnknownNameError(f"Unknown {kind} {value!r}. Expected one of: {listed}.")
+
+
+@contextmanager
+def storage_explained(place: str | PathLike[str]) -> Iterator[None]:
+    """Turn a refusal of the disk into a `StorageError` that says what to do.
+
+    Parameters
+    ----------
+    place : path
+        What is written to, for the message. What was finished before must be kept, as it promises.
+    """
+    try:
+        yield
+    except OSError as error:
+        advice = _STORAGE_ADVICE.get(error.errno or 0)
+        if advice is None or isinstance(error, AlTfError):
+            raise
+        raise StorageError(
+            f"{place}: {advice} and do the same again; what was finished before is kept. ({error})"
+        ) from error

@@ -13,7 +13,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigMismatchError, FolderInUseError, RunFailedError, check_one_of
+from ..errors import (
+    ConfigMismatchError,
+    FolderInUseError,
+    RunFailedError,
+    check_one_of,
+    storage_explained,
+)
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .loop import is_complete
@@ -74,6 +80,8 @@ def run_experiment(
         Another process is at work in it.
     RecordError
         A record there is damaged.
+    StorageError
+        The folder cannot be written, or its disk is full.
     RunFailedError
         Some runs failed. The others are complete, and the same call tries those again.
     """
@@ -83,8 +91,7 @@ def run_experiment(
     if jobs is not None and jobs < 0:
         raise ValueError(f"jobs must be 0 or more; got {jobs}.")
     out = Path(out_dir).resolve()
-    out.mkdir(parents=True, exist_ok=True)
-    with _sole_user_of(out):
+    with storage_explained(out), _sole_user_of(out):
         _begin(config, out)
         runs = _unfinished(config, out)
         failures: Failures = {}
@@ -116,7 +123,7 @@ def default_jobs(config: ExperimentConfig) -> int:
 def _sole_user_of(out: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    (out / ".locks").mkdir(exist_ok=True)
+    (out / ".locks").mkdir(parents=True, exist_ok=True)
     lock = FileLock(out / ".locks" / "experiment.lock", timeout=0)
     try:
         lock.acquire()

@@ -52,12 +52,12 @@ def wait_for_records(out_dir, process):
         time.sleep(0.02)
 
 
-def _register(function):
+def registered(function):
     """Register as often as the module is loaded: by the tests, and in worker processes."""
     return register_strategy(function.__name__, function, overwrite=True)
 
 
-@_register
+@registered
 def fails_late(classifier, X, n_instances=1, *, random_state=None):
     """Raise once 50 images are labelled."""
     if len(classifier.X_training) >= 50:
@@ -65,7 +65,7 @@ def fails_late(classifier, X, n_instances=1, *, random_state=None):
     return get_strategy("random")(classifier, X, n_instances, random_state=random_state)
 
 
-@_register
+@registered
 def dies_once(classifier, X, n_instances=1, *, random_state=None, marker="", times=1):
     """Kill its own process, as an operating system short of memory would, at most `times`."""
     if len(classifier.X_training) >= 50:
@@ -77,7 +77,7 @@ def dies_once(classifier, X, n_instances=1, *, random_state=None, marker="", tim
     return get_strategy("margin")(classifier, X, n_instances, random_state=random_state)
 
 
-@_register
+@registered
 def eats_memory(classifier, X, n_instances=1, *, random_state=None, marker=""):
     """Need more memory than the process may have, once; then choose as margin does."""
     if len(classifier.X_training) >= 50 and not Path(marker).exists():
@@ -94,7 +94,7 @@ def eats_memory(classifier, X, n_instances=1, *, random_state=None, marker=""):
     return get_strategy("margin")(classifier, X, n_instances, random_state=random_state)
 
 
-@_register
+@registered
 def spies(classifier, X, n_instances=1, *, random_state=None, path=""):
     """Write down what a strategy can see of labels: those of the labelled set."""
     np.savez(f"{path}-{len(classifier.y_training)}", y=classifier.y_training, n=len(X))

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-browser fuzz lint bench bench-peers test-jax test-oldest test-compat clean
+.PHONY: help install report badges figures-check test test-browser coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -40,6 +40,15 @@ test-browser: $(READY)  ## The labelling desk in a real browser (the system's Ch
 	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \
 	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser --last-failed; }
 
+coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
+	$(BIN)/python -m pip install --quiet pytest-cov
+	$(BIN)/python -m pytest --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+mutants: $(READY)  ## Mutate strategies, geometry and analysis; list what no test notices (ROOM=geometry)
+	$(BIN)/python -m pip install --quiet mutmut
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run 'al_tf.$(ROOM)*'
+	$(BIN)/mutmut results
+
 fuzz: $(READY)  ## Fuzz one reader of outside bytes (TARGET=idx SECONDS=60; names in tests/fuzz)
 	$(BIN)/python -m pip install --quiet atheris
 	$(BIN)/python -m tests.fuzz.atheris_run $(or $(TARGET),idx) -max_total_time=$(or $(SECONDS),60)
@@ -69,6 +78,8 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis
 	touch $@
 
+test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
+
 test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
 	PYTHONPATH=. .venv-oldest/bin/python -m pytest
 
@@ -79,7 +90,7 @@ test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that re
 	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis distributed
 	touch $@
 
-test-compat: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
+test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
 	PYTHONPATH=. .venv-compat/bin/python -m pytest tests/compat
 
 .venv-compat/.ready: tests/compat/requirements.txt

@@ -27,7 +27,7 @@ from ..strategies.conftest import one_thread  # noqa: F401  (k-means on busy cor
 pytestmark = pytest.mark.skipif(
     tuple(int(part) for part in sklearn.__version__.split(".")[:2]) >= (1, 8),
     reason=f"plain modAL cannot teach under scikit-learn {sklearn.__version__}: see `make "
-    "test-compat`, or the pip line at the top of this file",
+    "test-modal`, or the pip line at the top of this file",
 )
 
 N_ROUNDS, BATCH = 3, 4

@@ -15,6 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from al_tf import geometry
 from al_tf.errors import UnknownNameError
+from al_tf.geometry._distances import lower_to_nearest
+from al_tf.geometry._points import make_points
 
 SMALL = 2**20  # bytes: many tiles even for few rows
 
@@ -81,10 +83,21 @@ def test_mean_similarity_of_many_copies():
     np.testing.assert_allclose(geometry.mean_similarity(X), expected, atol=1e-5)
 
 
-def test_mean_similarity_to_a_reference():
-    X, reference = rows(600, 5), rows(90, 5, seed=1)
+@pytest.mark.parametrize("m", [90, 1300])
+def test_mean_similarity_to_a_reference(m):
+    X, reference = rows(600, 5), rows(m, 5, seed=1)
     expected = (1 / (1 + naive_distances(X, reference))).mean(axis=1)
     np.testing.assert_allclose(geometry.mean_similarity(X, reference), expected, atol=1e-5)
+
+
+def test_rounded_distances_are_as_far_off_as_they_say():
+    """A bound that is lower already stays; the others come down, over more centers than a tile."""
+    points, centers = make_points(rows(900, 6), rows(1300, 6, seed=1, scale=0.01, offset=2.0))
+    exact = naive_distances(points.rows, centers.rows).min(axis=1) ** 2
+    bound = np.where(np.arange(900) % 3, np.inf, exact / 2).astype(np.float32)
+    error = lower_to_nearest(bound, points, centers, SMALL)
+    expected = np.where(np.arange(900) % 3, exact, exact / 2)
+    assert 0 < np.abs(bound - expected).max() <= error < 1e-3
 
 
 @pytest.mark.parametrize("k", [1, 7, 1000])
@@ -151,6 +164,16 @@ def test_leave_one_out_reaches_rows_far_from_all_others(bandwidth):
     expected = logsumexp(exponents, axis=1) - constant
     found = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("bandwidth", [0.02, 0.3, 3.0])
+def test_queries_far_from_all_kernels_keep_their_density(bandwidth):
+    X, queries = rows(800, 4), rows(60, 4, seed=1)
+    queries[:2] = X[:2] + 60.0
+    exponents = -(naive_distances(queries, X) ** 2) / (2 * bandwidth**2)
+    constant = np.log(len(X)) + 4 * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
+    found = geometry.kde_log_density(queries, X, bandwidth=bandwidth)
+    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, rtol=1e-5, atol=1e-3)
 
 
 @given(
@@ -258,7 +281,9 @@ def test_principal_components_keep_the_widest_directions():
 # k-center ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "d", "k"), [(60, 2, 60), (5000, 3, 400), (3000, 30, 300)])
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(60, 2, 60), (5000, 3, 400), (3000, 30, 300), (3000, 3, 3000)]
+)
 @pytest.mark.parametrize("with_centers", [True, False])
 def test_k_center_picks_what_the_plain_algorithm_picks(n, d, k, with_centers):
     X, centers = rows(n, d), rows(7, d, seed=1)
@@ -266,6 +291,17 @@ def test_k_center_picks_what_the_plain_algorithm_picks(n, d, k, with_centers):
     chosen, distances = geometry.k_center_greedy(X, k, centers if with_centers else None)
     np.testing.assert_array_equal(chosen, expected[0])
     np.testing.assert_allclose(distances, expected[1], rtol=1e-5)
+
+
+def test_k_center_when_float32_cannot_tell_distances_apart():
+    """Two tight groups far from each other, of whole numbers that float32 holds."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(-(2**9), 2**9, size=(4096, 4)) + np.repeat([[-(2**20)], [2**20]], 2048, axis=0)
+    X[0] -= X.sum(axis=0)  # of mean 0: centring rounds nothing
+    expected = naive_k_center(X, 40, np.zeros((1, 4)))
+    chosen, distances = geometry.k_center_greedy(X.astype(np.float32), 40)
+    np.testing.assert_allclose(distances, expected[1], rtol=1e-7)
+    np.testing.assert_array_equal(chosen, expected[0])
 
 
 def test_k_center_when_far_more_rows_tie_than_are_candidates():

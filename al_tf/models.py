@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DataCorruptError, DataNotFoundError, check_one_of
+from .errors import check_one_of
 
 if TYPE_CHECKING:
     import keras
@@ -125,26 +123,3 @@ def build_cnn(
     model = keras.Model(inputs, outputs)
     model.compile(keras.optimizers.Adam(learning_rate), loss="categorical_crossentropy")
     return model
-
-
-def load_network(path: str | os.PathLike[str]) -> keras.Model:
-    """Read a network from a ``.keras`` file; code inside the file is never run.
-
-    Raises
-    ------
-    DataNotFoundError
-        No such file.
-    DataCorruptError
-        Not a Keras model, or one that needs code of its own.
-    """
-    import keras
-
-    if not Path(path).is_file():
-        raise DataNotFoundError(f"{path}: no such model.")
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # what Keras raises on a file that is none of its own is open-ended
-        raise DataCorruptError(
-            f"{path}: expected a Keras model (.keras), found a file that cannot be read "
-            f"({type(error).__name__}: {error})."
-        ) from error

@@ -13,7 +13,7 @@ PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
     {"errors", "parsing", "seeding"},
-    {"models", "initialization", "device", "geometry", "datasets"},
+    {"models", "model_files", "initialization", "device", "geometry", "datasets"},
     {"engine", "encoding", "cache"},
     {"classifier", "strategies"},
     {"learner"},
@@ -23,7 +23,15 @@ FLOORS = [
     {"cli"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-KERAS_ROOMS = {"models", "initialization", "device", "engine", "classifier", "seeding"}
+KERAS_ROOMS = {
+    "models",
+    "model_files",
+    "initialization",
+    "device",
+    "engine",
+    "classifier",
+    "seeding",
+}
 NEIGHBOURS = {("seeding", "errors"), ("encoding", "errors")}
 
 

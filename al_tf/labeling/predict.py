@@ -52,7 +52,7 @@ def predict_folder(
     """
     import pandas as pd
 
-    from ..models import load_network
+    from ..model_files import load_network
 
     network = load_network(model)
     notes = _notes(Path(model))

@@ -11,6 +11,7 @@ themselves. A notebook whose data cannot be had is skipped, with the reason in t
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
 PROFILES = ("smoke", "quick", "report")
+QUIET = ["--log-level=ERROR"]  # a kernel warns that it talks over TCP, as all kernels do
 
 
 class Client(NotebookClient):
@@ -49,7 +51,8 @@ def execute(source: Path, profile: str, results: Path, target: Path) -> None:
     notebook = nbformat.read(source, as_version=4)
     with_parameters(notebook, PROFILE=profile, RESULTS=str(results.parent))
     bar = tqdm(total=len(notebook.cells), desc=source.stem, unit="cell")
-    client = Client(notebook, timeout=None, resources={"metadata": {"path": str(results)}})
+    place = {"metadata": {"path": str(results)}}
+    client = Client(notebook, timeout=None, extra_arguments=QUIET, resources=place)
     client.on_cell_executed = lambda **_: bar.update()
     try:
         client.execute()
@@ -80,7 +83,7 @@ def without_parameters(notebook: Any) -> None:
 
 
 def tidy(notebook: Any) -> None:
-    """Keep of a progress bar what was on the screen last, and no timings of cells."""
+    """Keep of a progress bar what was on the screen last; no timings of cells, no places on disk."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type != "code":
@@ -96,9 +99,16 @@ def tidy(notebook: Any) -> None:
                 if name:
                     streams[name] = output
         for stream in streams.values():
-            lines = stream.text.split("\n")
+            lines = without_places(stream.text).split("\n")
             stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
         cell.outputs = kept
+
+
+def without_places(text: str) -> str:
+    """Return what a notebook said without where on this machine its data and files lie."""
+    if data := os.environ.get("AL_TF_DATA_DIR"):
+        text = text.replace(data, "$AL_TF_DATA_DIR")
+    return text.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
 
 
 def bring_records(results: Path) -> None:

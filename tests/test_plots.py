@@ -286,8 +286,13 @@ class TestOneLook:
 
     def test_an_unknown_name_keeps_the_look_it_first_got(self):
         # Stated here, so that every process and every later version must agree.
-        assert plots.strategy_look("my_strategy") == ("#882255", ">")
+        assert plots.strategy_look("my_strategy") == ("#999933", ">")
         assert plots.strategy_look("my_strategy") != plots.strategy_look("your_strategy")
+
+    def test_an_unknown_name_has_no_colour_of_those_usually_compared(self):
+        usual = {STRATEGY_LOOKS[name].color for name in ["random", "margin", "entropy",
+                 "uncertainty", "badge", "kcenter"]}  # fmt: skip
+        assert not usual & {plots.strategy_look(f"my {i}").color for i in range(200)}
 
     def test_figures_have_readme_width_and_leave_global_state_alone(self):
         before = dict(mpl.rcParams)

@@ -106,7 +106,7 @@ class _Worker:
                     max_workers=1,
                     initializer=_begin,
                     initargs=(os.getpid(),),
-                    env=thread_environment(self._threads),
+                    env=thread_environment(self._threads) | quiet_environment(),
                 )
             return self._executor
 
@@ -127,6 +127,12 @@ def thread_environment(n: int) -> dict[str, str]:
     variables["TF_NUM_INTRAOP_THREADS"] = str(n)
     variables["TF_NUM_INTEROP_THREADS"] = "1"
     return variables
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment variable that keeps TensorFlow's log of devices off the screen."""
+    name = "TF_CPP_MIN_LOG_LEVEL"
+    return {name: os.environ.get(name, "3")}  # its errors are raised all the same
 
 
 def _begin(parent: int) -> None:

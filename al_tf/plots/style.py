@@ -54,7 +54,17 @@ STRATEGY_LOOKS = {
     "max_disagreement": Look("#1B4F72", "X"),
 }
 
-_OTHER_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+# None of those usually compared: a strategy of one's own is drawn beside them.
+_OTHER_COLORS = (
+    "#AA4499",
+    "#44AA99",
+    "#882255",
+    "#999933",
+    "#332288",
+    "#117733",
+    "#661100",
+    "#88CCEE",
+)
 _OTHER_MARKERS = (">", "<", "*", "p", "h", "d", "8", "H")
 
 _RC: Any = {

@@ -129,6 +129,22 @@ def test_mean_neighbour_distance_inside_groups():
     assert found[groups == 7] == 0
 
 
+def test_groups_smaller_than_the_neighbours_asked_for():
+    X = rows(11, 3)
+    groups = np.repeat([2, 0, 5], [2, 3, 6])
+    found = geometry.mean_neighbour_distance(X, 4, groups)
+    for group in (2, 0, 5):
+        inside = X[groups == group]
+        apart = np.sort(naive_distances(inside, inside), axis=1)[:, 1:5]  # themselves come first
+        np.testing.assert_allclose(found[groups == group], apart.mean(axis=1), rtol=1e-5)
+
+
+def test_whole_numbers_have_neighbours_too():
+    X = np.array([[0, 0], [3, 4], [100, 100], [100, 101]], dtype=np.uint8)
+    found = geometry.mean_neighbour_distance(X, 1, np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(found, [5, 5, 1, 1])
+
+
 def test_mean_nearest_neighbour_distance_of_a_batch():
     batch = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]])
     assert geometry.mean_nearest_neighbour_distance(batch) == pytest.approx(5 / 3)
@@ -204,6 +220,11 @@ def test_a_bandwidth_is_a_positive_number(bandwidth):
         geometry.kde_log_density(rows(5, 2), bandwidth=bandwidth)
 
 
+def test_leaving_out_needs_the_rows_own_set():
+    with pytest.raises(ValueError, match="leave_one_out needs reference=None"):
+        geometry.kde_log_density(rows(5, 2), rows(4, 2), bandwidth=1.0, leave_one_out=True)
+
+
 def test_leaving_out_the_only_row_is_an_error():
     with pytest.raises(ValueError, match="at least two rows"):
         geometry.kde_log_density(rows(1, 2), bandwidth=1.0, leave_one_out=True)
@@ -224,6 +245,40 @@ def test_a_bandwidth_scales_with_the_data(rule):
     X = rows(400, 3)
     unit = geometry.select_bandwidth(X, rule, random_state=0)
     assert geometry.select_bandwidth(X * 1024, rule, random_state=0) == pytest.approx(1024 * unit)
+
+
+def test_the_median_rule_is_its_formula_and_scott_the_default():
+    X = rows(500, 3)
+    distances = naive_distances(X, X)[np.triu_indices(500, 1)]
+    expected = np.median(distances) / np.sqrt(2 * np.log(500))
+    assert geometry.select_bandwidth(X, "median") == pytest.approx(expected, rel=1e-4)
+    assert geometry.select_bandwidth(X) == geometry.select_bandwidth(X, "scott")
+    assert geometry.select_bandwidth(X, 0.25) == 0.25
+
+
+@pytest.mark.parametrize("rule", ["median", "cv"])
+def test_of_many_rows_a_sample_is_looked_at(rule, monkeypatch):
+    X = rows(1600, 2)
+    whole = geometry.select_bandwidth(X, rule)
+    monkeypatch.setattr("al_tf.geometry._bandwidth.SAMPLE", 200)
+    found = [geometry.select_bandwidth(X, rule, random_state=seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+    np.testing.assert_allclose(found, whole, rtol=0.2)  # (200 / 1600) ** (1 / 6) is 0.71
+
+
+def test_the_diagnostic_measures_what_it_says():
+    X, bandwidth = rows(60, 3), 0.7
+    density = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
+    kernels = np.exp(-(naive_distances(X, X) ** 2) / (2 * bandwidth**2))  # a row's own is 1
+    np.fill_diagonal(kernels, 0)
+    sums = kernels.sum(axis=1)
+    found = geometry.diagnose_density(density, bandwidth, 3)
+    size = sums.sum() ** 2 / (sums**2).sum()
+    assert found.effective_sample_size == pytest.approx(size, rel=1e-4)
+    # the median of an even number of rows: between two in the logarithm, as little apart as they
+    low, high = np.sort(sums)[29:31]
+    assert found.neighbour_mass == pytest.approx(np.sqrt(low * high), rel=1e-4)
+    assert (found.n, found.bandwidth) == (60, 0.7)
 
 
 def test_cross_validation_beats_the_rules_on_two_narrow_peaks():
@@ -275,7 +330,12 @@ def test_principal_components_keep_the_widest_directions():
     found = geometry.principal_components(X, 2)
     largest = np.sort(np.linalg.eigvalsh(np.cov(X.T)))[::-1][:2]
     np.testing.assert_allclose(found.var(axis=0, ddof=1), largest, rtol=1e-4)
+    assert found.dtype == np.float32
+    one = geometry.principal_components(X, 1)
+    np.testing.assert_allclose(np.abs(one[:, 0]), np.abs(found[:, 0]), atol=1e-5)
     assert geometry.principal_components(X, 6) is X
+    with pytest.raises(ValueError, match="n_components must be 1 or more; got 0"):
+        geometry.principal_components(X, 0)
 
 
 # k-center ----------------------------------------------------------------------------------
@@ -304,6 +364,22 @@ def test_k_center_when_float32_cannot_tell_distances_apart():
     np.testing.assert_array_equal(chosen, expected[0])
 
 
+@pytest.mark.parametrize("n", [400, 2500])
+def test_k_center_breaks_ties_by_one_ranking_of_the_rows(n):
+    """On a grid of whole numbers many rows tie, at every pick: the highest rank wins."""
+    X = np.random.default_rng(1).integers(0, 12, size=(n, 3)).astype(np.float32)
+    center = X[:1]
+    rank = np.random.default_rng(5).permutation(n)
+    nearest = ((X - center) ** 2).sum(axis=1)
+    expected = []
+    for _ in range(350):
+        expected.append(max(range(n), key=lambda i: (nearest[i], rank[i])))
+        nearest = np.minimum(nearest, ((X - X[expected[-1]]) ** 2).sum(axis=1))
+        nearest[expected] = -1
+    found, _ = geometry.k_center_greedy(X, 350, center, random_state=np.random.default_rng(5))
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_k_center_when_far_more_rows_tie_than_are_candidates():
     X = np.repeat(rows(5, 3), 2000, axis=0)
     chosen, distances = geometry.k_center_greedy(X, 3000, random_state=0)
@@ -323,18 +399,39 @@ def test_k_center_breaks_ties_by_the_random_state():
 
 
 @pytest.mark.parametrize("with_centers", [True, False])
-def test_ball_cover_takes_a_largest_gain_each_time(with_centers):
-    X, radius = rows(900, 3), 0.6
-    near = naive_distances(X, X) <= radius
+@pytest.mark.parametrize(("n", "k", "radius"), [(900, 60, 0.6), (2000, 250, 0.3)])
+@pytest.mark.parametrize("m", [None, 700])
+def test_ball_cover_takes_a_largest_gain_each_time(with_centers, n, k, radius, m):
+    X = rows(n, 3)
+    targets = X if m is None else rows(m, 3, seed=2)
+    near = naive_distances(X, targets) <= radius
     centers = X[:4] + np.float32(0.01) if with_centers else None
-    covered = np.zeros(len(X), dtype=bool)
+    covered = np.zeros(len(targets), dtype=bool)
     if with_centers:
-        covered = naive_distances(X, centers).min(axis=1) <= radius
-    chosen, gains = geometry.max_ball_cover(X, 60, radius, centers, random_state=0)
+        covered = naive_distances(targets, centers).min(axis=1) <= radius
+    chosen, gains = geometry.max_ball_cover(
+        X, k, radius, centers, targets=None if m is None else targets, random_state=0
+    )
+    assert len(set(chosen)) == k
     for row, gain in zip(chosen, gains, strict=True):
         possible = (near & ~covered).sum(axis=1)
         assert gain == possible[row] == possible.max()
         covered |= near[row]
+
+
+def test_balls_without_extent_cover_copies():
+    X = np.repeat([[0.0], [1.0], [2.0]], [2, 1, 3], axis=0)
+    chosen, gains = geometry.max_ball_cover(X, 1, 0.0, random_state=0)
+    assert chosen[0] in (3, 4, 5)
+    assert gains.tolist() == [3]
+    chosen, gains = geometry.max_ball_cover(X, 3, 1.0, X[:1], random_state=0)
+    assert gains.tolist() == [3, 0, 0]  # what a center reaches exactly is covered already
+
+
+@pytest.mark.parametrize("radius", [-1.0, np.nan, np.inf])
+def test_a_radius_is_a_number(radius):
+    with pytest.raises(ValueError, match="radius must be a number of 0 or more"):
+        geometry.max_ball_cover(rows(5, 2), 1, radius)
 
 
 def test_ball_cover_fills_up_when_all_is_covered():
@@ -367,6 +464,60 @@ def test_kmeans_plus_plus_draws_with_the_probabilities_of_the_definition():
     assert set(counts) <= set(expected)
     for triple, p in expected.items():
         assert abs(counts[triple] - n * p) < 5 * np.sqrt(n * p * (1 - p)) + 1
+
+
+def test_kmeans_plus_plus_draws_in_blocks_as_it_would_one_by_one():
+    """Later picks are drawn several at once: each row must be among them as often as it should."""
+    rng = np.random.default_rng(3)
+    left, right = rng.standard_normal((14, 2)), rng.standard_normal((14, 3))
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(14, -1)
+    squared = naive_distances(outer, outer) ** 2
+    n, k = 4000, 10
+    alive = np.repeat(squared[[(outer**2).sum(axis=1).argmax()]], n, axis=0)  # (n, 14)
+    taken = np.zeros((n, 14), dtype=bool)
+    taken[:, (outer**2).sum(axis=1).argmax()] = True
+    for _ in range(k - 1):
+        cumulative = alive.cumsum(axis=1)
+        pick = (cumulative < rng.random((n, 1)) * cumulative[:, -1:]).sum(axis=1)
+        taken[np.arange(n), pick] = True
+        alive = np.minimum(alive, squared[pick])
+    found = np.zeros(14)
+    for seed in range(n):
+        found[geometry.kmeans_plus_plus(left, right, k, random_state=seed)[0]] += 1
+    expected = taken.sum(axis=0)
+    spread = np.sqrt(2 * expected * (1 - expected / n))
+    assert (np.abs(found - expected) <= 4.5 * spread + 1).all(), (found, expected)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_kmeans_plus_plus_at_any_scale(scale):
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((50, 3)), rng.standard_normal((50, 4))
+    expected = geometry.kmeans_plus_plus(left, right, 20, random_state=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, -right * scale, 20, random_state=0)
+    np.testing.assert_array_equal(chosen, expected[0])
+    np.testing.assert_allclose(squared / scale**2, expected[1], rtol=1e-3)
+
+
+def test_kmeans_plus_plus_of_nothing_but_zeros():
+    chosen, squared = geometry.kmeans_plus_plus(np.zeros((6, 2)), np.zeros((6, 3)), 6)
+    assert sorted(chosen) == list(range(6))
+    assert not squared.any()
+    assert geometry.kmeans_plus_plus(np.ones((3, 2)), np.ones((3, 2)), 1)[0].shape == (1,)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_kmeans_plus_plus_refuses_what_is_not_finite_or_does_not_fit(side):
+    factors = [rows(6, 2), rows(6, 3)]
+    factors[side][2] = np.nan
+    with pytest.raises(ValueError, match="left and right must be finite"):
+        geometry.kmeans_plus_plus(*factors, 2)
+    factors[side] = rows(5, 2)
+    with pytest.raises(ValueError, match=r"left and right differ in rows: (5 and 6|6 and 5)"):
+        geometry.kmeans_plus_plus(*factors, 2)
+    factors[side] = np.zeros(6)
+    with pytest.raises(ValueError, match=f"Expected {('left', 'right')[side]} of shape"):
+        geometry.kmeans_plus_plus(*factors, 2)
 
 
 def test_kmeans_plus_plus_reports_the_distances_of_the_outer_products():

@@ -25,7 +25,7 @@ STRATEGIES = 'random,kcenter,entropy_density'
 """,
     "06_entropy_cluster": "PROFILE, JOBS = 'smoke', 0",
     "07_defect_inspection": """
-DATASET, OPTIONS, DEFECTIVE = "digits", {}, [8]
+PROFILE, JOBS, DATASET, OPTIONS, DEFECTIVE = "smoke", 0, "digits", {}, [8]
 LABELS, BATCH, EPOCHS = 60, 20, 2
 """,
     "08_write_your_own_strategy": "PROFILE = 'smoke'",

@@ -51,6 +51,8 @@ def load_network(path: str | os.PathLike[str]) -> keras.Model:
 
     if not Path(path).is_file():
         raise DataNotFoundError(f"{path}: no such model.")
+    if Path(path).suffix != ".keras":  # Keras would read another format, with no names to check
+        raise DataCorruptError(f"{path}: expected a Keras model, whose name ends in .keras.")
     _check_what_is_named(Path(path))
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)

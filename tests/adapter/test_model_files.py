@@ -144,6 +144,14 @@ def test_a_configuration_too_long_is_not_read(rewritten):
         load_network(rewritten(lambda _: b" " * (MAX_CONFIG + 1)))
 
 
+def test_a_format_without_names_to_check_is_refused(network, tmp_path):
+    """Keras runs code from HDF5 files, and bytes of a ``.keras`` file may follow those of one."""
+    network.save(tmp_path / "model.keras")
+    (tmp_path / "model.keras").rename(tmp_path / "model.h5")
+    with pytest.raises(DataCorruptError, match=r"name ends in \.keras"):
+        load_network(tmp_path / "model.h5")
+
+
 def test_files_that_are_no_model(tmp_path):
     with pytest.raises(DataNotFoundError, match="no such model"):
         load_network(tmp_path / "nothing.keras")

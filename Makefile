@@ -70,7 +70,7 @@ bench-peers: .venv-peers/.ready .venv-skactiveml/.ready  ## Environments with th
 	touch $@
 
 test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, without TensorFlow
-	KERAS_BACKEND=jax PYTHONPATH=. .venv-jax/bin/python -m pytest tests/adapter
+	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) .venv-jax/bin/python -m pytest tests/adapter
 
 .venv-jax/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-jax
@@ -81,7 +81,7 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
 
 test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
-	PYTHONPATH=. .venv-oldest/bin/python -m pytest
+	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest
 
 .venv-oldest/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-oldest
@@ -91,7 +91,7 @@ test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that re
 	touch $@
 
 test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
-	PYTHONPATH=. .venv-compat/bin/python -m pytest tests/compat
+	PYTHONPATH=$(CURDIR) .venv-compat/bin/python -m pytest tests/compat
 
 .venv-compat/.ready: tests/compat/requirements.txt
 	$(PYTHON) -m venv .venv-compat

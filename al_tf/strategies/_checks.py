@@ -18,6 +18,7 @@ from ._cases import Case, StrategyCheckError, Subject, checked_form
 from ._fakes import FakeClassifier
 
 N_SEEDS = 120  # of the checks that compare frequencies
+N_AGAIN = 12  # of these are asked twice: agreement by chance in one of 4**12
 Z_LIMIT = 5.5  # standard errors: exceeded by chance in less than one strategy of a million
 MANY_QUERIES = ("place in the pool", "ties")  # checks that deserve fewer cases than the others
 
@@ -181,17 +182,26 @@ def _place(subject: Subject, case: Case, name: str) -> None:
 
 @_check("ties")
 def _ties(subject: Subject, case: Case, name: str) -> None:
-    """Require that random_state chooses among identical images, each as often."""
+    """Require that random_state, and it alone, chooses among identical images, each as often."""
     classifier, n = subject.classifier(case), 4
     pool = np.repeat(case.pool[:1], n, axis=0)
-    counts = np.zeros(n)
-    for seed in range(N_SEEDS):
-        counts[subject.answer(name, classifier, pool, 1, seed)[0]] += 1
+
+    def chosen(seed: int) -> int:
+        return int(subject.answer(name, classifier, pool, 1, seed)[0][0])
+
+    found = [chosen(seed) for seed in range(N_SEEDS)]
+    if [chosen(seed) for seed in range(N_AGAIN)] != found[:N_AGAIN]:
+        raise StrategyCheckError(
+            name,
+            f"of {n} identical images another was chosen under the same random_state: draw ties "
+            "from check_random_state(random_state) too.",
+        )
+    counts = np.bincount(found, minlength=n)
     z = abs(counts - N_SEEDS / n) / np.sqrt(N_SEEDS / n * (1 - 1 / n))
     if z.max() > Z_LIMIT:
         raise StrategyCheckError(
             name,
-            f"{n} identical images were chosen {counts.astype(int).tolist()} times in {N_SEEDS} "
+            f"{n} identical images were chosen {counts.tolist()} times in {N_SEEDS} "
             "queries: ties must be broken by random_state, not by pool order.",
         )
 

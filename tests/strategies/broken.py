@@ -177,6 +177,11 @@ def breaks_ties_by_place(classifier, X, n_instances=1, *, random_state=None):
     return chosen, scores[chosen]
 
 
+@breaks("ties")
+def draws_ties_afresh(classifier, X, n_instances=1, *, random_state=None):
+    return _good(classifier, X, n_instances, np.random.default_rng())
+
+
 @breaks("inputs untouched")
 def scales_the_pool_in_place(classifier, X, n_instances=1, *, random_state=None):
     answer = _good(classifier, X, n_instances, random_state)

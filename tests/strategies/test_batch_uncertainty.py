@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from al_tf.strategies import get_strategy
 
@@ -75,6 +76,29 @@ def test_cluster_margin_spreads_over_clusters_of_doubtful_images(answers):
         assert top[row] == top[place == place[row]].min()
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_cluster_margin_is_its_description(answers, seed):
+    """Average linkage; turns over the clusters, the smallest first; the most doubtful of each."""
+    proba, features, X = pool_of(120, d=2, seed=seed)
+    k, n_clusters = 30, 6
+    model = answers(proba, features)
+    found, scores = get_strategy("cluster_margin")(
+        model, X, k, random_state=0, candidates=2, n_clusters=n_clusters
+    )
+    doubt = 1 + np.diff(np.sort(proba, axis=1)[:, -2:])[:, 0] * -1
+    candidates = np.argsort(-doubt)[: 2 * k]
+    tree = linkage(features[candidates].astype(float), method="average")
+    cluster = fcluster(tree, n_clusters, "maxclust")
+    queues = {c: list(candidates[cluster == c]) for c in set(cluster)}  # the most doubtful first
+    size = {c: len(queue) for c, queue in queues.items()}
+    expected = []
+    while len(expected) < k:
+        turn = [(size[c], -doubt[queue[0]], c) for c, queue in queues.items() if queue]
+        expected += [queues[c].pop(0) for *_, c in sorted(turn)]
+    assert found.tolist() == expected[:k]
+    np.testing.assert_allclose(scores, doubt[found])
+
+
 def test_cluster_margin_of_one_cluster_is_margin(answers):
     proba, features, X = pool_of(200)
     model = answers(proba, features)
@@ -93,8 +117,8 @@ def test_cluster_margin_above_the_largest_dendrogram(answers, monkeypatch):
     assert set(indices) <= set(doubtful)
 
 
-@pytest.mark.parametrize("params", [{"candidates": 0}, {"n_clusters": 0}])
-def test_cluster_margin_parameters_out_of_range(answers, params):
+@pytest.mark.parametrize("name", ["candidates", "n_clusters"])
+def test_cluster_margin_parameters_out_of_range(answers, name):
     proba, features, X = pool_of(20)
-    with pytest.raises(ValueError, match="must be 1 or more; got 0"):
-        get_strategy("cluster_margin")(answers(proba, features), X, 2, **params)
+    with pytest.raises(ValueError, match=f"^{name} must be 1 or more; got 0"):
+        get_strategy("cluster_margin")(answers(proba, features), X, 2, **{name: 0})

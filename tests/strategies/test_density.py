@@ -9,6 +9,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KernelDensity
 
 from al_tf.errors import UnknownNameError
+from al_tf.geometry import mean_similarity
 from al_tf.strategies import get_strategy
 from al_tf.strategies.density import feature_log_density
 from al_tf.strategies.uncertainty import entropy_score
@@ -117,6 +118,29 @@ def test_information_density_against_a_sample(answers):
         answers(features=found), found, 50, random_state=0, reference_size=500
     )
     np.testing.assert_allclose(scores, exact[indices], atol=0.05)
+
+
+@pytest.mark.parametrize("n", [300, 301])
+def test_information_density_of_a_large_pool_takes_a_sample_without_repeats(
+    n, answers, monkeypatch
+):
+    from al_tf.strategies import information_density as module
+
+    seen = []
+
+    def spied(found, sample):
+        seen.append(sample)
+        return mean_similarity(found, sample)
+
+    monkeypatch.setattr(module, "EXACT_UP_TO", 300)
+    monkeypatch.setattr(module, "REFERENCE_SIZE", 200)
+    monkeypatch.setattr(module, "mean_similarity", spied)
+    found = crowd(n)
+    get_strategy("information_density")(answers(features=found), found, 5, random_state=0)
+    if n == 300:
+        assert seen == [None]
+    else:
+        assert len(np.unique(seen[0], axis=0)) == 200
 
 
 @pytest.mark.parametrize(

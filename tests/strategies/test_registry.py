@@ -54,6 +54,25 @@ def test_every_entry_is_complete(name):
     assert info.paper or name == "random"
 
 
+def test_what_is_stated_about_a_strategy_is_kept(registry):
+    stated = {
+        "family": "mine",
+        "needs": ("probabilities",),
+        "cost": "n",
+        "paper": "A paper",
+        "stochastic": True,
+        "sequential": True,
+    }
+    register_strategy("stated", mine, **stated)
+    register_strategy("unstated", mine)
+    told = {"name": "stated", **stated}
+    assert {key: getattr(strategy_info("stated"), key) for key in told} == told
+    silent = strategy_info("unstated")
+    assert (silent.family, silent.cost, silent.paper) == ("other", "not stated", "")
+    assert not silent.stochastic
+    assert not silent.sequential
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match=r"Unknown strategy 'entropi'\. Known .*margin, entropy"):
         get_strategy("entropi")

@@ -66,6 +66,32 @@ def test_entropy_density_is_the_product(answers):
     np.testing.assert_allclose(np.exp(scores), expected[indices], rtol=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore:The density is flat")
+def test_entropy_density_hands_its_settings_on(answers):
+    found, proba = crowd(), np.random.default_rng(0).dirichlet(np.ones(4), 400)
+    model = answers(proba, found)
+
+    def ask(**settings):
+        return get_strategy("entropy_density")(
+            model, found, 400, random_state=0, bandwidth=1.0, **settings
+        )
+
+    indices, scores = ask(n_components=2)
+    density, _ = feature_log_density(found, bandwidth=1.0, n_components=2)
+    np.testing.assert_allclose(
+        scores, np.log(entropy_score(proba[indices])) + density[indices], atol=1e-3
+    )
+    assert not np.allclose(np.sort(ask(reference_size=40)[1]), np.sort(ask()[1]))
+    drawn = [
+        get_strategy("entropy_density")(
+            model, found, 5, random_state=seed, bandwidth=1.0, mode="sample"
+        )[0]
+        for seed in (0, 0, 1, 2)
+    ]
+    assert drawn[0].tolist() == drawn[1].tolist()
+    assert len({tuple(batch) for batch in map(sorted, drawn)}) == 3
+
+
 def test_entropy_density_with_beta_0_is_entropy(answers):
     proba = np.random.default_rng(0).dirichlet(np.ones(4), 400)
     model = answers(proba, crowd())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from al_tf.geometry import max_ball_cover
 from al_tf.strategies import get_strategy
 from al_tf.strategies._clusters import cluster
 from al_tf.strategies._order import canonical_order
@@ -179,3 +180,38 @@ def test_the_canonical_order_undoes_any_other():
 def test_the_canonical_order_of_copies_is_random():
     orders = {tuple(canonical_order(np.ones((4, 2)), seed)) for seed in range(60)}
     assert len(orders) > 15
+
+
+@pytest.mark.parametrize("purity", [0.0, 1.0, 1.5])
+def test_a_purity_lies_between_0_and_1(purity):
+    with pytest.raises(ValueError, match="purity must lie between 0 and 1"):
+        purity_radius(np.eye(4), 2, purity=purity)
+
+
+def test_the_purity_radius_of_many_images_is_that_of_a_sample(monkeypatch):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((900, 3)) + np.repeat([[0], [8], [16]], 300, axis=0)
+    whole = purity_radius(features, 3, random_state=0)
+    monkeypatch.setattr("al_tf.strategies.probcover.RADIUS_SAMPLE", 300)
+    found = [purity_radius(features, 3, random_state=seed) for seed in (0, 0, 1)]
+    assert found[0] == found[1] != found[2]
+    np.testing.assert_allclose(found, whole, rtol=0.25)
+
+
+def test_probcover_covers_a_sample_without_repeats(monkeypatch):
+    from al_tf.strategies import probcover as module
+
+    seen = []
+
+    def spied(found, k, radius, centers, *, targets, random_state):
+        seen.append(targets)
+        return max_ball_cover(found, k, radius, centers, targets=targets, random_state=random_state)
+
+    monkeypatch.setattr(module, "max_ball_cover", spied)
+    blobs = Blobs([50, 30, 20])
+    query("probcover", blobs, 3, radius=3.0, max_targets=len(blobs.X) - 5)
+    assert len(np.unique(seen[0], axis=0)) == len(blobs.X) - 5
+    query("probcover", blobs, 3, radius=3.0, max_targets=1)
+    assert len(seen[1]) == 1
+    with pytest.raises(ValueError, match="max_targets must be 1 or more; got 0"):
+        query("probcover", blobs, 3, radius=3.0, max_targets=0)

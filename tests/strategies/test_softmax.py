@@ -67,6 +67,18 @@ def test_the_draw_is_proportional_to_the_density(answers):
     np.testing.assert_allclose(share, density / density.sum(), atol=5 * np.sqrt(0.25 / 1500))
 
 
+def test_a_narrow_bandwidth_draws_from_the_crowd(answers):
+    """Nine tenths stand on one place; at the published bandwidth the rest are drawn nearly as often."""
+    proba = np.repeat([[0.5, 0.5], [0.2, 0.8]], [90, 10], axis=0)
+    proba[90:, 0] += np.linspace(0, 0.2, 10)
+    proba[90:, 1] = 1 - proba[90:, 0]
+    drawn = [
+        softmax_kde(answers(proba), proba, 1, random_state=seed, bandwidth=0.001)[0][0]
+        for seed in range(200)
+    ]
+    assert np.mean(np.array(drawn) >= 90) < 0.02  # 10 of 8,110 parts; in proportion a tenth
+
+
 def test_the_scores_are_log_densities_of_the_drawn(answers, softmax):
     indices, scores = softmax_kde(answers(proba=softmax), np.zeros((400, 4)), 50, random_state=1)
     np.testing.assert_array_equal(scores, softmax_log_density(softmax)[indices])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 from scipy.stats import spearmanr
 from sklearn.metrics import pairwise_distances
 from sklearn.neighbors import KernelDensity
 
 from al_tf.errors import UnknownNameError
-from al_tf.geometry import mean_similarity
+from al_tf.geometry import mean_similarity, standardise
+from al_tf.seeding import check_random_state
 from al_tf.strategies import get_strategy
 from al_tf.strategies.density import feature_log_density
 from al_tf.strategies.uncertainty import entropy_score
@@ -125,6 +127,37 @@ def test_a_reference_sample_ranks_nearly_as_all_images_do():
     sampled, _ = feature_log_density(found, bandwidth=1.0, reference_size=1000, random_state=0)
     assert np.abs(exact - sampled)[:2700].max() < 0.3
     assert spearmanr(exact, sampled).statistic > 0.98
+
+
+def naive_log_density(X, kernels, bandwidth):
+    exponents = -(pairwise_distances(X, kernels) ** 2) / (2 * bandwidth**2)
+    constant = X.shape[1] * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
+    return logsumexp(exponents, axis=1) - np.log(len(kernels)) - constant
+
+
+def test_kernels_on_a_sample_leave_out_the_images_own():
+    """The sample is without repeats; an image of it is compared with the others of it."""
+    rows = standardise(np.random.default_rng(0).standard_normal((500, 3))).astype(float)
+    found, _ = feature_log_density(rows, bandwidth=0.8, reference_size=200, random_state=7)
+    sample = check_random_state(7).choice(500, 200, replace=False)
+    expected = naive_log_density(rows, rows[sample], 0.8)
+    for image in sample:
+        others = sample[sample != image]
+        expected[image] = naive_log_density(rows[[image]], rows[others], 0.8)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("n", [300, 301])
+def test_a_large_pool_is_compared_with_a_sample(n, monkeypatch):
+    monkeypatch.setattr("al_tf.strategies.density.EXACT_UP_TO", 300)
+    monkeypatch.setattr("al_tf.strategies.density.REFERENCE_SIZE", 100)
+    found = crowd(n)
+    asked = None if n == 300 else 100
+    expected, _ = feature_log_density(found, bandwidth=1.0, random_state=0, reference_size=asked)
+    default, _ = feature_log_density(found, bandwidth=1.0, random_state=0)
+    other, _ = feature_log_density(found, bandwidth=1.0, random_state=1)
+    np.testing.assert_array_equal(default, expected)
+    assert np.array_equal(default, other) == (n == 300)
 
 
 def test_information_density_is_modals(answers):

@@ -15,6 +15,7 @@ from ..errors import LedgerError
 from ._schema import APPLICATION_ID, VERSION, migrate, version_of
 
 BUSY_SECONDS = 30.0
+REFUSED = (sqlite3.Error, UnicodeDecodeError)  # the second from damaged text, in messages too
 
 
 class LedgerFile:
@@ -43,7 +44,7 @@ class LedgerFile:
                 self._pid = os.getpid()
             try:
                 yield self._connection
-            except sqlite3.Error as error:
+            except REFUSED as error:
                 raise worded(error, self.path) from error
 
     @contextmanager
@@ -79,7 +80,7 @@ def open_ledger(path: Path, synchronous: str, read_only: bool) -> sqlite3.Connec
         raise LedgerError(f"{path}: there is no folder {path.parent} to keep a ledger in.")
     try:
         connection = _connect(path, read_only)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         raise worded(error, path) from error
     try:
         _check_kind(connection, path)
@@ -87,7 +88,7 @@ def open_ledger(path: Path, synchronous: str, read_only: bool) -> sqlite3.Connec
             _check_version_to_read(connection, path)
         else:
             _prepare(connection, path, synchronous)
-    except sqlite3.Error as error:
+    except REFUSED as error:
         connection.close()
         raise worded(error, path) from error
     except BaseException:
@@ -96,7 +97,7 @@ def open_ledger(path: Path, synchronous: str, read_only: bool) -> sqlite3.Connec
     return connection
 
 
-def worded(error: sqlite3.Error, path: Path) -> LedgerError:
+def worded(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerError:
     """Return the error in words that say what to do."""
     text = str(error).lower()
     if "readonly" in text or "read-only" in text:
@@ -109,7 +110,7 @@ def worded(error: sqlite3.Error, path: Path) -> LedgerError:
         advice = "it is not a label ledger. Name another file"
     elif "locked" in text or "busy" in text:
         advice = "another process has kept it locked for too long. Close that process and try again"
-    elif "malformed" in text:
+    elif "malformed" in text or isinstance(error, UnicodeDecodeError):
         advice = "the file is damaged. Restore a copy, or salvage it with `sqlite3 FILE .recover`"
     elif "full" in text:
         advice = "the disk is full. Nothing was recorded; make room and label again"

@@ -144,11 +144,20 @@ def _tar():
 
 def _ledger(folder):
     path = folder / "seed.db"
+    path.unlink(missing_ok=True)
     seed = LabelLedger(path)
     seed.fix_classes(("cat", "dog"))
     seed.label("abc", "cat", annotator="ann")
     seed.close()
     return path.read_bytes()
+
+
+def _ledgers_with_damaged_text(folder):
+    """Bytes that are no UTF-8, in the schema (and so in SQLite's messages) and in a row."""
+    good = _ledger(folder)
+    yield good.replace(b"CREATE TABLE events", b"CREATE TABLE \xc7vents")
+    yield good.replace(b"CREATE TABLE events", b"CREATE TXBLE \xc7vents")
+    yield good.replace(b"ann", b"a\xc7n")
 
 
 def _tasks():
@@ -178,7 +187,7 @@ def seeds(folder):
         run_records: [records.read_bytes()[:6000], records.read_bytes()[:6000] + b"\n", deep],
         run_config: [config, b"[]", b"5", b'{"config": 5}', deep],
         profile: [*profiles, b"a = " + deep, b"datasets = 5", b"seeds = 99999999999999999999"],
-        ledger: [_ledger(folder)],
+        ledger: [_ledger(folder), *_ledgers_with_damaged_text(folder)],
         label_studio: [_tasks(), deep, _tasks().replace(b"cat", b"\\ud800"),
                        _tasks().replace(b"2.5", b"1e999"), _tasks().replace(b"2.5", b"9" * 400)],
         model_notes: [_zip("al_tf.json", b'{"classes": ["a"]}'), _zip("al_tf.json", b"[1]")],

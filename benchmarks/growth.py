@@ -2,8 +2,8 @@
 
     python benchmarks/growth.py [--quick] [--rounds N] [--alone]
 
-50 rounds of 10 labels by margin on Fashion-MNIST, pool of 2,000, with the loop and the sides of
-`loop.py`. Shown are medians over the first and the last fifth of the rounds.
+50 rounds of 10 labels by margin on Fashion-MNIST, pool of 2,000 (more for more rounds), with the
+loop and the sides of `loop.py`. Shown are medians over the first and the last fifth of the rounds.
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--alone", action="store_true", help="without modAL + SciKeras beside it")
     args = options.parse_args(argv)
     settings = {**SETTINGS, "rounds": args.rounds or (10 if args.quick else 50)}
+    labels = settings["initial"] + settings["rounds"] * settings["batch"]
+    settings["pool"] = max(settings["pool"], labels + settings["pool"] // 4)
     facts, peer = machine(), None if args.alone else peer_python("scikeras")
     with tempfile.TemporaryDirectory() as folder:
         rows = measured(saved_data(Path(folder)), peer, settings)

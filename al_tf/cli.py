@@ -43,7 +43,7 @@ def main() -> None:
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     warnings.showwarning = _show_warning
     try:
-        with storage_explained("Writing failed"):
+        with storage_explained("al-tf"):
             app()
     except RunFailedError as error:
         _fail(error, FAILED)

@@ -11,7 +11,7 @@ _STORAGE_ADVICE = {
     errno.ENOSPC: "the disk is full. Make room",
     errno.EDQUOT: "your share of the disk is used up. Make room",
     errno.EROFS: "the disk is read-only. Name another place",
-    errno.EACCES: "you may not write there. Change its permissions, or name another place",
+    errno.EACCES: "access is denied. Change its permissions, or name another place",
 }
 
 
@@ -48,7 +48,7 @@ class RecordError(AlTfError, ValueError):
 
 
 class StorageError(AlTfError, OSError):
-    """A file cannot be written: a full disk, a read-only one, a lack of rights."""
+    """The disk refuses a file: it is full, it is read-only, or rights are missing."""
 
 
 class RunFailedError(AlTfError, RuntimeError):
@@ -104,7 +104,8 @@ def storage_explained(place: str | PathLike[str]) -> Iterator[None]:
     Parameters
     ----------
     place : path
-        What is written to, for the message. What was finished before must be kept, as it promises.
+        What is worked on, for the message where the error itself names no file. What was finished
+        before must be kept, as the message promises.
     """
     try:
         yield
@@ -113,5 +114,6 @@ def storage_explained(place: str | PathLike[str]) -> Iterator[None]:
         if advice is None or isinstance(error, AlTfError):
             raise
         raise StorageError(
-            f"{place}: {advice} and do the same again; what was finished before is kept. ({error})"
+            f"{error.filename or place}: {advice} and do the same again; what was finished before "
+            f"is kept. ({error})"
         ) from error

@@ -106,9 +106,10 @@ def tidy(notebook: Any) -> None:
 
 def without_places(text: str) -> str:
     """Return what a notebook said without where on this machine its data and files lie."""
-    if data := os.environ.get("AL_TF_DATA_DIR"):
+    data = os.environ.get("AL_TF_DATA_DIR", "")
+    if Path(data).is_absolute():
         text = text.replace(data, "$AL_TF_DATA_DIR")
-    return text.replace(f"{ROOT}/", "").replace(str(Path.home()), "~")
+    return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
 
 
 def bring_records(results: Path) -> None:

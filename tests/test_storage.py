@@ -125,3 +125,10 @@ def test_every_refusal_has_its_advice(number, tmp_path):
         raise OSError(number, os.strerror(number))
     assert isinstance(e.value.__cause__, OSError)
     assert str(tmp_path) in str(e.value)
+
+
+def test_the_file_refused_is_the_one_named(tmp_path):
+    refused = str(tmp_path / "data" / "image.png")
+    with pytest.raises(StorageError) as caught, storage_explained(tmp_path / "out"):
+        raise PermissionError(errno.EACCES, "Permission denied", refused)
+    assert str(caught.value).startswith(f"{refused}: access is denied.")

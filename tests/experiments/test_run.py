@@ -8,7 +8,7 @@ from filelock import FileLock
 
 from al_tf import load_dataset
 from al_tf.errors import ConfigMismatchError, FolderInUseError, RecordError, RunFailedError
-from al_tf.experiments import StrategySpec, load_records, read_meta, run_experiment
+from al_tf.experiments import StrategySpec, load_records, load_results, read_meta, run_experiment
 from al_tf.experiments.experiment import provenance
 from al_tf.experiments.setting import make_setting
 
@@ -197,7 +197,7 @@ def test_a_pool_too_small_is_said_before_anything_runs(tmp_path):
 def test_evaluating_now_and_then_changes_no_other_number(finished, tmp_path):
     rare = run(fast_config(strategies="margin,entropy", eval_every=2), tmp_path)
     assert sorted(rare["round"].unique()) == [0, 2, 4]
-    every = pd.read_csv(finished / "results.csv", float_precision="round_trip")
+    every = load_results(finished)
     both = rare.merge(every, on=["strategy", "seed", "round"])
     assert len(both) == len(rare)
     assert (both["accuracy_x"] == both["accuracy_y"]).all()

@@ -210,5 +210,5 @@ def _broken(name: str, error: str) -> StrategyInfo:
 
 
 def _origin(point: EntryPoint) -> str:
-    package = point.dist.name if point.dist is not None else "an unnamed package"
-    return f"the package {package} ({point.value})"
+    package = f"the package {point.dist.name}" if point.dist is not None else "an unnamed package"
+    return f"{package} ({point.value})"

@@ -10,7 +10,7 @@ from ..geometry import centre_and_scale
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
-from ._select import check_pool, proba_and_features, top_k
+from ._select import check_pool, occurrence, proba_and_features, top_k
 from .uncertainty import margin_score
 
 MAX_LEAVES = 4096  # of the dendrogram: its distances take 4 MAX_LEAVES² bytes
@@ -70,11 +70,7 @@ def cluster_margin(
     rows, _ = centre_and_scale(found[order[doubtful]])
     labels = _average_linkage(rows, n_clusters or n_instances, rng)
     size = np.bincount(labels)[labels]
-    by_cluster = np.lexsort((np.arange(len(labels)), labels))  # best first in each
-    turn = np.empty(len(labels), dtype=np.intp)
-    first = np.r_[0, np.cumsum(np.bincount(labels))[:-1]]
-    turn[by_cluster] = np.arange(len(labels)) - first[labels[by_cluster]]
-    chosen = np.lexsort((-scores, size, turn))[:n_instances]
+    chosen = np.lexsort((-scores, size, occurrence(labels)))[:n_instances]  # in turn, best first
     return order[doubtful[chosen]], scores[chosen]
 
 

@@ -38,6 +38,22 @@ def test_the_batch_is_where_passes_disagree(answers):
     np.testing.assert_allclose(scores, np.log(2))
 
 
+def test_balance_spreads_over_the_classes_of_the_mean(answers):
+    samples = np.empty((2, 6, 2))
+    samples[0, :, 0] = [0.6, 0.7, 0.8, 0.9, 0.2, 0.1]
+    samples[1, :, 0] = [0.9, 0.9, 0.9, 0.9, 0.2, 0.2]
+    samples[..., 1] = 1 - samples[..., 0]
+    model, X = answers(samples=samples), np.zeros((6, 4))
+    assert bald(model, X, 2, n_samples=2)[0].tolist() == [0, 1]
+    assert bald(model, X, 2, n_samples=2, balance=True)[0].tolist() == [0, 5]
+
+
+def test_the_score_of_a_classifier_follows_its_random_state(learner, pool):
+    first, again, other = (classifier_bald(learner, pool, random_state=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
 def test_the_number_of_passes_is_asked_for(learner, pool):
     few = classifier_bald(learner, pool, n_samples=2, random_state=0)
     many = classifier_bald(learner, pool, n_samples=50, random_state=0)

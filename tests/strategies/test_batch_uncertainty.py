@@ -111,7 +111,11 @@ def test_cluster_margin_above_the_largest_dendrogram(answers, monkeypatch):
 
     monkeypatch.setattr(module, "MAX_LEAVES", 25)
     proba, features, X = pool_of(300)
-    indices, _ = get_strategy("cluster_margin")(answers(proba, features), X, 20, random_state=0)
+    model = answers(proba, features)
+    indices, again, other = (
+        get_strategy("cluster_margin")(model, X, 20, random_state=seed)[0] for seed in (0, 0, 1)
+    )
+    assert indices.tolist() == again.tolist() != other.tolist()  # k-means has a start
     doubtful = get_strategy("margin")(answers(proba), X, 200, random_state=0)[0]
     assert len(set(indices)) == 20
     assert set(indices) <= set(doubtful)

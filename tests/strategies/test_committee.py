@@ -91,6 +91,13 @@ def test_balance_spreads_over_the_classes_of_the_committee(strategy, committee, 
         assert counts.tolist() == [2, 2, 2]
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_without_balance_the_highest_scores_are_taken(strategy, committee, pool):
+    highest = strategy(committee, pool, len(pool))[1][:9]
+    np.testing.assert_array_equal(strategy(committee, pool, 9)[1], highest)
+    assert strategy(committee, pool, 9, balance=True)[1].tolist() != highest.tolist()
+
+
 def test_unanimous_learners_disagree_by_nothing():
     proba = np.repeat([[[0.2, 0.8, 0.0]]], 4, axis=1)
     assert vote_entropy_score(np.array([["a", "a", "a"]])).tolist() == [0]
@@ -118,9 +125,29 @@ def test_nan_of_one_learner_counts_as_one_image():
     ("score", "answer", "message"),
     [
         (vote_entropy_score, np.zeros(4), r"shape \(n, n_learners\); got \(4,\)"),
+        (vote_entropy_score, np.zeros((4, 0)), r"got \(4, 0\)"),
         (consensus_entropy_score, np.zeros((4, 2)), r"\(n, n_learners, K\); got \(4, 2\)"),
+        (consensus_entropy_score, np.zeros((4, 0, 2)), r"K\); got \(4, 0, 2\)"),
+        (max_disagreement_score, np.zeros((4, 3, 0)), r"got \(4, 3, 0\)"),
     ],
 )
 def test_answers_of_another_form_are_refused(score, answer, message):
     with pytest.raises(ValueError, match=message):
         score(answer)
+
+
+def test_a_committee_that_answers_for_another_pool_is_refused(committee, pool):
+    committee.vote_proba = lambda X: np.full((59, 3, 2), 0.5)
+    with pytest.raises(ValueError, match=r"\(n, n_learners, K\) with n=60; got \(59, 3, 2\)"):
+        consensus_entropy(committee, pool)
+
+
+def test_a_committee_of_one_never_disagrees():
+    votes, proba = np.array([["a"], ["b"]]), np.array([[[0.3, 0.7]], [[1.0, 0.0]]])
+    assert vote_entropy_score(votes).tolist() == max_disagreement_score(proba).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("score", [consensus_entropy_score, max_disagreement_score])
+def test_scores_of_float32_are_computed_in_float64(score):
+    proba = np.random.default_rng(0).dirichlet(np.ones(5), size=(30, 4)).astype(np.float32)
+    np.testing.assert_allclose(score(proba), score(proba.astype(np.float64)), rtol=1e-13)

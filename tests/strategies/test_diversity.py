@@ -10,6 +10,7 @@ from al_tf.strategies import get_strategy
 from al_tf.strategies._clusters import cluster
 from al_tf.strategies._order import canonical_order
 from al_tf.strategies.probcover import purity_radius
+from al_tf.strategies.typiclust import TYPICAL_AT_MOST, _members, _turns
 
 ALL = ["kcenter", "kmeans", "typiclust", "probcover"]
 
@@ -125,6 +126,53 @@ def test_typiclust_looks_at_a_sample_of_a_huge_cluster(monkeypatch):
     assert len(set(query("typiclust", blobs, 700)[0])) == 700
 
 
+def test_typiclust_asks_for_neighbours_within_the_cluster():
+    blobs = Blobs([12, 9, 10])
+    indices, scores = query("typiclust", blobs, 3)  # 20 neighbours: more than there are
+    for row, score in zip(indices, scores, strict=True):
+        members = blobs.X[blobs.blob == blobs.blob[row]].astype(float)
+        apart = np.linalg.norm(members[:, None] - members, axis=2).sum(axis=1) / (len(members) - 1)
+        assert score == pytest.approx(1 / apart.min(), rel=2e-3)
+
+
+def test_typiclust_bounds_what_is_typical_of_copies():
+    blobs = Blobs([30])
+    blobs.X[:] = 1.0
+    np.testing.assert_allclose(query("typiclust", blobs, 3)[1], TYPICAL_AT_MOST)
+
+
+@pytest.mark.parametrize("k", [1, 30])
+def test_typiclust_never_takes_a_labelled_image(k):
+    blobs = Blobs([30], labelled_blobs=[0], spread=1.0)  # the label lies in the very middle
+    indices, _ = query("typiclust", blobs, k, max_clusters=1, n_neighbours=1)
+    assert len(set(indices)) == k
+
+
+def test_typiclust_turns_go_to_few_labels_then_to_many_images_and_to_small_clusters_last():
+    pool = np.repeat([0, 1, 2, 3, 4, 5], [4, 5, 6, 7, 9, 20])
+    labelled = np.repeat([3, 4, 5], [4, 1, 2])
+    turns = _turns(pool, labelled, 6, 12, np.random.default_rng(0))
+    assert turns.tolist() == [2, 1, 4, 5, 3, 0] * 2
+    turns = _turns(np.repeat([0, 1], [6, 9]), np.repeat([0, 1], 5), 2, 2, np.random.default_rng(0))
+    assert turns.tolist() == [1, 0]
+
+
+def test_typiclust_draws_its_sample_of_a_huge_cluster_from_the_pool(monkeypatch):
+    monkeypatch.setattr("al_tf.strategies.typiclust.LARGEST_CLUSTER", 8)
+    labels = np.array([0] * 30 + [1] * 8 + [2] * 20 + [0] * 10 + [1] + [3])  # the last 12 labelled
+    rng = np.random.default_rng(0)
+    rows = _members(labels, np.array([0, 1]), 58, rng)
+    assert (np.diff(rows) > 0).all()
+    assert (labels[rows] == 0).sum() == 8
+    assert (labels[rows] == 1).sum() == 8  # the labelled one counts, and is not drawn
+    assert rows.max() < 58
+    assert set(labels[rows]) == {0, 1}
+    whole = _members(labels, np.array([1, 3]), 58, rng)
+    assert 69 in whole  # a cluster as large as that is looked at whole
+    many = _members(labels, np.repeat(0, 25), 58, rng)
+    assert len(many) == 25  # as many as are to be chosen
+
+
 def test_typiclust_goes_round_when_clusters_are_capped():
     blobs = Blobs([30, 20])
     indices, _ = query("typiclust", blobs, 5, max_clusters=2)
@@ -169,6 +217,14 @@ def test_clusters_of_a_sample_still_label_every_row():
     labels, centroids = cluster(blobs.X, 3, random_state=0)
     assert len(labels) == 4500
     assert len(centroids) == len(set(zip(labels, blobs.blob, strict=True))) == 3
+
+
+def test_clusters_are_as_many_as_asked_for_where_rows_are_distinct_enough():
+    rows = np.zeros((1000, 2), dtype=np.float32)
+    rows[:3] = [[9, 0], [0, 9], [9, 9]]  # the start by a sample misses some
+    labels, centroids = cluster(rows, 4, random_state=0)
+    assert len(centroids) == len(set(labels)) == 4
+    assert len(cluster(rows, 9, random_state=0)[1]) == 4
 
 
 def test_the_canonical_order_undoes_any_other():

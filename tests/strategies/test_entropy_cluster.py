@@ -47,6 +47,18 @@ def test_there_are_no_more_clusters_than_distinct_seeds():
     assert len(seed_centroids(seeds[:1], 3)) == 1
 
 
+def test_clusters_without_a_clear_answer_follow_the_random_state(learner):
+    images = np.random.default_rng(2).random((400, 5, 5)).astype(np.float32)
+    found = learner.estimator.transform(images)
+    first, again, other = (seed_centroids(found, 9, seed).tolist() for seed in (0, 0, 1))
+    assert first == again != other
+    first, again, other = (
+        entropy_cluster(learner, images, 390, n_clusters=9, random_state=seed)[1].tolist()
+        for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
 @pytest.mark.parametrize(
     ("params", "message"),
     [

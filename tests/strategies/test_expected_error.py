@@ -75,7 +75,7 @@ def test_the_progress_bar_shows_the_cost(points, capsys):
 
 def test_too_many_fits_are_refused_unless_told(points):
     learner, X = points
-    with pytest.raises(ValueError, match=r"takes 36 fits .* max_fits=30. Pass n_candidates=10"):
+    with pytest.raises(ValueError, match=r"takes 36 fits .* max_fits=30. Pass n_candidates=10 or"):
         expected_error(learner, X, max_fits=30)
     assert len(expected_error(learner, X, 3, max_fits=36)[0]) == 3
     assert len(expected_error(learner, X, 3, max_fits=30, n_candidates=10)[0]) == 3
@@ -113,14 +113,40 @@ def test_one_hot_labels_stay_one_hot(labelled, pool):
     class OneHot(FakeClassifier):
         def fit(self, X, y):
             assert y.shape == (len(X), 3)
+            assert y.dtype == np.int8
             return super().fit(X, np.asarray(y).argmax(axis=1))
 
     images, y = labelled
     codes = np.unique(y, return_inverse=True)[1]
-    one_hot = FakeLearner(OneHot(), images, np.eye(3)[codes])
+    one_hot = FakeLearner(OneHot(), images, np.eye(3, dtype=np.int8)[codes])
     plain = FakeLearner(FakeClassifier(), images, codes)
     expected, _ = expected_error(plain, pool[:8], 3)
     assert expected_error(one_hot, pool[:8], 3)[0].tolist() == expected.tolist()
+
+
+def test_an_estimator_that_names_no_classes_is_taken_to_know_those_of_the_labels(labelled, pool):
+    class Nameless(FakeClassifier):
+        def fit(self, X, y):
+            super().fit(X, y)
+            self.names_ = self.__dict__.pop("classes_")
+            return self
+
+    named, nameless = (FakeLearner(kind(), *labelled) for kind in (FakeClassifier, Nameless))
+    expected, _ = expected_error(named, pool[:8], 3)
+    assert expected_error(nameless, pool[:8], 3)[0].tolist() == expected.tolist()
+
+
+def test_columns_that_are_not_the_classes_are_refused(points):
+    learner, X = points
+    learner.estimator.predict_proba = lambda X: np.full((len(X), 2), 0.5)
+    with pytest.raises(ValueError, match="names 3 classes and predicts 2 probabilities"):
+        expected_error(learner, X)
+
+
+def test_no_candidate_is_drawn_twice(points):
+    learner, X = points
+    indices, _ = expected_error(learner, X, 11, n_candidates=11, random_state=0)
+    assert len(set(indices)) == 11
 
 
 def test_the_learners_fit_arguments_are_used(labelled, pool):
@@ -141,6 +167,9 @@ def test_a_bare_estimator_is_refused(points):
     learner, X = points
     with pytest.raises(TypeError, match="labelled set: pass a learner with X_training"):
         expected_error(learner.estimator, X)
+    learner.y_training = None
+    with pytest.raises(TypeError, match="pass a learner with X_training and y_training"):
+        expected_error(learner, X)
 
 
 def test_an_unknown_loss_is_refused(points):

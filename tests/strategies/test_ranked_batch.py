@@ -35,6 +35,15 @@ def test_the_score_is_the_formula_at_the_moment_of_choice():
     np.testing.assert_allclose(scores, [first, second, third], rtol=1e-5)
 
 
+def test_the_score_without_a_labelled_set():
+    features = np.array([[3.0, 4.0], [0.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    indices, scores = rank_batch(np.array([0.1, 0.5, 0.2]), features, None, 3)
+    second = 2 / 3 * (1 - 1 / (1 + 5)) + 1 / 3 * 0.1
+    third = 1 / 3 * (1 - 1 / (1 + 1)) + 2 / 3 * 0.2
+    assert indices.tolist() == [1, 0, 2]
+    np.testing.assert_allclose(scores, [0.5, second, third], rtol=1e-6)
+
+
 def test_without_a_labelled_set_the_most_uncertain_image_is_first(learner, pool):
     indices, _ = ranked_batch(learner.estimator, pool, 5)
     proba = learner.predict_proba(pool)

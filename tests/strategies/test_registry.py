@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from al_tf.strategies import (
     register_strategy,
     strategy_info,
 )
-from al_tf.strategies._registry import NEEDS, REGISTRY
+from al_tf.strategies._registry import NEEDS, REGISTRY, _load
 from al_tf.strategies.testing import FakeClassifier, check_strategy
 from al_tf.strategies.uncertainty import entropy
 
@@ -157,7 +158,8 @@ class TestInstalledPackage:
         assert len(set(indices)) == 2
 
     def test_may_give_a_bare_function(self):
-        assert strategy_info("darkest").cost == "not stated"
+        info = strategy_info("darkest")
+        assert (info.name, info.cost) == ("darkest", "not stated")
         assert get_strategy("darkest").__name__ == "darkest"
 
     def test_is_checked_by_the_kit_under_its_name(self):
@@ -165,7 +167,8 @@ class TestInstalledPackage:
 
     def test_that_cannot_be_loaded_harms_nobody_until_it_is_asked_for(self):
         info = strategy_info("example_broken")
-        assert "No module named 'a_library_that_is_not_installed'" in info.error
+        assert (info.name, info.family) == ("example_broken", "cannot be loaded")
+        assert "ModuleNotFoundError: No module named 'a_library_that_is_not_in" in info.error
         with pytest.raises(ImportError, match=r"package al-tf-example-strategy \(.*cannot be lo"):
             get_strategy("example_broken")
         with pytest.raises(ImportError, match="al-tf-example-strategy"):
@@ -188,6 +191,12 @@ class TestInstalledPackage:
         monkeypatch.syspath_prepend(str(tmp_path))
         with pytest.raises(ImportError, match=r"Several packages .*other-package.* and .*example"):
             get_strategy("darkest")
+        assert strategy_info("darkest").name == "darkest"
+
+    def test_may_be_one_without_a_name(self):
+        nameless = EntryPoint("lost", "nowhere:strategy", "al_tf.strategies")
+        with pytest.raises(ImportError, match=r"of an unnamed package \(nowhere:strategy\)"):
+            _load("lost", [nameless]).function(None, None)
 
 
 def test_strategies_load_neither_tensorflow_nor_scikit_learn():

@@ -17,6 +17,8 @@ CONFIG = "config.json"
 """The member of a ``.keras`` file that says what to build."""
 MAX_CONFIG = 2**24
 """Bytes; a network of a thousand layers takes a twentieth of it."""
+MAX_UNPACKED = 10
+"""Times the size of the file; Keras does not compress, and trained weights hardly can be."""
 PARTS_OF_KERAS = {
     "keras.layers", "keras.models", "keras.src.models.functional", "keras.src.models.sequential",
     "keras.initializers", "keras.regularizers", "keras.constraints", "keras.dtype_policies",
@@ -64,6 +66,9 @@ def _check_what_is_named(path: Path) -> None:
     """Raise `DataCorruptError` unless all that a model's configuration names may be built."""
     try:
         with zipfile.ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+            if unpacked > MAX_UNPACKED * path.stat().st_size + MAX_CONFIG:
+                raise ValueError(f"it unpacks to {unpacked:,} bytes, as no Keras model does")
             if archive.getinfo(CONFIG).file_size > MAX_CONFIG:
                 raise ValueError(f"{CONFIG} is longer than {MAX_CONFIG:,} bytes")
             pending = [parse_json(archive.read(CONFIG), nan=True)]

@@ -1,17 +1,23 @@
 """A model file from anywhere: what it names is checked before Keras builds it."""
 
+import contextlib
+import io
 import json
 import zipfile
 
+import h5py
 import keras
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from al_tf.errors import DataCorruptError, DataNotFoundError
 from al_tf.model_files import CONFIG, MAX_CONFIG, load_network
 from al_tf.models import build_cnn
+from tests.fuzz.damage import alterations
 
 pytestmark = pytest.mark.keras
+METADATA, WEIGHTS = "metadata.json", "model.weights.h5"
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +27,17 @@ def network():
 
 @pytest.fixture
 def rewritten(network, tmp_path):
-    """Return a function that writes the network with its configuration changed."""
+    """Return a function that writes the network with one member of its file changed."""
+    network.save(tmp_path / "good.keras")
 
-    def write(change):
-        network.save(tmp_path / "good.keras")
+    def write(change, member=CONFIG):
         with (
             zipfile.ZipFile(tmp_path / "good.keras") as good,
             zipfile.ZipFile(tmp_path / "bad.keras", "w") as bad,
         ):
             for name in good.namelist():
                 data = good.read(name)
-                bad.writestr(name, change(data) if name == CONFIG else data)
+                bad.writestr(name, change(data) if name == member else data)
         return tmp_path / "bad.keras"
 
     return write
@@ -142,6 +148,38 @@ def test_configurations_that_are_none(text, rewritten):
 def test_a_configuration_too_long_is_not_read(rewritten):
     with pytest.raises(DataCorruptError, match=r"config\.json is longer than 16,777,216 bytes"):
         load_network(rewritten(lambda _: b" " * (MAX_CONFIG + 1)))
+
+
+def test_weights_that_unpack_to_more_than_weights_can_are_not_read(network, tmp_path):
+    network.save(tmp_path / "bomb.keras")
+    with zipfile.ZipFile(tmp_path / "bomb.keras", "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more.weights.h5", bytes(2 * MAX_CONFIG))
+    with pytest.raises(DataCorruptError, match=r"unpacks to 33,\d{3},\d{3} bytes, as no Keras mod"):
+        load_network(tmp_path / "bomb.keras")
+
+
+@pytest.mark.parametrize("missing", ["layers/conv2d", "layers/dense_1", "layers"])
+def test_a_network_is_never_half_random(missing, rewritten):
+    def without(weights):
+        buffer = io.BytesIO(weights)
+        with h5py.File(buffer, "r+") as file:
+            del file[missing]
+        return buffer.getvalue()
+
+    with pytest.raises(DataCorruptError, match=r"bad\.keras: expected a Keras model"):
+        load_network(rewritten(without, WEIGHTS))
+
+
+@pytest.mark.parametrize("member", [CONFIG, METADATA, WEIGHTS])
+def test_altered_files_end_in_a_network_or_in_our_error(member, rewritten):
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(alterations())
+    def attempt(alter):
+        path = rewritten(alter, member)
+        with contextlib.suppress(DataCorruptError):
+            assert isinstance(load_network(path), keras.Model)
+
+    attempt()
 
 
 def test_a_format_without_names_to_check_is_refused(network, tmp_path):

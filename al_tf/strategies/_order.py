@@ -29,7 +29,7 @@ def canonical_order(features: np.ndarray, random_state: RandomState = None) -> n
     """
     weights = np.asarray(stream(0, "canonical order").standard_normal(features.shape[1]))
     key = project(features, weights)
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     if (np.diff(key[order]) > 0).all():
         return order
     tie_break = check_random_state(random_state).random(len(key))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from al_tf.strategies import BUILT_IN
+from al_tf.strategies import BUILT_IN, get_strategy
 from al_tf.strategies.testing import CHECKS, StrategyCheckError, check_strategy
 
+from . import broken
 from .broken import BROKEN
 
 
@@ -28,6 +29,41 @@ def test_a_broken_strategy_fails_the_check_meant_for_it(name):
     assert caught.value.check == check, str(caught.value)
     assert str(caught.value).startswith(f"check {check!r}: ")
     assert "Case(n=" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "needs", "message"),
+    [
+        (broken.truncates_in_silence, None,
+         r"expected ValueError for n_instances=\d+ of a pool of \d+; got an answer\."),
+        (broken.lets_an_index_error_escape, None,
+         r"expected ValueError for n_instances=1 of a pool of 0; got IndexError: index 0 is out"),
+        (broken.does_not_say_what_it_lacks, ("probabilities", "labelled set"),
+         r"the error's message must say 'labelled'; it says: unsupported argument"),
+    ],
+)  # fmt: skip
+def test_the_kit_says_what_it_expected(strategy, needs, message):
+    with pytest.raises(StrategyCheckError, match=message):
+        check_strategy(strategy, needs=needs)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "check"),
+    [
+        ("random", {"stochastic": False}, "pool order"),
+        ("badge", {"sequential": False}, "descending scores"),
+        ("entropy", {"needs": ("features",)}, "stated needs"),
+    ],
+)
+def test_what_a_call_states_goes_before_the_registry(name, stated, check):
+    with pytest.raises(StrategyCheckError) as caught:
+        check_strategy(name, **stated)
+    assert caught.value.check == check
+
+
+@pytest.mark.parametrize("name", ["random", "badge"])
+def test_what_is_known_of_a_registered_function_is_used(name):
+    check_strategy(get_strategy(name), max_examples=4)
 
 
 def test_every_check_is_failed_by_some_broken_strategy():

@@ -7,11 +7,13 @@ import pytest
 
 from al_tf.strategies._select import (
     check_pool,
+    check_proba,
     estimator_of,
     features,
     labelled_features,
     predict_proba,
     proba_and_features,
+    query_by_proba,
     top_k,
 )
 from al_tf.strategies.testing import FakeClassifier
@@ -65,6 +67,18 @@ NAN = float("nan")
 def test_an_answer_that_is_no_distribution_is_refused(answers, proba, message):
     with pytest.raises(ValueError, match=message):
         predict_proba(answers(proba=proba), np.zeros((3, 4)))
+
+
+def test_a_table_of_another_form_is_refused_where_no_pool_is_known():
+    with pytest.raises(ValueError, match=r"must have the shape \(n, K\); got \(4,\)"):
+        check_proba(np.zeros(4))
+
+
+def test_without_balance_only_scores_count(learner, pool):
+    def ask(**params):
+        return query_by_proba(lambda proba: proba[:, 0], learner, pool, 9, 0, **params)[1].tolist()
+
+    assert ask() == ask(balance=False) != ask(balance=True)
 
 
 def test_half_precision_probabilities_are_accepted(answers):
@@ -129,6 +143,26 @@ def test_probabilities_and_features_without_a_common_pass(answers):
     np.testing.assert_array_equal(found, X)
 
 
+@pytest.mark.parametrize(
+    ("proba", "found", "message"),
+    [
+        (np.full((2, 2), 0.5), np.zeros((3, 5)), r"Probabilities .* n=3; got \(2, 2\)"),
+        (np.full((3, 2), 0.5), np.zeros((2, 5)), r"Features .* n=3; got \(2, 5\)"),
+    ],
+)
+def test_a_common_pass_over_another_pool_is_refused(answers, proba, found, message):
+    classifier = answers()
+    classifier.predict_with_features = lambda X: (proba, found)
+    with pytest.raises(ValueError, match=message):
+        proba_and_features(classifier, np.zeros((3, 4)))
+
+
+def test_features_are_kept_in_float32(answers):
+    classifier = answers()
+    classifier.transform = lambda X: np.full((3, 2), 0.1, dtype=np.float64)
+    assert features(classifier, np.zeros((3, 4, 4))).dtype == np.float32
+
+
 def test_labelled_features_are_those_of_the_learner(learner):
     found = labelled_features(learner)
     np.testing.assert_array_equal(found, learner.estimator.transform(learner.X_training))
@@ -142,6 +176,7 @@ def test_the_highest_scores_come_first():
     assert indices.tolist() == [1, 3, 2]
     assert scores.tolist() == [0.9, 0.7, 0.5]
     assert (indices.dtype, scores.dtype) == (np.intp, np.float64)
+    assert top_k(np.array([1, 3], dtype=np.int8), 1)[1].dtype == np.float64
 
 
 def test_ties_are_drawn_evenly_and_never_at_the_cost_of_a_higher_score():
@@ -185,6 +220,14 @@ class TestSpreadOverGroups:
         indices, scores = top_k(self.scores[order], k, groups=self.groups[order])
         assert order[indices].tolist() == expected
         assert scores.tolist() == self.scores[expected].tolist()
+
+    def test_a_long_turn_left_incomplete_goes_to_the_highest_scores(self):
+        rng = np.random.default_rng(0)
+        scores, groups = rng.permutation(900).astype(float), np.repeat(np.arange(300), 3)
+        best = np.sort(scores.reshape(300, 3), axis=1)[:, ::-1]  # of each group, best first
+        expected = np.r_[best[:, 0], np.sort(best[:, 1])[::-1][:100]]
+        found = top_k(scores, 400, groups=groups)[1]
+        assert found.tolist() == sorted(expected, reverse=True)
 
     def test_one_group_is_plain_selection(self):
         indices, _ = top_k(self.scores, 3, groups=np.zeros(7, dtype=int))

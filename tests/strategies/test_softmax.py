@@ -67,6 +67,13 @@ def test_the_draw_is_proportional_to_the_density(answers):
     np.testing.assert_allclose(share, density / density.sum(), atol=5 * np.sqrt(0.25 / 1500))
 
 
+def test_densities_beyond_the_range_of_floats_are_drawn_from(answers):
+    proba = np.repeat(np.eye(150), 2, axis=0)
+    assert softmax_log_density(proba, 1e-3).max() > 800
+    indices, _ = softmax_kde(answers(proba=proba), np.zeros((300, 4)), 300, bandwidth=1e-3)
+    assert len(set(indices)) == 300
+
+
 def test_a_narrow_bandwidth_draws_from_the_crowd(answers):
     """Nine tenths stand on one place; at the published bandwidth the rest are drawn nearly as often."""
     proba = np.repeat([[0.5, 0.5], [0.2, 0.8]], [90, 10], axis=0)

@@ -56,8 +56,9 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         Images in one gradient step.
     min_steps : int
         Least number of gradient steps in one fit, so that small labelled sets are not undertrained.
-    predict_batch_size : int
-        Images in one forward pass, fewer where they have more than 2**20 pixels together.
+    predict_batch_size : int, optional
+        Images in one forward pass. By default 512, or fewer of large images: as many as have 2**20
+        pixels together, which suits a CPU; a GPU with memory to spare takes more.
     fit_mode : {"scratch", "warm", "warm_weights", "shrink_perturb"}
         Each fit starts from new weights; from the last fit's weights and optimizer state; from
         its weights with a new optimizer; or from ``shrink · w + N(0, perturb²)`` with a new
@@ -103,7 +104,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         epochs: int = 20,
         batch_size: int = 32,
         min_steps: int = 0,
-        predict_batch_size: int = 512,
+        predict_batch_size: int | None = None,
         fit_mode: str = "scratch",
         shrink: float = 0.6,
         perturb: float = 0.01,
@@ -334,7 +335,9 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self, engine: Engine, X: Any, bar: Any, *, sample: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run all of `X` forward, in batches, into arrays of the final size."""
-        size = min(self.predict_batch_size, images_a_pass(X.shape[1:]))
+        size = self.predict_batch_size
+        if size is None:
+            size = images_a_pass(X.shape[1:])
         outputs: tuple[np.ndarray, ...] = ()
         for start in range(0, len(X), size):
             images = network_input(X[start : start + size], start)
@@ -444,12 +447,10 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_one_of("fit_mode", self.fit_mode, FIT_MODES)
-        for name, least in {
-            "epochs": 1,
-            "batch_size": 1,
-            "min_steps": 0,
-            "predict_batch_size": 1,
-        }.items():
+        bounds = {"epochs": 1, "batch_size": 1, "min_steps": 0}
+        if self.predict_batch_size is not None:
+            bounds["predict_batch_size"] = 1
+        for name, least in bounds.items():
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < least:
                 raise ValueError(f"{name} must be an integer of {least} or more; got {value!r}.")

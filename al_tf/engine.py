@@ -33,6 +33,7 @@ ModelFn = Callable[..., "keras.Model"]
 
 _BLOCK_STEPS = 64
 _BLOCK_BYTES = 1 << 28
+_PASS_IMAGES = 512
 _PASS_PIXELS = 1 << 20
 
 _MAX_ENGINES = 8
@@ -49,11 +50,11 @@ def block_steps(batch_shape: Sequence[int]) -> int:
 
 
 def images_a_pass(image_shape: Sequence[int]) -> int:
-    """Return how many images may go through the network at once: 2**20 pixels.
+    """Return how many images go through the network at once: 512, or those of 2**20 pixels.
 
     The maps of 512 images of 512 × 512 behind one convolution would need 17 GB.
     """
-    return max(1, _PASS_PIXELS // max(1, math.prod(image_shape[:2])))
+    return max(1, min(_PASS_IMAGES, _PASS_PIXELS // max(1, math.prod(image_shape[:2]))))
 
 
 @dataclass

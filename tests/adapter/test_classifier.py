@@ -70,7 +70,7 @@ class TestLearning:
 
     def test_large_images_go_through_in_small_batches(self, monkeypatch):
         X = np.zeros((20, 256, 512, 3), dtype=np.uint8)
-        classifier = make(epochs=4, batch_size=2, predict_batch_size=512).fit(X, np.arange(20) % 2)
+        classifier = make(epochs=4, batch_size=2).fit(X, np.arange(20) % 2)
         engine, sizes, blocks = classifier._engine(), [], []
         forward, train = engine._forward, engine._train
         monkeypatch.setattr(engine, "_forward", lambda x, s: sizes.append(len(x)) or forward(x, s))
@@ -79,6 +79,9 @@ class TestLearning:
         assert sizes == [8, 8, 4]  # of 2**17 pixels each
         assert sum(shape[0] for shape in blocks) == 40
         assert max(4 * np.prod(shape) for shape in blocks) <= 2**28
+        sizes.clear()
+        classifier.set_params(predict_batch_size=16).predict(X)
+        assert sizes == [16, 4]  # what is asked for is done
 
     def test_fifty_classes(self, shapes_data):
         X = shapes_data[0][:100]

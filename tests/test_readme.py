@@ -24,7 +24,7 @@ def test_the_example_runs_as_printed():
     assert float(curve[-1][1]) > float(curve[0][1])
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "tests/README.md"])
 def test_every_make_target_named_exists(page):
     named = set(re.findall(r"make ([a-z-]+)", (ROOT / page).read_text()))
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
@@ -42,3 +42,10 @@ def test_every_strategy_is_listed():
     table = README.split("## Strategies")[1].split("## Where")[0]
     listed = set(re.findall(r"`([a-z_]+)`", table))
     assert listed == {info.name for info in BUILT_IN.values()}
+
+
+def test_every_test_that_holds_a_promise_exists():
+    promises = (ROOT / "tests" / "README.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", promises))
+    assert len(named) > 30
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []

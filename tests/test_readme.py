@@ -47,5 +47,5 @@ def test_every_strategy_is_listed():
 def test_every_test_that_holds_a_promise_exists():
     promises = (ROOT / "tests" / "README.md").read_text()
     named = set(re.findall(r"`([\w/]+\.py)`", promises))
-    assert len(named) > 30
+    assert len(named) >= 30
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []

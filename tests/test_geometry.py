@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from al_tf import geometry
 from al_tf.errors import UnknownNameError
 from al_tf.geometry._distances import lower_to_nearest
-from al_tf.geometry._points import make_points
+from al_tf.geometry._points import LARGEST_TILE, make_points, tile_size
+from al_tf.geometry._threads import n_workers, ordered_map, scratch
 
 SMALL = 2**20  # bytes: many tiles even for few rows
 
@@ -66,6 +67,15 @@ def test_a_common_offset_costs_no_digits():
     X = rows(300, 8, offset=1000.0)
     distances, _ = geometry.nearest_of_set(X[:100], X[100:])
     np.testing.assert_allclose(distances, naive_distances(X[:100], X[100:]).min(axis=1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("offset", [1e6, -1e6])
+def test_float64_rows_far_from_the_origin_keep_their_digits(offset):
+    X = np.random.default_rng(0).standard_normal((300, 4))
+    (points,) = make_points(X + offset)
+    np.testing.assert_allclose(
+        naive_distances(points.rows, points.rows) * points.scale, naive_distances(X, X), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
@@ -129,6 +139,17 @@ def test_mean_neighbour_distance_inside_groups():
     assert found[groups == 7] == 0
 
 
+def test_groups_that_span_tiles_far_from_each_other(monkeypatch):
+    monkeypatch.setattr("al_tf.geometry._distances.MEMORY_LIMIT", SMALL)
+    groups = np.repeat([0, 1], [500, 300])
+    X = np.random.default_rng(0).standard_normal((800, 3)) + groups[:, None] * 1e6
+    found = geometry.mean_neighbour_distance(X, 5, groups)
+    for group in (0, 1):
+        inside = X[groups == group]
+        apart = np.sort(np.linalg.norm(inside[:, None] - inside, axis=2), axis=1)[:, 1:6]
+        np.testing.assert_allclose(found[groups == group], apart.mean(axis=1), rtol=1e-4)
+
+
 def test_groups_smaller_than_the_neighbours_asked_for():
     X = rows(11, 3)
     groups = np.repeat([2, 0, 5], [2, 3, 6])
@@ -190,6 +211,21 @@ def test_queries_far_from_all_kernels_keep_their_density(bandwidth):
     constant = np.log(len(X)) + 4 * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
     found = geometry.kde_log_density(queries, X, bandwidth=bandwidth)
     np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, rtol=1e-5, atol=1e-3)
+
+
+def test_remote_rows_in_every_tile_are_left_out_of_their_own_sums():
+    """Every row is far from all others, and far more of them than a tile holds."""
+    X = np.arange(700, dtype=np.float64)[:, None] ** 1.5
+    exponents = -(naive_distances(X, X) ** 2) / (2 * 0.05**2)
+    np.fill_diagonal(exponents, -np.inf)
+    constant = np.log(699) + 0.5 * np.log(2 * np.pi) + np.log(0.05)
+    found = geometry.kde_log_density(X, bandwidth=0.05, leave_one_out=True, memory_limit=SMALL)
+    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, rtol=1e-3)
+    queries = X + 0.9  # here the nearest kernel has the row's own number, and counts
+    exponents = -(naive_distances(queries, X) ** 2) / (2 * 0.05**2)
+    constant += np.log(700) - np.log(699)
+    found = geometry.kde_log_density(queries, X, bandwidth=0.05, memory_limit=SMALL)
+    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, atol=0.5)
 
 
 @given(
@@ -264,6 +300,23 @@ def test_of_many_rows_a_sample_is_looked_at(rule, monkeypatch):
     found = [geometry.select_bandwidth(X, rule, random_state=seed) for seed in (0, 0, 1)]
     assert found[0] == found[1] != found[2]
     np.testing.assert_allclose(found, whole, rtol=0.2)  # (200 / 1600) ** (1 / 6) is 0.71
+
+
+def test_the_bandwidth_of_a_sample_is_narrowed_to_the_number_of_rows(monkeypatch):
+    from al_tf.geometry import _bandwidth as module
+
+    found, likely = [], module._most_likely
+    monkeypatch.setattr(module, "SAMPLE", 200)
+    monkeypatch.setattr(module, "_most_likely", lambda *a: found.append(likely(*a)) or found[-1])
+    X = rows(1600, 2)
+    width = geometry.select_bandwidth(X, "cv", random_state=0)
+    (scale,) = {points.scale for points in make_points(X)}
+    assert width == pytest.approx(found[0] * scale * (200 / 1600) ** (1 / 6), rel=1e-6)
+
+
+def test_the_diagnostic_of_densities_beyond_the_range_of_floats():
+    found = geometry.diagnose_density(np.full(50, 900.0), 1e-3, 200)
+    assert found.effective_sample_size == pytest.approx(50)
 
 
 def test_the_diagnostic_measures_what_it_says():
@@ -388,6 +441,28 @@ def test_k_center_when_far_more_rows_tie_than_are_candidates():
     np.testing.assert_allclose(distances[5:], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("n_candidates", [2, 5, 40])
+@pytest.mark.parametrize("seed", range(4))
+def test_greedy_choices_with_few_candidates_are_the_plain_ones(n_candidates, seed, monkeypatch):
+    """On a small grid nearly all rows tie, and hardly any is a candidate."""
+    monkeypatch.setattr("al_tf.geometry._covering.N_CANDIDATES", n_candidates)
+    X = np.random.default_rng(seed).integers(0, 4, size=(90, 2)).astype(np.float32)
+    rank = np.random.default_rng(seed).permutation(90)
+    squared = naive_distances(X, X) ** 2
+    nearest, covered = ((X - X[0]) ** 2).sum(axis=1), np.zeros(90, dtype=bool)
+    centers, balls = [], []
+    for _ in range(60):
+        centers.append(max(set(range(90)) - set(centers), key=lambda i: (nearest[i], rank[i])))
+        nearest = np.minimum(nearest, squared[centers[-1]])
+        gain = ((squared <= 1.0 + 1e-9) & ~covered).sum(axis=1)
+        balls.append(max(set(range(90)) - set(balls), key=lambda i: (gain[i], rank[i])))
+        covered |= squared[balls[-1]] <= 1.0 + 1e-9
+    found = geometry.k_center_greedy(X, 60, X[:1], random_state=np.random.default_rng(seed))
+    assert found[0].tolist() == centers
+    found = geometry.max_ball_cover(X, 60, 1.0 + 1e-6, random_state=np.random.default_rng(seed))
+    assert found[0].tolist() == balls
+
+
 def test_k_center_breaks_ties_by_the_random_state():
     X = np.eye(8)
     first = [geometry.k_center_greedy(X, 1, random_state=s)[0][0] for s in range(40)]
@@ -432,6 +507,14 @@ def test_balls_without_extent_cover_copies():
 def test_a_radius_is_a_number(radius):
     with pytest.raises(ValueError, match="radius must be a number of 0 or more"):
         geometry.max_ball_cover(rows(5, 2), 1, radius)
+
+
+def test_ball_cover_of_targets_that_no_ball_reaches_is_a_random_choice():
+    X, targets = rows(50, 2), rows(20, 2, offset=100.0)
+    chosen, gains = geometry.max_ball_cover(X, 8, 1.0, targets=targets, random_state=0)
+    assert len(set(chosen)) == 8
+    assert not gains.any()
+    assert chosen.tolist() != geometry.max_ball_cover(X, 8, 1.0, targets=targets)[0].tolist()
 
 
 def test_ball_cover_fills_up_when_all_is_covered():
@@ -497,6 +580,27 @@ def test_kmeans_plus_plus_at_any_scale(scale):
     chosen, squared = geometry.kmeans_plus_plus(left, -right * scale, 20, random_state=0)
     np.testing.assert_array_equal(chosen, expected[0])
     np.testing.assert_allclose(squared / scale**2, expected[1], rtol=1e-3)
+
+
+def test_kmeans_plus_plus_of_rows_below_zero():
+    rng = np.random.default_rng(0)
+    left, right = rng.random((50, 3)), rng.random((50, 4)) + 0.1
+    expected = geometry.kmeans_plus_plus(left, right, 20, random_state=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, right * -1e30, 20, random_state=0)
+    np.testing.assert_array_equal(chosen, expected[0])
+    np.testing.assert_allclose(squared / 1e60, expected[1], rtol=1e-3)
+
+
+def test_kmeans_plus_plus_tells_short_rows_apart():
+    """As gradients of images that a network is nearly sure of are, beside others."""
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((200, 3)), rng.standard_normal((200, 8))
+    left[5:] *= 1e-4
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(200, -1)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    for place in range(1, 60):
+        to_chosen = naive_distances(outer[chosen[place]][None], outer[chosen[:place]])
+        assert squared[place] == pytest.approx(to_chosen.min() ** 2, rel=1e-3)
 
 
 def test_kmeans_plus_plus_of_nothing_but_zeros():
@@ -584,6 +688,35 @@ def test_rows_that_are_not_finite_are_counted(name):
 def test_rows_must_be_a_matrix_with_something_in_it(shape):
     with pytest.raises(ValueError, match="Expected rows of shape"):
         geometry.mean_similarity(np.ones(shape))
+
+
+@pytest.mark.parametrize("limit", [2**20, 2**24, 2**28, 2**36])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_tiles_of_all_threads_fit_into_the_memory_limit(limit, n_threads):
+    with threadpool_limits(n_threads):
+        assert n_workers() == n_threads
+        side = tile_size(limit)
+    assert 32 <= side <= LARGEST_TILE
+    assert side == 32 or 16 * n_threads * side**2 <= limit
+    assert side == LARGEST_TILE or 16 * n_threads * (side + 1) ** 2 > limit
+
+
+def test_scratch_memory_is_kept_apart_by_name_and_kind_and_grows():
+    first = scratch("a", (4, 5), np.float32)
+    assert np.shares_memory(first, scratch("a", (2, 3), np.float32))
+    assert not np.shares_memory(first, scratch("b", (4, 5), np.float32))
+    assert scratch("a", (4, 5), np.float64).dtype == np.float64
+    assert scratch("a", (40, 50), np.float32).shape == (40, 50)
+
+
+def test_few_results_are_held_before_they_are_taken():
+    done = []
+    with threadpool_limits(2):
+        results = ordered_map(lambda task: done.append(task) or task, range(40))
+        taken = [next(results) for _ in range(3)]
+        assert taken == [0, 1, 2]
+        assert len(done) <= 3 + 2 * 2
+        assert list(results) == list(range(3, 40))
 
 
 def test_a_memory_limit_below_one_mebibyte_is_an_error():

@@ -391,6 +391,14 @@ def test_principal_components_keep_the_widest_directions():
         geometry.principal_components(X, 0)
 
 
+def test_a_projection_is_the_same_bits_wherever_a_row_stands():
+    X, weights = rows(2500, 37), np.random.default_rng(1).standard_normal(37)
+    found = geometry.project(X, weights)
+    np.testing.assert_allclose(found, X.astype(float) @ weights, rtol=1e-10, atol=1e-12)
+    order = np.random.default_rng(2).permutation(2500)
+    np.testing.assert_array_equal(geometry.project(X[order], weights), found[order])
+
+
 # k-center ----------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from al_tf.analysis import (
     value_at,
 )
 from al_tf.analysis.curves import mean_interval, paired_curves
+from al_tf.errors import UnknownNameError
 from tests.analysis._curves import results
 
 SHAPE = [0.50, 0.60, 0.66, 0.72, 0.78]
@@ -129,6 +130,21 @@ def test_pairs_share_seeds_and_range_and_say_what_was_left_out():
     assert pair.note == (
         "seeds without a partner left out: 2; compared over the common range of 200 to 400 labels"
     )
+
+
+def test_no_seed_in_common_leaves_nothing_but_a_note():
+    table = results({"random": [[0.1] * 5], "margin": [[0.2] * 5]})
+    table.loc[table["strategy"] == "margin", "seed"] = 3
+    rows = table[["dataset", "strategy", "seed", "n_labeled", "accuracy"]]
+    pair = paired_curves(rows, "margin", "random")
+    assert pair.seeds == ()
+    assert (pair.n_labeled.shape, pair.first.shape, pair.second.shape) == ((0,), (0, 0), (0, 0))
+    assert pair.note == "seeds without a partner left out: 0, 3"
+
+
+def test_a_difference_without_the_baseline_names_the_dataset():
+    with pytest.raises(UnknownNameError, match="No run of the baseline 'random' in 'digits'"):
+        difference_curve_table(results({"margin": [[0.5] * 5]}))
 
 
 def test_runs_measured_at_other_labels_are_interpolated():

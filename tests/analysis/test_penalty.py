@@ -73,6 +73,8 @@ def test_settings_add_up():
     matrix = penalty_matrix(pd.concat([one, two]))
     assert matrix.settings == ("digits", "cifar10")
     assert matrix.table.loc["margin", "random"] == 2
+    other = pd.concat([one, two]).replace({"random": "margin", "margin": "random"})
+    assert penalty_matrix(other).table.loc["random", "margin"] == 2
 
 
 def test_a_strategy_missing_from_a_setting_is_not_compared_there():
@@ -86,6 +88,30 @@ def test_a_pair_is_compared_as_far_as_both_curves_go():
     margin = curves(np.zeros(5), SMALL, np.zeros(5))
     table = results({"random": LEVEL, "margin": margin}, labels=LABELS)
     assert penalty_matrix(table).table.loc["margin", "random"] == 1 / 2
+
+
+def test_a_pair_is_compared_from_where_both_curves_are():
+    margin = curves(SMALL, SMALL, np.zeros(5))  # at 300, 400 and 600 labels
+    table = pd.concat(
+        [
+            results({"random": LEVEL}, labels=LABELS),
+            results({"margin": margin}, labels=(300, 400, 600)),
+        ]
+    )
+    assert penalty_matrix(table).table.loc["margin", "random"] == 2 / 3
+
+
+def test_a_pair_without_a_label_count_of_the_schedule_is_not_compared():
+    margin = curves(SMALL)  # at 700 labels alone
+    table = pd.concat(
+        [results({"random": LEVEL}, labels=LABELS), results({"margin": margin}, labels=(700,))]
+    )
+    assert not penalty_matrix(table).table.to_numpy().any()
+
+
+def test_runs_of_two_rounds_are_compared_once():
+    table = results({"random": LEVEL[:, :2], "margin": LEVEL[:, :2] + SMALL[:, None]})
+    assert penalty_matrix(table).table.loc["margin", "random"] == 1
 
 
 @pytest.mark.parametrize("n", [1, 4])
@@ -111,6 +137,10 @@ def test_runs_of_a_single_round_are_not_compared():
 )
 def test_label_counts_double(end, expected):
     assert penalty_label_counts(200, 100, end).tolist() == expected
+
+
+def test_a_batch_may_be_one_label():
+    assert penalty_label_counts(10, 1, 15).tolist() == [11, 12, 14]
 
 
 def test_a_batch_of_nothing_is_refused():

@@ -9,9 +9,9 @@ from hypothesis.extra.numpy import arrays
 from scipy import optimize
 
 from al_tf.analysis import label_savings, labels_to_reach
-from al_tf.analysis.savings import SAVINGS_COLUMNS, monotone
+from al_tf.analysis.savings import SAVINGS_COLUMNS, _interval, monotone
 from al_tf.errors import UnknownNameError
-from tests.analysis._curves import experiment, results, simulate
+from tests.analysis._curves import LABELS, experiment, results, simulate
 
 LINE = np.array([0.2, 0.3, 0.4, 0.6, 1.0])  # accuracy = labels / 1000
 TWICE = np.minimum(2 * LINE, 1.0)
@@ -55,6 +55,9 @@ class TestLabelSavings:
         table = results({"random": [LINE] * 5, "margin": [TWICE] * 5})
         saved = label_savings(table, targets=[0.6, 0.8])
         assert list(saved.columns) == SAVINGS_COLUMNS
+        assert saved["metric"].tolist() == ["accuracy", "accuracy"]
+        assert saved["n_seeds"].tolist() == [5, 5]
+        assert saved["note"].tolist() == ["", ""]
         assert saved["labels_baseline"].tolist() == pytest.approx([600, 800])
         assert saved["labels_strategy"].tolist() == pytest.approx([300, 400])
         assert saved["savings"].tolist() == pytest.approx([2, 2])
@@ -77,6 +80,14 @@ class TestLabelSavings:
         line = label_savings(table, targets=[target]).iloc[0]
         assert line[["savings", "low", "high"]].isna().all()
         assert line["note"] == f"{target:g} not reached by {who}"
+        reached = {"margin": "labels_baseline", "random": "labels_strategy"}.get(who)
+        for column in ("labels_baseline", "labels_strategy"):
+            assert np.isfinite(line[column]) == (column == reached)
+
+    def test_every_note_is_kept(self):
+        table = results({"random": [LINE] * 3, "margin": [LINE / 2] * 2})
+        line = label_savings(table, targets=[0.9]).iloc[0]
+        assert line["note"] == "0.9 not reached by margin; seeds without a partner left out: 2"
 
     def test_an_end_that_draws_do_not_reach_is_zero(self):
         # One seed of five misses the target far enough to pull the mean of many draws below it.
@@ -107,6 +118,24 @@ class TestLabelSavings:
         other = label_savings(table, random_state=1)
         assert not other["low"].equals(first["low"])
 
+    def test_the_ends_are_percentiles_of_a_bootstrap_over_seeds(self):
+        ours, theirs = simulate(np.random.default_rng(4), 1, 2, 8, gain=0.03)[0][::-1]
+        table = results({"random": theirs, "margin": ours})
+        line = label_savings(table, targets=[0.75], n_resamples=20_000).iloc[0]
+        drawn = np.random.default_rng(5).integers(8, size=(20_000, 8))
+        need = [labels_to_reach(LABELS, runs[drawn].mean(axis=1), 0.75) for runs in (theirs, ours)]
+        low, high = np.quantile(need[0] / need[1], [0.025, 0.975])
+        assert (line["low"], line["high"]) == pytest.approx((low, high), abs=0.03 * (high - low))
+
+    def test_a_draw_in_which_neither_arrives_widens_both_ends(self):
+        ours, theirs = np.ones(100), np.full(100, 2.0)
+        assert _interval(ours, theirs, 0.95) == (2, 2)
+        ours[:5] = theirs[:5] = np.inf
+        assert _interval(ours, theirs, 0.95) == (0, np.inf)
+
+    def test_an_end_is_a_draw_never_between_two(self):
+        assert _interval(np.ones(4), np.arange(1.0, 5.0), 0.5) == (1, 4)
+
     def test_the_interval_covers_the_truth_about_as_often_as_it_says(self):
         # Straight curves, margin needs 0.8 of the labels; 20 seeds.
         labels = np.arange(0, 1001, 100)
@@ -123,7 +152,7 @@ class TestLabelSavings:
 
     def test_without_a_baseline_or_with_an_unknown_target(self):
         table = results({"margin": [LINE] * 5, "entropy": [LINE] * 5})
-        with pytest.raises(UnknownNameError, match="No run of the baseline 'random'"):
+        with pytest.raises(UnknownNameError, match="No run of the baseline 'random' in 'digits'"):
             label_savings(table)
         with pytest.raises(ValueError, match="value of the metric or 'final'"):
             label_savings(table, baseline="margin", targets=["best"])

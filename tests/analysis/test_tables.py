@@ -80,6 +80,10 @@ class TestCoursesOfTheRuns:
         seconds = seconds_table(table).set_index("phase")["seconds"]
         assert seconds.to_dict() == {"query": 2.5, "fit": 2.0, "eval": 0.5}
 
+    def test_seconds_keep_the_order_of_the_strategies(self):
+        table = seconds_table(results({"random": [CURVE], "badge": [CURVE]}))
+        assert list(dict.fromkeys(table["strategy"])) == ["random", "badge"]
+
     def test_a_phase_that_never_was_takes_no_time(self):
         seconds = seconds_table(results({"random": [CURVE]})).set_index("phase")["seconds"]
         assert seconds["query"] == 0
@@ -87,7 +91,7 @@ class TestCoursesOfTheRuns:
     def test_missing_columns_and_rows_are_named(self):
         with pytest.raises(ValueError, match=r"lacks the column\(s\) queried_labels"):
             queried_class_table(records([[0]]).drop(columns="queried_labels"), ["a"])
-        with pytest.raises(ValueError, match="no rows"):
+        with pytest.raises(ValueError, match=r"^The table has no rows; run the experiment first\."):
             recall_table(records([[0]]).iloc[:0], ["a"])
 
 
@@ -177,6 +181,9 @@ class TestText:
         assert back[0]["difference"] is None
         assert back[1]["difference"] == 0.01234
         assert back[1]["strategy"] == "a|b"
+        table = self.TABLE.assign(difference=[np.pi / 4, -1 / 3])
+        digits = [line["difference"] for line in json.loads(format_table(table, "json"))]
+        assert digits == pytest.approx([np.pi / 4, -1 / 3], abs=1e-15)
         assert format_table(self.TABLE, "json").startswith('[\n  {\n    "strategy"')
 
     def test_an_unknown_format_lists_the_known(self):

@@ -84,7 +84,7 @@ class TestPairedTest:
     def test_refuses_what_is_not_finite_and_what_is_not_there(self):
         with pytest.raises(ValueError, match="1 of the differences are not finite"):
             paired_test([0.1, 0.2, float("nan")])
-        with pytest.raises(ValueError, match="at least one"):
+        with pytest.raises(ValueError, match=r"^paired_test needs at least one paired difference"):
             paired_test([])
 
 
@@ -180,10 +180,14 @@ class TestVerdictTable:
         line = verdict_table(results({"random": RANDOM, "margin": BETTER})).iloc[1]
         gains = np.array([0.05, 0.04, 0.05, 0.05, 0.06])
         assert line["difference"] == pytest.approx(0.05)
-        assert line["p"] == pytest.approx(stats.ttest_1samp(gains, 0).pvalue)
+        test = stats.ttest_1samp(gains, 0)
+        assert line["p"] == pytest.approx(test.pvalue)
+        interval = test.confidence_interval(0.95)
+        assert (line["low"], line["high"]) == pytest.approx((interval.low, interval.high))
         assert line["p_holm"] == line["p"]
         assert line["value"] - line["baseline_value"] == pytest.approx(0.05)
         assert (line["labels_from"], line["labels_to"], line["n_seeds"]) == (200, 1000, 5)
+        assert line["note"] == ""  # five seeds are enough
 
     def test_holm_counts_the_strategies_of_one_dataset_only(self):
         mixed = five_seeds(0.05, 0.03, 0.04, 0.03, 0.05)
@@ -234,13 +238,21 @@ class TestVerdictTable:
         table.loc[table["strategy"] == "margin", "seed"] += 100
         line = verdict_table(table).iloc[1]
         assert line["verdict"] == "no difference shown (0 seeds)"
-        assert line["note"].startswith("no seed in common with the baseline")
+        assert line["note"] == (
+            "no seed in common with the baseline; seeds without a partner left out: "
+            "0, 1, 2, 3, 4, 100, 101, 102, 103, 104"
+        )
+        assert line[["value", "difference", "low", "high", "p"]].isna().all()
 
     def test_copied_seeds_are_not_evidence(self):
         table = results({"random": [SHAPE] * 8, "margin": [SHAPE + 0.1] * 8})
         line = verdict_table(table).iloc[1]
         assert line["verdict"] == "no difference shown (8 seeds)"
-        assert "no spread" in line["note"]
+        assert line["note"] == "the same difference in every seed: no spread to test against"
+
+    def test_one_seed_is_not_tested(self):
+        line = verdict_table(results({"random": RANDOM[:1], "margin": BETTER[:1]})).iloc[1]
+        assert line["note"] == "one seed: no test is possible"
 
     def test_only_the_baseline(self):
         table = verdict_table(results({"random": RANDOM}))

@@ -177,7 +177,7 @@ def breaks_ties_by_place(classifier, X, n_instances=1, *, random_state=None):
     return chosen, scores[chosen]
 
 
-@breaks("ties")
+@breaks("duplicates")
 def draws_ties_afresh(classifier, X, n_instances=1, *, random_state=None):
     return _good(classifier, X, n_instances, np.random.default_rng())
 

@@ -180,10 +180,11 @@ class TestWhatResultsAreRefused:
         with pytest.raises(ValueError, match=r"1 row\(s\).*random, seed 0, 400 labels, in digits"):
             summary_table(table)
 
-    def test_the_same_label_count_twice(self):
-        table = results({"random": [[0.5] * 5]})
+    @pytest.mark.parametrize("value", [0.5, 0.6])
+    def test_the_same_label_count_twice(self, value):
+        table, again = results({"random": [[0.5] * 5]}), results({"random": [[value] * 5]})
         with pytest.raises(ValueError, match="more than one row at 200 labels"):
-            summary_table(pd.concat([table, table]))
+            summary_table(pd.concat([table, again]))
 
 
 def test_tables_keep_the_order_of_strategies_and_count_their_rows():

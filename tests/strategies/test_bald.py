@@ -51,6 +51,14 @@ def test_balance_spreads_over_the_classes_of_the_mean(answers):
     assert bald(model, X, 2, n_samples=2, balance=True)[0].tolist() == [0, 5]
 
 
+def test_ties_follow_the_random_state(answers):
+    model, X = answers(samples=np.full((2, 40, 2), 0.5)), np.zeros((40, 4))
+    first, again, other = (
+        bald(model, X, 5, n_samples=2, random_state=seed)[0].tolist() for seed in (0, 0, 1)
+    )
+    assert first == again != other
+
+
 def test_the_score_of_a_classifier_follows_its_random_state(learner, pool):
     first, again, other = (classifier_bald(learner, pool, random_state=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)

@@ -26,7 +26,7 @@ class Neighbour:
     label: str
     distance: float
     """Euclidean, between features; smaller = more similar."""
-    image: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False, compare=False)
     """uint8 (H, W) or (H, W, 3), as the model sees it."""
 
 
@@ -43,7 +43,7 @@ class Item:
     """File name below the folder, or ``image 17`` of an array; never markup, never a path to open."""
     path: Path | None
     """The file, or None for an array."""
-    image: np.ndarray = field(repr=False)
+    image: np.ndarray = field(repr=False, compare=False)
     """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.pool.MAX_SHOWN_SIDE` a side."""
     predictions: tuple[Prediction, ...]
     """Most probable first; empty without a model, and for audit images, whose labels must not

@@ -16,6 +16,7 @@ import pytest
 from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
 from al_tf.labeling import LabelLedger, _schema
 from al_tf.labeling import ledger as ledger_module
+from al_tf.labeling._file import worded
 from al_tf.labeling.queue import Wish
 
 from .work import CLASSES, as_nobody, label_many, processes
@@ -324,3 +325,23 @@ class TestDurability:
 
 def _images_in(path):
     return [event.image for event in LabelLedger(path, read_only=True).standing()]
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        ("attempt to write a readonly database", "Make the file and its folder writable"),
+        ("unable to open database file", "Check that the file and its folder exist"),
+        ("file is not a database", "Name another file"),
+        ("database is locked", "Close that process and try again"),
+        ("database disk image is malformed", "Restore a copy"),
+        ("database or disk is full", "make room and label again"),
+        ("something new", "the database refused"),
+    ],
+)
+def test_what_sqlite_refuses_is_told_with_what_to_do(error, advice):
+    told = worded(sqlite3.OperationalError(error), Path("labels.db"))
+    assert isinstance(told, LedgerError)
+    assert str(told).startswith("labels.db: ")
+    assert advice in str(told)
+    assert str(told).endswith(f"(SQLite: {error}).")

@@ -1,6 +1,7 @@
 """What `LabelingSession` promises, without a screen."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -174,6 +175,19 @@ class TestSeveralAnnotators:
             gone.label("dark", slot=item.slot)
         assert gone.next() is None
 
+    def test_a_batch_stays_ones_own_while_one_works_on_it(self, desk, monkeypatch):
+        session = desk.session(annotator="slow", lease_minutes=1.0, batch_size=5)
+        other = desk.session(annotator="other", lease_minutes=1.0, batch_size=50)
+        shown = session.next()
+        mine = {slot.image for slot in session.ledger.queue.waiting("slow")}
+        start = time.time()
+        for seconds in (40, 80, 120):  # an answer after more than half of the lease, each time
+            monkeypatch.setattr(time, "time", lambda seconds=seconds: start + seconds)
+            assert session.next() == shown
+            shown_to_other = {item.image_id for item in desk.answer(other, 5)}
+            assert not shown_to_other & mine
+        session.label("dark", slot=shown.slot)
+
 
 class TestTraining:
     def test_labelling_goes_on_meanwhile(self, desk):
@@ -251,6 +265,19 @@ class TestTraining:
         session.retrain(wait=True)
         assert states[0] == "running"
         assert states[-1] == "ready"
+
+    def test_a_listener_that_fails_harms_neither_training_nor_the_others(self, desk, caplog):
+        session, told = desk.session(), []
+
+        def broken():
+            raise RuntimeError("the page has gone")
+
+        session.subscribe(broken)
+        session.subscribe(lambda: told.append(session.training.state))
+        desk.answer(session, 20)
+        session.retrain(wait=True)
+        assert told[-1] == session.training.state == "ready"
+        assert "the page has gone" in caplog.text
 
     def test_a_learner_takes_part_with_its_labels_and_its_strategy(self, desk):
         X, y = make_images(30, seed=1)

@@ -38,6 +38,8 @@ def test_a_broken_strategy_fails_the_check_meant_for_it(name):
          r"expected ValueError for n_instances=\d+ of a pool of \d+; got an answer\."),
         (broken.lets_an_index_error_escape, None,
          r"expected ValueError for n_instances=1 of a pool of 0; got IndexError: index 0 is out"),
+        (broken.draws_ties_afresh, None,
+         r"gave \[[\d, ]+\], then \[[\d, ]+\]\. Draw from check_random_state"),
         (broken.does_not_say_what_it_lacks, ("probabilities", "labelled set"),
          r"the error's message must say 'labelled'; it says: unsupported argument"),
     ],

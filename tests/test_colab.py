@@ -36,9 +36,9 @@ def colab(tmp_path_factory):
 
 def run(folder, **env):
     command = [folder / "env" / "bin" / "python", "-c", SCRIPT]
-    return subprocess.run(
-        command, cwd=folder, env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
+    env = {**os.environ, **env}
+    env.pop("PYTHONPATH", None)  # of the tests' own packages, where they are run with one
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Colab is Linux")

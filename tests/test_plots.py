@@ -91,6 +91,15 @@ class TestCurves:
         together = plots.learning_curves(analysis.learning_curve_table(simulated(MOST_TOGETHER)))
         assert len(together.axes) == 1
 
+    @pytest.mark.parametrize(("n", "n_columns"), [(8, 4), (9, 3), (10, 4)])
+    def test_panels_of_the_second_metric_start_a_row(self, n, n_columns):
+        table = analysis.learning_curve_table(simulated(n + 1), ["accuracy", "f1_macro"])
+        places = [ax.get_subplotspec() for ax in plots.learning_curves(table).axes]
+        assert len(places) == 2 * n
+        assert {place.get_gridspec().ncols for place in places} == {n_columns}
+        assert places[0].colspan.start == places[n].colspan.start == 0
+        assert places[n].rowspan.start == -(-n // n_columns)
+
 
 class TestVerdicts:
     def test_forest_runs_from_best_to_worst_with_the_verdict_beside_it(self):

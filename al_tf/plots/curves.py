@@ -94,19 +94,23 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
 
 
 def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
-    """Panels of datasets × metrics, and × strategies where these are too many for one."""
+    """Panels of datasets × metrics, and × strategies, from a new row on, where one is too few."""
     datasets, metrics = in_order(table["dataset"]), in_order(table["metric"], "accuracy")
     apart = len(names) >= MOST_TOGETHER
     shown = [[name] for name in names] if apart else [names]
     keys = [(d, m, strategies) for d in datasets for m in metrics for strategies in shown]
     one_kind = len(datasets) == len(metrics) == 1
-    titles = []
+    n_columns = min(2, len(keys))
+    if apart:
+        n_columns = min((4, 3), key=lambda n: -len(shown) % n)  # the fewer empty places
+    titles: list[str | None] = []
     for dataset, metric, strategies in keys:
         parts = [dataset] if len(datasets) > 1 or not apart else []
         parts += [metric_name(metric)] if len(metrics) > 1 and not apart else []
         parts += strategies if apart else []
         titles.append(": ".join(parts))
-    n_columns = 4 if apart else min(2, len(keys))
+        if apart and strategies == shown[-1]:
+            titles += [None] * (-len(shown) % n_columns)
     fig, axes = panels(
         titles,
         height=1.9 if apart else 3.4,

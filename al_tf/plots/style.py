@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
@@ -119,7 +120,7 @@ def style() -> Iterator[None]:
 
 
 def panels(
-    titles: Sequence[str],
+    titles: Sequence[str | None],
     *,
     height: float,
     n_columns: int | None = None,
@@ -131,8 +132,8 @@ def panels(
 
     Parameters
     ----------
-    titles : sequence of str
-        One a panel.
+    titles : sequence of str or None
+        One a panel; None leaves its place empty.
     height : float
         Inches a row of panels.
     n_columns : int, optional
@@ -145,18 +146,20 @@ def panels(
     -------
     fig : Figure
     axes : list of Axes
-        As many as there are titles.
+        One for each title.
     """
     n_columns = n_columns or min(len(titles), 3)
     n_rows = -(-len(titles) // n_columns)
     fig = NotebookFigure(figsize=(width, height * n_rows), layout="constrained")
     grid = fig.subplots(n_rows, n_columns, sharex=sharex, sharey=sharey, squeeze=False)
-    axes = list(grid.flat)
-    for ax in axes[len(titles) :]:
-        ax.remove()
-    for ax, title in zip(axes, titles, strict=False):
-        ax.set_title(title)
-    return fig, axes[: len(titles)]
+    axes = []
+    for ax, title in zip_longest(grid.flat, titles):
+        if title is None:
+            ax.remove()
+        else:
+            ax.set_title(title)
+            axes.append(ax)
+    return fig, axes
 
 
 def label_outside(axes: Sequence[Axes], *, ticks: bool = True) -> None:

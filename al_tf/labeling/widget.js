@@ -297,10 +297,10 @@ class DeskView {
 
   // Asking and showing ------------------------------------------------------------------------
 
-  async send(request) {
+  // A quiet request holds up no answer; one that is given meanwhile makes its reply void.
+  async send(request, quiet = request.do === "status") {
     clearTimeout(this.timer);
     const turn = ++this.turn;
-    const quiet = request.do === "status";
     if (!quiet) this.setBusy(true);
     let reply;
     try {
@@ -329,7 +329,7 @@ class DeskView {
     if (status) this.showStatus(status);
     if (item !== undefined) this.showItem(item);
     if (now === "running") this.timer = setTimeout(() => this.send({ do: "status" }), POLL_MS);
-    else if (quiet && now && before === "running") this.send({ do: "look" }); // what the new model says
+    else if (quiet && now && before === "running") this.send({ do: "look" }, true); // what the new model says
   }
 
   showError(text, remedy, request) {

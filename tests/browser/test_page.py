@@ -1,5 +1,6 @@
 """`al-tf label` in a real browser: what a person does is what the ledger holds."""
 
+import contextlib
 import csv
 import io
 import json
@@ -178,6 +179,32 @@ def test_an_answer_from_a_tab_that_fell_behind_is_refused_and_the_tab_catches_up
     behind.press("2")
     assert [label for _, _, label in events(session)] == ["good", "defective"]
     assert behind.error is None
+
+
+def test_an_answer_given_while_a_new_model_is_looked_at_counts(screen, session, images):
+    held = []
+
+    def hold_looks(route):
+        held.append(route) if route.request.post_data_json["do"] == "look" else route.continue_()
+
+    person = Person(screen, images[1], images[0])
+    for _ in range(10):
+        person.label("key")
+    session.wait()
+    screen.page.route("**/ask", hold_looks)
+    screen.page.keyboard.press("r")
+    screen.page.wait_for_timeout(200)
+    session.wait()
+    while not held:
+        screen.page.wait_for_timeout(50)
+    person.label("mouse")  # the page has seen the training end, and its look is on the way
+    shown = screen.slot
+    for route in held:
+        route.continue_()
+    screen.page.unroute("**/ask")
+    screen.page.wait_for_timeout(300)
+    assert screen.slot == shown
+    assert [label for _, _, label in events(session)] == [label for _, _, label in person.done]
 
 
 def test_names_are_text(page, tmp_path):
@@ -406,9 +433,13 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
     command = [sys.executable, "-c", "from al_tf.cli import main; main()", "label", str(folder)]
     command += ["--no-browser"]
     command += ["--classes", ",".join(CLASSES), "--ledger", str(ledger), "--size", "32"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
-    ) as process:
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
+        ) as process,
+        contextlib.ExitStack() as at_failure,
+    ):
+        at_failure.callback(process.kill)
         page = chromium.new_page()
         screen = Screen(page).open(process.stdout.readline().split()[-1])
         person = Person(screen, truth, folder)
@@ -420,6 +451,7 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
         page.close()
         process.send_signal(signal.SIGINT)
         process.wait(timeout=120)
+        at_failure.pop_all()
     with LabelLedger(ledger, read_only=True) as labels:
         assert [(e.kind, e.name, e.label) for e in labels.events()] == person.done
         assert labels.rounds()["labels"].iloc[-1] >= 8

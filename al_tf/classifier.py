@@ -335,6 +335,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self, engine: Engine, X: Any, bar: Any, *, sample: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run all of `X` forward, in batches, into arrays of the final size."""
+        self._check_parameters()  # a batch size may have been set since the fit
         size = self.predict_batch_size
         if size is None:
             size = images_a_pass(X.shape[1:])

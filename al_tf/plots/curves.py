@@ -94,7 +94,7 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
 
 
 def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
-    """Panels of datasets × metrics, and × strategies, from a new row on, where one is too few."""
+    """Panels of datasets × metrics; for many strategies one each, every metric on rows of its own."""
     datasets, metrics = in_order(table["dataset"]), in_order(table["metric"], "accuracy")
     apart = len(names) >= MOST_TOGETHER
     shown = [[name] for name in names] if apart else [names]

@@ -503,6 +503,12 @@ class TestBadInput:
         with pytest.raises(ValueError, match=f"{name} must be an integer of 1 or more; got 0"):
             make(**{name: 0}).fit(*shapes_data)
 
+    @pytest.mark.parametrize("size", [0, -3, 2.5])
+    def test_a_batch_size_set_after_the_fit_is_checked_too(self, shapes_data, size):
+        classifier = make(epochs=1).fit(*shapes_data).set_params(predict_batch_size=size)
+        with pytest.raises(ValueError, match="predict_batch_size must be an integer of 1 or more"):
+            classifier.predict(shapes_data[0])
+
     def test_divergence_is_reported(self, shapes_data):
         X, y = shapes_data
         infinite = {"learning_rate": float("inf")}

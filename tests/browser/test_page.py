@@ -437,9 +437,9 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible
         ) as process,
-        contextlib.ExitStack() as at_failure,
+        contextlib.ExitStack() as at_end,
     ):
-        at_failure.callback(process.kill)
+        at_end.callback(process.kill)  # does nothing to a process that has ended
         page = chromium.new_page()
         screen = Screen(page).open(process.stdout.readline().split()[-1])
         person = Person(screen, truth, folder)
@@ -451,7 +451,6 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
         page.close()
         process.send_signal(signal.SIGINT)
         process.wait(timeout=120)
-        at_failure.pop_all()
     with LabelLedger(ledger, read_only=True) as labels:
         assert [(e.kind, e.name, e.label) for e in labels.events()] == person.done
         assert labels.rounds()["labels"].iloc[-1] >= 8

@@ -64,7 +64,7 @@ def test_missing_data_and_failures_are_told_apart_and_the_others_go_on(script, t
     printed = capsys.readouterr()
     lines = {line.split()[0]: line for line in printed.out.splitlines() if line}
     assert "SKIPPED" in lines["01_missing"]
-    assert lines["01_missing"].endswith("Tiles are nowhere.")
+    assert lines["01_missing"].endswith("Tiles are nowhere. How to get it: above.")
     assert "ZeroDivisionError" in lines["02_broken"]
     assert " done " in lines["03_good"]
     assert "Get them: ..." in printed.err

@@ -143,9 +143,8 @@ def make(source: Path, profile: str, results: Path) -> tuple[str, str]:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
         if error.ename == "DataNotFoundError":
             print(f"SKIPPED {source.stem}: {reason}", file=sys.stderr, flush=True)
-            return "SKIPPED", reason.splitlines()[0].removesuffix(
-                " Tried:"
-            ) + " How to get it: above."
+            short = reason.splitlines()[0].removesuffix(" Tried:")
+            return "SKIPPED", f"{short} How to get it: above."
         print(f"FAILED {source.stem}:\n{error}", file=sys.stderr, flush=True)
         return "FAILED", f"{error.ename}: {reason.splitlines()[0] if reason else ''}"
     if profile == "report":

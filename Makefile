@@ -33,7 +33,7 @@ badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject
 test: $(READY)  ## Run every test
 	$(BIN)/python -m pytest
 
-test-browser: $(READY)  ## The labelling desk in a real browser (the system's Chromium)
+test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
 	$(BIN)/python -m pip install --quiet playwright jupyterlab voila
 	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
 	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser || { \

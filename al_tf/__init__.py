@@ -16,11 +16,11 @@ _HOME_OF = {
     "Committee": "learner",
     "ExperimentConfig": "experiments",
     "ImageDataset": "datasets",
-    "KerasImageClassifier": "classifier",
+    "KerasImageClassifier": "network.classifier",
     "LabelLedger": "labeling",
     "LabelingSession": "labeling",
-    "build_cnn": "models",
-    "describe_device": "device",
+    "build_cnn": "network.models",
+    "describe_device": "network.device",
     "fetch_dataset": "datasets",
     "get_strategy": "strategies",
     "list_strategies": "strategies",
@@ -30,18 +30,18 @@ _HOME_OF = {
 }
 
 if TYPE_CHECKING:
-    from .classifier import KerasImageClassifier as KerasImageClassifier
     from .datasets import ImageDataset as ImageDataset
     from .datasets import fetch_dataset as fetch_dataset
     from .datasets import load_dataset as load_dataset
-    from .device import describe_device as describe_device
     from .experiments import ExperimentConfig as ExperimentConfig
     from .experiments import run_experiment as run_experiment
     from .labeling import LabelingSession as LabelingSession
     from .labeling import LabelLedger as LabelLedger
     from .learner import ActiveLearner as ActiveLearner
     from .learner import Committee as Committee
-    from .models import build_cnn as build_cnn
+    from .network.classifier import KerasImageClassifier as KerasImageClassifier
+    from .network.device import describe_device as describe_device
+    from .network.models import build_cnn as build_cnn
     from .strategies import get_strategy as get_strategy
     from .strategies import list_strategies as list_strategies
     from .strategies import register_strategy as register_strategy

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from os import PathLike
-
-_STORAGE_ADVICE = {
-    errno.ENOSPC: "the disk is full. Make room",
-    errno.EDQUOT: "your share of the disk is used up. Make room",
-    errno.EROFS: "the disk is read-only. Name another place",
-    errno.EACCES: "access is denied. Change its permissions, or name another place",
-}
+from collections.abc import Iterable
 
 
 class AlTfError(Exception):
@@ -72,11 +62,11 @@ class StaleItemError(LedgerError):
 
 
 class TrainingFailedError(AlTfError, RuntimeError):
-    """The training behind a labelling session failed; the labels are safe in the ledger."""
+    """The training behind a labeling session failed; the labels are safe in the ledger."""
 
 
 class DeskError(AlTfError, OSError):
-    """The labelling desk cannot be opened in a browser; the message says why."""
+    """The labeling desk cannot be opened in a browser; the message says why."""
 
 
 def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
@@ -95,25 +85,3 @@ def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     if value not in allowed:
         listed = ", ".join(repr(a) for a in allowed)
         raise UnknownNameError(f"Unknown {kind} {value!r}. Expected one of: {listed}.")
-
-
-@contextmanager
-def storage_explained(place: str | PathLike[str]) -> Iterator[None]:
-    """Turn a refusal of the disk into a `StorageError` that says what to do.
-
-    Parameters
-    ----------
-    place : path
-        What is worked on, for the message where the error itself names no file. What was finished
-        before must be kept, as the message promises.
-    """
-    try:
-        yield
-    except OSError as error:
-        advice = _STORAGE_ADVICE.get(error.errno or 0)
-        if advice is None or isinstance(error, AlTfError):
-            raise
-        raise StorageError(
-            f"{error.filename or place}: {advice} and do the same again; what was finished before "
-            f"is kept. ({error})"
-        ) from error

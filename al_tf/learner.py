@@ -33,7 +33,7 @@ class _Shared:
     query_strategy: Callable[..., Any]
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Say what is in it without printing the labelled set."""
+        """Say what is in it without printing the labeled set."""
         strategy = getattr(self.query_strategy, "__name__", repr(self.query_strategy))
         return f"{type(self).__name__}({self._contents()}, {strategy})"
 
@@ -51,7 +51,7 @@ class _Shared:
         Parameters
         ----------
         X_pool : array-like (n, …)
-            The unlabelled pool.
+            The unlabeled pool.
         *query_args, **query_kwargs
             Passed to the strategy: ``n_instances=k`` and ``random_state=…`` among them.
         return_metrics : bool
@@ -83,7 +83,7 @@ class _Shared:
 
 
 class ActiveLearner(_Shared, modAL.models.ActiveLearner):
-    """An estimator, its labelled set and a query strategy.
+    """An estimator, its labeled set and a query strategy.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         ``strategy(learner, X_pool, …)`` returning indices, or indices and scores: one of
         `al_tf.get_strategy`, of modAL, or your own.
     X_training, y_training : array-like, optional
-        The first labelled set. If given, the estimator is fitted to it at once.
+        The first labeled set. If given, the estimator is fitted to it at once.
     bootstrap_init : bool
-        Fit the first time on a bootstrap sample of the labelled set.
+        Fit the first time on a bootstrap sample of the labeled set.
     on_transformed : bool
         modAL's own strategies measure distances after the pipeline's transformers.
     force_all_finite : bool
@@ -108,7 +108,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
     Attributes
     ----------
     X_training, y_training : array
-        The labelled set so far.
+        The labeled set so far.
     """
 
     X_training: Any
@@ -140,18 +140,18 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             self.fit(X_training, y_training, bootstrap=bootstrap_init)
 
     def fit(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
-        """Forget the labelled set, take `X` and `y` in its place, and fit the estimator.
+        """Forget the labeled set, take `X` and `y` in its place, and fit the estimator.
 
         Parameters
         ----------
         X : array-like (n, …)
         y : array-like (n,) or (n, n_classes)
         bootstrap : bool
-            Fit on a bootstrap sample; the labelled set stays whole.
+            Fit on a bootstrap sample; the labeled set stays whole.
         **fit_kwargs
             Override the constructor's.
         """
-        self._check_labelled(X, y)
+        self._check_labeled(X, y)
         return self._refit(X, y, bootstrap, fit_kwargs)
 
     def teach(
@@ -162,7 +162,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         only_new: bool = False,
         **fit_kwargs: Any,
     ) -> None:
-        """Add newly labelled images to the labelled set and fit the estimator again.
+        """Add newly labeled images to the labeled set and fit the estimator again.
 
         Parameters
         ----------
@@ -171,17 +171,17 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         bootstrap : bool
             Fit on a bootstrap sample.
         only_new : bool
-            Fit on `X` and `y` alone, and leave the labelled set as it is.
+            Fit on `X` and `y` alone, and leave the labeled set as it is.
         **fit_kwargs
             Override the constructor's.
 
         Raises
         ------
         ValueError
-            For images or labels that do not match each other or the labelled set, or that the
-            estimator refuses. The labelled set is then as before.
+            For images or labels that do not match each other or the labeled set, or that the
+            estimator refuses. The labeled set is then as before.
         """
-        self._check_labelled(X, y)
+        self._check_labeled(X, y)
         if only_new:
             self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
         elif self.X_training is None:
@@ -190,8 +190,8 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             self._refit(*self._with_added(X, y), bootstrap, fit_kwargs)
 
     def _contents(self) -> str:
-        labelled = 0 if self.X_training is None else _n_rows(self.X_training)
-        return f"{self.estimator!r}, {labelled} labelled"
+        labeled = 0 if self.X_training is None else _n_rows(self.X_training)
+        return f"{self.estimator!r}, {labeled} labeled"
 
     def _refit(self, X: Any, y: Any, bootstrap: bool, fit_kwargs: dict[str, Any]) -> ActiveLearner:
         before = self.X_training, self.y_training
@@ -216,7 +216,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         return self
 
     def _add_training_data(self, X: Any, y: Any) -> None:
-        self._check_labelled(X, y)
+        self._check_labeled(X, y)
         if self.X_training is None:
             self.X_training, self.y_training = X, y
         else:
@@ -228,11 +228,11 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         except ValueError as error:
             raise ValueError(
                 f"New images {np.shape(X)} and labels {np.shape(y)} must have the shapes of the "
-                f"labelled set, images {np.shape(self.X_training)} and labels "
+                f"labeled set, images {np.shape(self.X_training)} and labels "
                 f"{np.shape(self.y_training)}, but for the first axis."
             ) from error
 
-    def _check_labelled(self, X: Any, y: Any) -> None:
+    def _check_labeled(self, X: Any, y: Any) -> None:
         check_consistent_length(X, y)
         for name, values in (("X", X), ("y", y)):
             if isinstance(values, np.ndarray | list) or sp.issparse(values):
@@ -272,12 +272,12 @@ class Committee(_Shared, modAL.models.Committee):
         if not isinstance(learner_list, list) or not learner_list:
             raise TypeError(f"learner_list must be a non-empty list; got {learner_list!r}.")
         super().__init__(learner_list, query_strategy, on_transformed)
-        self._remember_labelled()
+        self._remember_labeled()
 
     def fit(self, X: Any, y: Any, **fit_kwargs: Any) -> Committee:
-        """Forget the labelled sets and fit every learner to `X` and `y`."""
+        """Forget the labeled sets and fit every learner to `X` and `y`."""
         super().fit(X, y, **fit_kwargs)
-        self._remember_labelled()
+        self._remember_labeled()
         return self
 
     def teach(
@@ -288,11 +288,11 @@ class Committee(_Shared, modAL.models.Committee):
         only_new: bool = False,
         **fit_kwargs: Any,
     ) -> None:
-        """Add newly labelled images to every learner's labelled set and fit all again."""
+        """Add newly labeled images to every learner's labeled set and fit all again."""
         for learner in self.learner_list:
             learner.teach(X, y, bootstrap=bootstrap, only_new=only_new, **fit_kwargs)
         self._set_classes()
-        self._remember_labelled()
+        self._remember_labeled()
 
     def vote(self, X: Any, **predict_kwargs: Any) -> np.ndarray:
         """Return each learner's predicted label, ``(n, n_learners)``."""
@@ -311,7 +311,7 @@ class Committee(_Shared, modAL.models.Committee):
     def _contents(self) -> str:
         return repr(self.learner_list)
 
-    def _remember_labelled(self) -> None:
+    def _remember_labeled(self) -> None:
         self.X_training = self.learner_list[0].X_training
         self.y_training = self.learner_list[0].y_training
 

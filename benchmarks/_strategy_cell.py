@@ -3,7 +3,7 @@
     python _strategy_cell.py FOLDER N_ROWS NAME BATCH al_tf|peer|floor
 
 FOLDER holds ``features.npy``, ``proba.npy`` and ``labels.npy`` of the pool, its first 200 rows
-labelled. Prints seconds and the peak of resident memory over what was held before the query.
+labeled. Prints seconds and the peak of resident memory over what was held before the query.
 Runs in this package's environment or, as a peer, in that of scikit-activeml. The floor is the plain
 algorithm's matrix products and minima alone, in float32 on all cores.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-N_LABELLED = 200
+N_LABELED = 200
 N_LEARNERS = 5  # of the committee
 WARM_UP = 1500
 KDE_BANDWIDTH = 2.0
@@ -31,7 +31,7 @@ class Given:
     def __init__(self, features, proba):
         self.found, self.proba = features, proba
         self.estimator = self
-        self.X_training = np.arange(N_LABELLED)[:, None]
+        self.X_training = np.arange(N_LABELED)[:, None]
 
     def predict_proba(self, X):
         return self.proba[self.rows(X)]
@@ -66,7 +66,7 @@ def our_query(name, features, proba, labels, batch):
     from al_tf.strategies import get_strategy
 
     strategy, learner = get_strategy(name), Given(features, proba)
-    pool = np.arange(N_LABELLED, len(features))[:, None]
+    pool = np.arange(N_LABELED, len(features))[:, None]
     return lambda: strategy(learner, pool, batch, random_state=0)
 
 
@@ -89,7 +89,7 @@ def peer_query(name, features, proba, labels, batch):
             return proba[-len(X) :]
 
     known = np.full(len(features), np.nan)
-    known[:N_LABELLED] = labels[:N_LABELLED]
+    known[:N_LABELED] = labels[:N_LABELED]
     if name == "badge":
         classifier = Known(classes=range(proba.shape[1]))
         classifier.classes_ = np.arange(proba.shape[1])
@@ -101,9 +101,9 @@ def peer_query(name, features, proba, labels, batch):
 
 
 def floor_query(name, features, proba, labels, batch):
-    """k-center: distances to the labelled set in one product, then one pass a pick."""
+    """k-center: distances to the labeled set in one product, then one pass a pick."""
     assert name == "kcenter"
-    pool, known = features[N_LABELLED:], features[:N_LABELLED]
+    pool, known = features[N_LABELED:], features[:N_LABELED]
 
     def query():
         nearest = np.empty(len(pool), dtype=np.float32)

@@ -2,7 +2,7 @@
 
     python benchmarks/cnn.py [--quick] [--repetitions N]
 
-Trains each variant from scratch on the same random labelled sets (20 epochs, at least 300 steps);
+Trains each variant from scratch on the same random labeled sets (20 epochs, at least 300 steps);
 a repetition is a seed, and the variants take turns within it. Prints mean test accuracy,
 milliseconds a gradient step and test images a second.
 """
@@ -30,13 +30,13 @@ VARIANTS: dict[str, dict] = {
     "32/64/128, dense 128": {"filters": (32, 64, 128)},
     "32/64/64, dense 128, dropout 0.25": {"dropout": 0.25},
 }
-LABELLED = {"fashion_mnist": 1200, "cifar10": 2500}
+LABELED = {"fashion_mnist": 1200, "cifar10": 2500}
 
 
-def measure(dataset, n_labelled: int, params: dict, seeds: list[int]) -> dict[str, float]:
+def measure(dataset, n_labeled: int, params: dict, seeds: list[int]) -> dict[str, float]:
     """Fit one variant with its next seed, after a step that traces it."""
     seed = seeds.pop(0)
-    rows = stream(seed, "labelled").choice(len(dataset.x_train), n_labelled, replace=False)
+    rows = stream(seed, "labeled").choice(len(dataset.x_train), n_labeled, replace=False)
     x, y = dataset.x_train[rows], dataset.y_train[rows]
     classifier = KerasImageClassifier(
         model_params=params, classes=range(len(dataset.class_names)), random_state=seed
@@ -58,24 +58,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure every variant on every dataset that is here."""
     args = arguments(__doc__, argv, full=3, quick=1)
     facts, rows = machine(), []
-    for name, n_labelled in LABELLED.items():
+    for name, n_labeled in LABELED.items():
         try:
             dataset = load_dataset(name)
         except DataNotFoundError as error:
             print(f"SKIPPED {name}: {error}")
             continue
         if args.quick:
-            n_labelled //= 4
+            n_labeled //= 4
         cases = {
             variant: functools.partial(
-                measure, dataset, n_labelled, params, list(range(args.repetitions))
+                measure, dataset, n_labeled, params, list(range(args.repetitions))
             )
             for variant, params in VARIANTS.items()
         }
         found = medians(interleaved(cases, args.repetitions))
         for row in found:
             accuracy = row["values"]["accuracy"]
-            row |= {"dataset": name, "source": dataset.source, "labels": n_labelled}
+            row |= {"dataset": name, "source": dataset.source, "labels": n_labeled}
             row |= {"accuracy": mean(accuracy)}
             row |= {"accuracy_sd": stdev(accuracy) if len(accuracy) > 1 else None}
         columns = ("case", "labels", "accuracy", "accuracy_sd", "ms_per_step", "images_per_s")

@@ -4,7 +4,7 @@
 
 Fashion-MNIST, 200 labels and 10 × 100 more by margin, 20 epochs, pool of 10,000, test set of
 10,000 evaluated in every round (`grid.py` has four runs, `growth.py` many rounds). Both sides train
-`al_tf.build_cnn` with the same labelled sets at round 0.
+`al_tf.build_cnn` with the same labeled sets at round 0.
 """
 
 from __future__ import annotations

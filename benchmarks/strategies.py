@@ -4,7 +4,7 @@
     python benchmarks/strategies.py --peers-only    # the strategies that peers have, a few minutes
     python benchmarks/strategies.py --strategies badge,margin
 
-Features of 64 columns, 10 classes, 200 labelled: of Fashion-MNIST's images from a network trained
+Features of 64 columns, 10 classes, 200 labeled: of Fashion-MNIST's images from a network trained
 on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
 query in a process of its own, ours and the peers' in turns. The peers are scikit-learn's
 `KernelDensity` (at 50,000 rows timed on 5,000 of them and scaled up) and scikit-activeml's
@@ -45,8 +45,8 @@ REAL_UP_TO = 50_000
 
 
 def make_real_pool(folder: Path) -> None:
-    """Write features and probabilities of Fashion-MNIST's images; the first 200 are labelled."""
-    from _strategy_cell import N_LABELLED
+    """Write features and probabilities of Fashion-MNIST's images; the first 200 are labeled."""
+    from _strategy_cell import N_LABELED
 
     from al_tf import KerasImageClassifier, load_dataset
     from al_tf.seeding import stream
@@ -57,7 +57,7 @@ def make_real_pool(folder: Path) -> None:
     classifier = KerasImageClassifier(
         model_params={"dense": WIDTH}, classes=range(N_CLASSES), min_steps=200, random_state=0
     )
-    classifier.fit(x[:N_LABELLED], y[:N_LABELLED])
+    classifier.fit(x[:N_LABELED], y[:N_LABELED])
     proba, features = classifier.predict_with_features(x)
     save_pool(folder, features, proba, y)
 
@@ -264,7 +264,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     path = _harness.write(
         "strategies_peers" if args.peers_only else "strategies",
-        "One query on features of 64 columns (10 classes, 200 labelled), a process each.",
+        "One query on features of 64 columns (10 classes, 200 labeled), a process each.",
         rows,
         facts,
         growth_exponents=exponents,

@@ -2,7 +2,7 @@
 
     python benchmarks/training.py [--quick] [--repetitions N]
 
-Twenty epochs on 200, 1,000 and 5,000 labelled images in batches of 32 (five epochs on 5,000).
+Twenty epochs on 200, 1,000 and 5,000 labeled images in batches of 32 (five epochs on 5,000).
 Every fit starts from new weights. "Fresh" builds and compiles the model for each fit, as wrappers
 do; "kept" compiles once and loads new weights.
 """

@@ -20,7 +20,7 @@ import pandas as pd
 from al_tf.analysis import format_table
 from al_tf.experiments import load_results
 from al_tf.plots import read_provenance
-from al_tf.reporting import read_experiments, report_table, write_report
+from al_tf.report import read_experiments, report_table, write_report
 
 FIGURES = Path(__file__).resolve().parent
 SUFFIXES = (".csv", ".json", ".png", ".svg")

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from al_tf import list_strategies
-from al_tf.cli import main
+from al_tf.cli.main import main
 
 FAST = ["--dataset", "digits", "--strategies", "margin", "--seeds", "2", "--initial", "30"]
 FAST += ["--batch", "10", "--rounds", "2", "--pool", "600", "--set", "model=logistic"]
@@ -36,7 +36,7 @@ def experiment(al_tf, tmp_path):
 def test_help_answers_without_heavy_imports():
     code = (
         "import sys; sys.argv = ['al-tf', '--help']\n"
-        "from al_tf.cli import main\n"
+        "from al_tf.cli.main import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print([m for m in ('tensorflow', 'keras', 'sklearn', 'pandas') if m in sys.modules])"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from al_tf.reporting import read_experiments, write_report
+from al_tf.report import read_experiments, write_report
 from tests.test_notebooks import load_script
 
 FIGURES = Path(__file__).parent.parent / "figures"

@@ -78,7 +78,7 @@ class TestDropIn:
 
     def test_is_printed_without_its_images(self, blobs):
         learner = ActiveLearner(LogisticRegression(C=2.0), get_strategy("margin"), *blobs)
-        assert repr(learner) == "ActiveLearner(LogisticRegression(C=2.0), 60 labelled, margin)"
+        assert repr(learner) == "ActiveLearner(LogisticRegression(C=2.0), 60 labeled, margin)"
         assert learner._repr_mimebundle_() == {"text/plain": repr(learner)}
         committee = Committee([learner], get_strategy("vote_entropy"))
         assert repr(committee) == f"Committee([{learner!r}], vote_entropy)"
@@ -194,7 +194,7 @@ class TestTeach:
         lenient.teach(bad, [0])
         assert len(lenient.X_training) == 61
 
-    def test_starts_without_a_labelled_set(self, blobs):
+    def test_starts_without_a_labeled_set(self, blobs):
         X, y = blobs
         learner = ActiveLearner(Recorder(), first)
         learner.teach(X[:4], y[:4])

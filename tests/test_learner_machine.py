@@ -1,4 +1,4 @@
-"""The learner as a state machine: whatever is done to it, no image is lost, doubled or mislabelled."""
+"""The learner as a state machine: whatever is done to it, no image is lost, doubled or mislabeled."""
 
 import pickle
 
@@ -70,7 +70,7 @@ class Work(RuleBasedStateMachine):
     @precondition(lambda self: len(self.pool))
     @rule(seed=st.integers(0, 9))
     def die_while_fitting(self, seed):
-        """A fit that fails keeps what was labelled; a process killed there goes on from the copy."""
+        """A fit that fails keeps what was labeled; a process killed there goes on from the copy."""
         saved = pickle.dumps(self.learner)
         ids = self.ask(0.3, seed)
         Unreliable.broken = True
@@ -80,7 +80,7 @@ class Work(RuleBasedStateMachine):
         finally:
             Unreliable.broken = False
         taught = set(self.learner.X_training[:, 0].astype(int))
-        assert taught in (self.labelled_then, self.labelled_then | set(ids.tolist()))
+        assert taught in (self.labeled_then, self.labeled_then | set(ids.tolist()))
         self.learner = pickle.loads(saved)
 
     @precondition(lambda self: len(self.pool))
@@ -90,16 +90,16 @@ class Work(RuleBasedStateMachine):
             self.learner.teach(self.images[self.pool[:1], :2], self.labels[self.pool[:1]])
 
     @property
-    def labelled_then(self):
+    def labeled_then(self):
         return set(range(len(self.images))) - set(self.pool.tolist())
 
     @invariant()
-    def labelled_and_pool_are_the_whole(self):
+    def labeled_and_pool_are_the_whole(self):
         if not hasattr(self, "learner"):
             return
         ids = self.learner.X_training[:, 0].astype(int)
         assert len(set(ids)) == len(ids)
-        assert set(ids) == self.labelled_then
+        assert set(ids) == self.labeled_then
         assert (self.learner.y_training == self.labels[ids]).all()
 
 

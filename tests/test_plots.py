@@ -205,14 +205,14 @@ class TestWhatWasAskedFor:
         assert ends == [3.0, 6.0]
         assert legend_names(fig) == ["query", "fit", "test"]
 
-    def test_a_query_map_shows_rest_labelled_and_queried_for_each_strategy(self):
+    def test_a_query_map_shows_rest_labeled_and_queried_for_each_strategy(self):
         points = np.random.default_rng(0).normal(size=(30, 2))
         asked = {"random": [3, 4], "margin": [5, 6, 7]}
         fig = plots.query_map(points, [0, 1, 2], asked, explained=(0.5, 0.25))
         assert [ax.get_title() for ax in fig.axes] == ["random", "margin"]
-        rest, labelled, queried = fig.axes[1].collections
+        rest, labeled, queried = fig.axes[1].collections
         assert len(rest.get_offsets()) == 30 - 3 - 3
-        assert labelled.get_offsets().tolist() == points[:3].tolist()
+        assert labeled.get_offsets().tolist() == points[:3].tolist()
         assert queried.get_offsets().tolist() == points[5:8].tolist()
         assert fig.axes[0].get_ylabel() == "PC 2 (25% of variance)"
 
@@ -246,7 +246,7 @@ class TestWhatWasAskedFor:
             images, probabilities, np.linspace(1, 0, k), ["a", "b", "c"], **options
         )
 
-    def test_a_gallery_shows_prediction_score_and_the_nearest_labelled_image(self):
+    def test_a_gallery_shows_prediction_score_and_the_nearest_labeled_image(self):
         nearest = np.zeros((10, 6, 6))
         fig = self.gallery(nearest_images=nearest, nearest_classes=[2] * 10, title="margin")
         assert len(fig.axes) == 16

@@ -16,9 +16,9 @@ from al_tf.errors import (
     LedgerError,
     RunFailedError,
     StorageError,
-    storage_explained,
 )
 from al_tf.experiments import load_results, run_experiment
+from al_tf.files import storage_explained
 from al_tf.labeling import LabelLedger
 
 from .experiments.helpers import fast_config, numbers
@@ -72,7 +72,7 @@ def test_an_experiment_on_a_full_disk_goes_on_once_there_is_room(kib, small_disk
 
 def test_the_command_line_says_in_one_line_what_to_do(small_disk):
     disk = small_disk(40)
-    command = [sys.executable, "-c", "from al_tf.cli import main; main()"]
+    command = [sys.executable, "-c", "from al_tf.cli.main import main; main()"]
     command += ["run", "--out", disk / "out", "--no-progress", "--strategies", "margin"]
     command += ["--rounds", "50", "--initial", "30", "--batch", "5", "--set", "model=logistic"]
     done = subprocess.run(command, capture_output=True, text=True)

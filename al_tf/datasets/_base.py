@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
-    """Labelled images, split into what may be learned from and what only measures.
+    """Labeled images, split into what may be learned from and what only measures.
 
     Attributes
     ----------
     x_train : ndarray of uint8, shape (n, H, W) or (n, H, W, C)
-        Images 0–255 from which the pool and the initial labelled set are drawn.
+        Images 0–255 from which the pool and the initial labeled set are drawn.
     y_train : ndarray of int64, shape (n,)
         Index into `class_names` of each training image.
     x_test, y_test : ndarray

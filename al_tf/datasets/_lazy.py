@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
-from ._images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
+from ..images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
 
 MAX_DECODED_BYTES = 8 << 30
 

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataCorruptError
+from ..images import decode_image, folder_members, list_images
 from . import _download, _locate
 from ._archive import file_digest, iter_members
 from ._base import ImageDataset
-from ._images import decode_image, folder_members, list_images
 from ._store import stored
 
 CLASS_NAMES = (

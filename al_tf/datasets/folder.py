@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
+from ..images import EXTENSIONS, list_images
 from ..seeding import stream
 from ._base import ImageDataset
-from ._images import EXTENSIONS, list_images
 from ._lazy import LazyImageFolder, Size
 from ._split import choose_test
 

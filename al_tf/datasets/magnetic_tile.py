@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
+from ..images import decode_image, folder_members, list_images
 from ..seeding import stream
 from . import _download, _locate
 from ._archive import file_digest, iter_members
 from ._base import ImageDataset
-from ._images import decode_image, folder_members, list_images
 from ._split import choose_test
 from ._store import stored
 

@@ -86,11 +86,11 @@ class ExperimentConfig:
     model_params: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the model's builder, for example ``{"dropout": 0.3}``."""
     epochs: int = 20
-    """Passes over the labelled set in each fit."""
+    """Passes over the labeled set in each fit."""
     batch_size: int = 32
     """Images in a gradient step."""
     min_steps: int = 200
-    """Floor of gradient steps in each fit, so that small labelled sets are not undertrained."""
+    """Floor of gradient steps in each fit, so that small labeled sets are not undertrained."""
     fit_mode: str = "scratch"
     """What a round's fit starts from: see `KerasImageClassifier`."""
     noise: Any = 0.0

@@ -99,7 +99,7 @@ class PixelLogistic:
 
 
 def _cnn(config: ExperimentConfig, n_classes: int) -> Estimator:
-    from ..classifier import KerasImageClassifier
+    from ..network.classifier import KerasImageClassifier
 
     return KerasImageClassifier(
         model_params=dict(config.model_params) or None,

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,13 +18,13 @@ from ..errors import (
     FolderInUseError,
     RunFailedError,
     check_one_of,
-    storage_explained,
 )
+from ..files import locked, storage_explained, write_json
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .loop import is_complete
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
-from .records import read_meta, read_run, run_path, write_json, write_results
+from .records import read_meta, read_run, run_path, write_results
 from .setting import load_data, make_setting
 
 if TYPE_CHECKING:
@@ -119,23 +119,12 @@ def default_jobs(config: ExperimentConfig) -> int:
     return max(1, cpu_count() // config.threads)
 
 
-@contextmanager
-def _sole_user_of(out: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    (out / ".locks").mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / ".locks" / "experiment.lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise FolderInUseError(
-            f"Another process is running an experiment in {out}. Wait for it, end it, or use "
-            "another folder."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _sole_user_of(out: Path) -> AbstractContextManager[None]:
+    busy = FolderInUseError(
+        f"Another process is running an experiment in {out}. Wait for it, end it, or use "
+        "another folder."
+    )
+    return locked(out / ".locks" / "experiment.lock", seconds=0, busy=busy)
 
 
 def _begin(config: ExperimentConfig, out: Path) -> None:

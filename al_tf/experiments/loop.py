@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import RecordError
+from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
 from .config import ExperimentConfig, StrategySpec
 from .estimators import Estimator, build_estimator
@@ -20,8 +21,6 @@ from .records import (
     read_run,
     run_name,
     run_path,
-    write_atomically,
-    write_json,
 )
 from .setting import Setting, make_setting
 from .stopping import kappa, mean_uncertainty, needs_stop_set, stop_reason
@@ -94,14 +93,14 @@ def _round(
     setting: Setting, spec: StrategySpec, estimator: Estimator, records: Sequence[Record]
 ) -> Record:
     """Query with the model of the last record, label, fit and evaluate."""
-    labelled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
+    labeled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
     answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
     before = _stop_proba(setting, estimator)
     start = time.perf_counter()
-    ids = query(setting, spec, estimator, labelled, answers, len(records))
+    ids = query(setting, spec, estimator, labeled, answers, len(records))
     seconds = time.perf_counter() - start
-    labelled, answers = np.append(labelled, ids), np.append(answers, setting.answers[ids])
-    record = _learn(setting, estimator, labelled, answers, len(records), len(ids))
+    labeled, answers = np.append(labeled, ids), np.append(answers, setting.answers[ids])
+    record = _learn(setting, estimator, labeled, answers, len(records), len(ids))
     record |= {"strategy": spec.label, "seconds_query": seconds}
     record |= _stopping(setting, estimator, before, [*records, record])
     if record["stopped"] and record["accuracy"] is None:
@@ -113,11 +112,11 @@ def query(
     setting: Setting,
     spec: StrategySpec,
     estimator: Estimator,
-    labelled: np.ndarray,
+    labeled: np.ndarray,
     answers: np.ndarray,
     number: int,
 ) -> np.ndarray:
-    """Return the ids that a strategy asks for; it sees no label but those of the labelled set.
+    """Return the ids that a strategy asks for; it sees no label but those of the labeled set.
 
     Parameters
     ----------
@@ -127,8 +126,8 @@ def query(
         The strategy.
     estimator : Estimator
         The fitted model.
-    labelled : ndarray of int, shape (m,)
-        Ids labelled so far, in the order of labelling.
+    labeled : ndarray of int, shape (m,)
+        Ids labeled so far, in the order of labeling.
     answers : ndarray of int, shape (m,)
         The oracle's answers for them.
     number : int
@@ -143,33 +142,33 @@ def query(
     from ..strategies import get_strategy
 
     config, x_train = setting.config, setting.data.x_train
-    unlabelled = np.setdiff1d(setting.pool, labelled)
+    unlabeled = np.setdiff1d(setting.pool, labeled)
     size = config.batch
     if config.stop_budget is not None:
-        size = min(size, config.stop_budget - len(labelled))
+        size = min(size, config.stop_budget - len(labeled))
     learner = ActiveLearner(estimator, get_strategy(spec.name))
-    learner.X_training, learner.y_training = x_train[labelled], answers
+    learner.X_training, learner.y_training = x_train[labeled], answers
     seed = derive_seed(setting.seed, "query", number)
     chosen, _ = learner.query(
-        x_train[unlabelled], n_instances=size, random_state=seed, **spec.params
+        x_train[unlabeled], n_instances=size, random_state=seed, **spec.params
     )
-    return unlabelled[chosen]
+    return unlabeled[chosen]
 
 
 def _learn(
     setting: Setting,
     estimator: Estimator,
-    labelled: np.ndarray,
+    labeled: np.ndarray,
     answers: np.ndarray,
     number: int = 0,
     n_new: int | None = None,
 ) -> Record:
-    """Fit on the labelled set and return the round's record, evaluated if it is due."""
+    """Fit on the labeled set and return the round's record, evaluated if it is due."""
     start = time.perf_counter()
     estimator.set_params(random_state=derive_seed(setting.seed, "model", number))
-    estimator.fit(setting.data.x_train[labelled], answers)
+    estimator.fit(setting.data.x_train[labeled], answers)
     seconds = time.perf_counter() - start
-    n_new = len(labelled) if n_new is None else n_new
+    n_new = len(labeled) if n_new is None else n_new
     losses = estimator.history_["loss"]
     due = number % setting.config.eval_every == 0
     return {
@@ -177,13 +176,13 @@ def _learn(
         "strategy": None,
         "seed": setting.seed,
         "round": number,
-        "n_labeled": len(labelled),
+        "n_labeled": len(labeled),
         **(_evaluate(setting, estimator) if due else dict.fromkeys(_EVALUATED)),
         "seconds_query": 0.0,
         "seconds_fit": seconds,
         "steps": estimator.history_["steps"],
         "loss": losses[-1] if losses else None,
-        "queried": labelled[-n_new:].tolist(),
+        "queried": labeled[-n_new:].tolist(),
         "queried_labels": answers[-n_new:].tolist(),
     }
 
@@ -249,21 +248,9 @@ def _load_checkpoint(estimator: Estimator, path: Path) -> None:
     estimator.load_weights(path)
 
 
-@contextmanager
-def _locked(out_dir: Path, name: str) -> Iterator[None]:
+def _locked(out_dir: Path, name: str) -> AbstractContextManager[None]:
     """Hold a run's lock; another process may still be in it (an orphan, a lost cluster worker)."""
-    from filelock import FileLock, Timeout
-
-    folder = out_dir / ".locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{name}.lock")
-    try:
-        lock.acquire(timeout=LOCK_SECONDS)
-    except Timeout:
-        raise TimeoutError(
-            f"Another process has been working on {name} in {out_dir} for {LOCK_SECONDS} s."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = TimeoutError(
+        f"Another process has been working on {name} in {out_dir} for {LOCK_SECONDS} s."
+    )
+    return locked(out_dir / ".locks" / f"{name}.lock", seconds=LOCK_SECONDS, busy=busy)

@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordError
+from ..files import write_atomically
 from ..parsing import parse_json, read_text
 
 if TYPE_CHECKING:
@@ -104,31 +105,6 @@ def _parse(line: bytes, path: Path, index: int) -> Record:
     return record
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a temporary file, sync it and put it in place of `path` in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".tmp-{path.name}")
-    try:
-        write(temporary)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # the folder's entry too must outlive a power cut
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all."""
-    text = json.dumps(content, indent=2) + "\n"
-    write_atomically(path, lambda p: p.write_text(text))
-
-
 def read_meta(out_dir: str | Path) -> dict[str, Any]:
     """Return what ``config.json`` of an experiment says.
 
@@ -172,7 +148,7 @@ def load_records(out_dir: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         One row a round, in the order of strategies, seeds and rounds; ``recall`` (K floats),
-        ``queried`` (ids of the images labelled for this round; they index ``x_train``) and
+        ``queried`` (ids of the images labeled for this round; they index ``x_train``) and
         ``queried_labels`` (the oracle's answers) hold lists.
     """
     import pandas as pd

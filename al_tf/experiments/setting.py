@@ -26,7 +26,7 @@ class Setting:
     data: ImageDataset
     answers: np.ndarray  # (n_train,) what the oracle says of each image
     pool: np.ndarray  # ids, ascending, the initial ones included
-    initial: np.ndarray  # ids labelled at round 0
+    initial: np.ndarray  # ids labeled at round 0
     stop_set: np.ndarray  # ids that the stopping rules look at
 
     @property

@@ -1,4 +1,4 @@
-"""Labelling by people: the ledger of labels, the session, and what comes out of them."""
+"""Labeling by people: the ledger of labels, the session, and what comes out of them."""
 
 from __future__ import annotations
 

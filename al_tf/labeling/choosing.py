@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
-from .ledger import Event
+from .ledger import Event, Wish
 from .pool import ImagePool
-from .queue import Wish
 from .training import PoolClassifier, simple_features
 
 COLD_STARTS = ("random", "typiclust")
@@ -23,7 +22,7 @@ def audit_rank(image: str, seed: int) -> float:
     """Return a number in [0, 1) drawn for an image: the same in every session and process.
 
     The images whose number is below the audit share are the audit reserve: a simple random
-    sample of the pool, drawn before anything is labelled, that no strategy sees and no model is
+    sample of the pool, drawn before anything is labeled, that no strategy sees and no model is
     trained on. They are shown in the order of their numbers.
     """
     digest = hashlib.sha256(f"{seed}\x1faudit\x1f{image}".encode()).digest()

@@ -1,4 +1,4 @@
-"""What labelling cost in minutes, and what a missed defect costs against a false alarm."""
+"""What labeling cost in minutes, and what a missed defect costs against a false alarm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def labelling_curve(
+def labeling_curve(
     history: pd.DataFrame, *, label: str | None = None, idle_after: float = IDLE_AFTER
 ) -> pd.DataFrame:
     """Return how the labels grew over minutes of work.

@@ -19,7 +19,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A labelled image that the model finds similar."""
+    """A labeled image that the model finds similar."""
 
     image_id: str
     name: str
@@ -55,7 +55,7 @@ class Item:
     why: str
     """The same in a sentence."""
     neighbours: tuple[Neighbour, ...]
-    """Nearest labelled images, nearest first; empty where `predictions` is."""
+    """Nearest labeled images, nearest first; empty where `predictions` is."""
     round: int
     """Number of models that had been trained when it was chosen."""
     position: int
@@ -96,7 +96,7 @@ class TrainingStatus:
 
 @dataclass(frozen=True)
 class Advice:
-    """Whether labelling further still pays."""
+    """Whether labeling further still pays."""
 
     stop: bool
     reason: str

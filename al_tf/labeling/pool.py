@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..datasets._images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
+from ..images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
 
 MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
@@ -344,7 +344,7 @@ class FolderPool(ImagePool):
         try:
             data = read_image_file(path)
             if hashlib.sha256(data).hexdigest() != image_id:
-                raise DataCorruptError(f"{path}: its content changed while it was being labelled.")
+                raise DataCorruptError(f"{path}: its content changed while it was being labeled.")
             return use(data, path)
         except (DataCorruptError, OSError) as error:
             self._drop(image_id, path, str(error))

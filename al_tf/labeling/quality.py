@@ -170,7 +170,7 @@ def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``round``, ``labels``, ``minutes``, ``accuracy``, ``low``, ``high``, ``audited``; rounds
-        without a labelled audit image are left out.
+        without a labeled audit image are left out.
     """
     table = rounds.loc[rounds["audited"] > 0, ["round", "labels", "minutes", "audited"]]
     correct = rounds.loc[rounds["audited"] > 0, "correct"]

@@ -12,9 +12,8 @@ from ..seeding import RandomState, check_random_state
 from . import quality
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, stale_slot
+from .ledger import Event, LabelLedger, Slot, stale_slot
 from .pool import open_pool
-from .queue import Slot
 from .showing import build_item
 from .trainer import Trainer
 from .training import trainable
@@ -40,15 +39,15 @@ class LabelingSession:
     and ledger: an image set aside for one of them is shown to no other until it is answered or
     the lease runs out.
 
-    **Audit.** A share of the pool, drawn at random before anything is labelled, is the audit
+    **Audit.** A share of the pool, drawn at random before anything is labeled, is the audit
     reserve: no strategy chooses from it and no model is trained on it. The same share of each
     batch comes from it, so accuracy is estimated from a simple random sample that the model
     has never seen: unbiased, with an exact interval. Their items show no predictions.
 
-    **Repeats.** A share of each batch are images that this annotator labelled before, shown as if
+    **Repeats.** A share of each batch are images that this annotator labeled before, shown as if
     they were new. Their answers measure self-agreement and change no label.
 
-    **Training** happens in a thread, on a copy of the estimator, while labelling goes on; the
+    **Training** happens in a thread, on a copy of the estimator, while labeling goes on; the
     finished model takes the old one's place in one step. A training that fails leaves the old
     model, is told in `progress`, and raised by `wait`.
 
@@ -56,8 +55,8 @@ class LabelingSession:
     ----------
     learner : ActiveLearner or estimator
         With ``fit`` and ``predict_proba``. Of a learner, the query strategy is the default
-        `strategy`, its labelled set is trained on as well, and after each training its estimator
-        and labelled set are the new ones. `KerasImageClassifier` gets its `classes` set.
+        `strategy`, its labeled set is trained on as well, and after each training its estimator
+        and labeled set are the new ones. `KerasImageClassifier` gets its `classes` set.
     pool : path, array-like of uint8 (n, H, W[, C]), or ImagePool
         The images; see `al_tf.labeling.pool.open_pool`.
     ledger : path or LabelLedger
@@ -145,7 +144,7 @@ class LabelingSession:
         if auto_retrain:
             self.retrain()
 
-    # Labelling --------------------------------------------------------------------------
+    # Labeling --------------------------------------------------------------------------
 
     def next(self) -> Item | None:
         """Return the image to label now; the same one until it is answered.
@@ -282,7 +281,7 @@ class LabelingSession:
         """Return where the work stands."""
         standing = self.ledger.standing()
         answers = quality.present_answers(standing)
-        labelled = [event for event in answers.values() if event.label is not None]
+        labeled = [event for event in answers.values() if event.label is not None]
         seconds = self.ledger.seconds()
         ids = self.pool.ids
         remaining = sum(image not in answers for image in ids)
@@ -291,14 +290,14 @@ class LabelingSession:
         audited, correct = quality.audit_result(answers, predicted)
         accuracy = quality.share(correct, audited)
         return Progress(
-            labels=len(labelled),
-            skipped=len(answers) - len(labelled),
-            per_class={c: sum(event.label == c for event in labelled) for c in self.classes},
+            labels=len(labeled),
+            skipped=len(answers) - len(labeled),
+            per_class={c: sum(event.label == c for event in labeled) for c in self.classes},
             images=len(ids),
             remaining=remaining,
             unreadable=len(self.pool.problems),
             minutes=sum(seconds.values()) / 60,
-            my_labels=sum(event.annotator == self.annotator for event in labelled),
+            my_labels=sum(event.annotator == self.annotator for event in labeled),
             my_minutes=seconds.get(self.annotator, 0.0) / 60,
             accuracy=accuracy,
             self_agreement=quality.self_agreement(standing, self.annotator),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .items import Item, Neighbour, Prediction
+from .ledger import Slot
 from .pool import ImagePool
-from .queue import Slot
 from .training import PoolClassifier, ScoredModel
 
 N_NEIGHBOURS = 3
@@ -24,7 +24,7 @@ def build_item(
     model : ScoredModel or None
         The newest one.
     classifier : PoolClassifier or None
-        The same with the labelled set.
+        The same with the labeled set.
 
     Raises
     ------
@@ -58,21 +58,21 @@ def _predictions(model: ScoredModel, image: str) -> tuple[Prediction, ...]:
 
 
 def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tuple[Neighbour, ...]:
-    labelled = classifier.X_training.ids
-    others = [row for row, other in enumerate(labelled) if other != image]
+    labeled = classifier.X_training.ids
+    others = [row for row, other in enumerate(labeled) if other != image]
     if not others:
         return ()
     ours = classifier.transform(pool.view([image]))[0]
-    theirs = classifier.transform(pool.view([labelled[row] for row in others]))
+    theirs = classifier.transform(pool.view([labeled[row] for row in others]))
     distances = np.linalg.norm(theirs - ours, axis=1)
     nearest = np.argsort(distances, kind="stable")[:N_NEIGHBOURS]
     return tuple(
         Neighbour(
-            image_id=labelled[others[i]],
-            name=pool.name(labelled[others[i]]),
+            image_id=labeled[others[i]],
+            name=pool.name(labeled[others[i]]),
             label=str(classifier.y_training[others[i]]),
             distance=float(distances[i]),
-            image=pool.seen_by_model(labelled[others[i]]),
+            image=pool.seen_by_model(labeled[others[i]]),
         )
         for i in nearest
     )

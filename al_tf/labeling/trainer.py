@@ -76,7 +76,7 @@ class Trainer:
         return self._result[1]
 
     def classifier(self, answers: Mapping[str, Event]) -> PoolClassifier | None:
-        """Return what a strategy asks, with the labelled set as it is now; None without a model."""
+        """Return what a strategy asks, with the labeled set as it is now; None without a model."""
         model = self.model
         if model is None:
             return None

@@ -52,7 +52,7 @@ class PoolClassifier:
     ----------
     model : ScoredModel
     X_training : PoolView
-        The labelled images.
+        The labeled images.
     y_training : ndarray of str
         Their labels.
     """
@@ -95,7 +95,7 @@ def train(
     classes: tuple[str, ...],
     base: tuple[Any, Any] | None,
 ) -> tuple[ScoredModel, np.ndarray, np.ndarray]:
-    """Fit a copy of an estimator to labelled images and let it score the pool.
+    """Fit a copy of an estimator to labeled images and let it score the pool.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def train(
     classes : tuple of str
         All classes.
     base : (X, y) or None
-        Labelled images from elsewhere, trained on as well.
+        Labeled images from elsewhere, trained on as well.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def train(
     X, y : ndarray
         What it was trained on.
     """
-    X, y = labelled_images(pool, answers, base)
+    X, y = labeled_images(pool, answers, base)
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
     seen: list[str] = []
@@ -139,7 +139,7 @@ def trainable(answers: Mapping[str, Event]) -> dict[str, str]:
     }
 
 
-def labelled_images(
+def labeled_images(
     pool: ImagePool, labels: Mapping[str, str], base: tuple[Any, Any] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return images and labels to train on.

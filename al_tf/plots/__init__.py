@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 _HOME_OF = {
     "build_provenance": "provenance",
     "class_balance": "queries",
-    "cost_curve": "labelling",
+    "cost_curve": "labeling",
     "difference_curves": "curves",
     "forest_plot": "verdicts",
-    "labelling_curves": "labelling",
+    "labeling_curves": "labeling",
     "learning_curves": "curves",
     "penalty_heatmap": "verdicts",
     "project_2d": "queries",
@@ -31,8 +31,8 @@ _HOME_OF = {
 if TYPE_CHECKING:
     from .curves import difference_curves as difference_curves
     from .curves import learning_curves as learning_curves
-    from .labelling import cost_curve as cost_curve
-    from .labelling import labelling_curves as labelling_curves
+    from .labeling import cost_curve as cost_curve
+    from .labeling import labeling_curves as labeling_curves
     from .provenance import build_provenance as build_provenance
     from .provenance import read_provenance as read_provenance
     from .provenance import save_figure as save_figure

@@ -58,7 +58,7 @@ def learning_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
         for cell in cells:
             for name in dict.fromkeys([baseline, *cell.strategies]):
                 _line_with_band(cell.ax, cell.rows, name, dashed=name == baseline)
-            cell.ax.set(xlabel="labelled images", ylabel=metric_name(cell.metric))
+            cell.ax.set(xlabel="labeled images", ylabel=metric_name(cell.metric))
         _finish(fig, cells, names, baseline, "Mean", table)
     return fig
 
@@ -87,7 +87,7 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
             cell.ax.axhline(0, color=color, linewidth=1.2, linestyle="--", label=baseline)
             for name in cell.strategies:
                 _line_with_band(cell.ax, cell.rows, name)
-            cell.ax.set(xlabel="labelled images", ylabel=f"Δ {metric_name(cell.metric)}")
+            cell.ax.set(xlabel="labeled images", ylabel=f"Δ {metric_name(cell.metric)}")
         what = f"Mean paired difference to {baseline}"
         _finish(fig, cells, [baseline, *names], baseline, what, table)
     return fig

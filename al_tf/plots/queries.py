@@ -140,7 +140,7 @@ def project_2d(features: ArrayLike) -> tuple[NDArray[np.float64], tuple[float, f
 
 def query_map(
     coordinates: ArrayLike,
-    labelled: ArrayLike,
+    labeled: ArrayLike,
     queried: Mapping[str, ArrayLike],
     *,
     explained: tuple[float, float] | None = None,
@@ -150,9 +150,9 @@ def query_map(
     Parameters
     ----------
     coordinates : array_like of shape (n, 2)
-        Labelled and unlabelled images in two dimensions; see `project_2d`.
-    labelled : array_like of int
-        Rows of `coordinates` that were labelled before the query.
+        Labeled and unlabeled images in two dimensions; see `project_2d`.
+    labeled : array_like of int
+        Rows of `coordinates` that were labeled before the query.
     queried : mapping of strategy name to array_like of int
         Rows of `coordinates` that each strategy asked for.
     explained : tuple of two floats, optional
@@ -171,7 +171,7 @@ def query_map(
         )
     if not queried:
         raise ValueError("query_map needs at least one strategy's queried indices.")
-    known = _rows(labelled, len(points), "labelled")
+    known = _rows(labeled, len(points), "labeled")
     shares = (
         [""] * 2 if explained is None else [f" ({share:.0%} of variance)" for share in explained]
     )
@@ -185,7 +185,7 @@ def query_map(
             rest = np.setdiff1d(np.arange(len(points)), np.concatenate([known, chosen]))
             look = strategy_look(name)
             _dots(ax, points[rest], "rest of the pool", color="#D0D0D0", s=4, linewidth=0)
-            _dots(ax, points[known], "labelled", color="#222222", s=9, marker="x", linewidth=0.7)
+            _dots(ax, points[known], "labeled", color="#222222", s=9, marker="x", linewidth=0.7)
             _dots(
                 ax,
                 points[chosen],
@@ -217,7 +217,7 @@ def query_gallery(
     title: str = "",
     most: int = 8,
 ) -> Figure:
-    """Show queried images, what the model takes them for, and their nearest labelled images.
+    """Show queried images, what the model takes them for, and their nearest labeled images.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def query_gallery(
     class_names : sequence of str
         K names.
     nearest_images : array_like shaped as `images`, optional
-        For each, the labelled image nearest to it in feature space.
+        For each, the labeled image nearest to it in feature space.
     nearest_classes : sequence of int, optional
         The labels of these.
     title : str
@@ -241,7 +241,7 @@ def query_gallery(
     Returns
     -------
     Figure
-        A column for each image; the nearest labelled images in a second row.
+        A column for each image; the nearest labeled images in a second row.
     """
     shown = np.asarray(images)[:most]
     proba = np.asarray(probabilities, dtype=float)
@@ -261,7 +261,7 @@ def query_gallery(
     neighbours = [] if nearest_images is None else list(np.asarray(nearest_images)[:most])
     if neighbours and len(neighbours) != len(shown):
         raise ValueError(
-            f"{k} images were queried, but {len(np.asarray(nearest_images))} nearest labelled "
+            f"{k} images were queried, but {len(np.asarray(nearest_images))} nearest labeled "
             "images were given."
         )
     below = [""] * len(neighbours)
@@ -277,7 +277,7 @@ def query_gallery(
             _picture(ax, image)
         axes[0].set_ylabel("queried")
         if neighbours:
-            axes[len(shown)].set_ylabel("nearest\nlabelled")
+            axes[len(shown)].set_ylabel("nearest\nlabeled")
         number = f"{len(shown)} of {k} queried images" if len(shown) < k else "queried images"
         caption(fig, ": ".join(filter(None, [title, number])))
     return fig

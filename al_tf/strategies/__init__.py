@@ -1,4 +1,4 @@
-"""Query strategies: which images of the pool to have labelled next.
+"""Query strategies: which images of the pool to have labeled next.
 
 Every strategy has the form
 ``strategy(classifier, X, n_instances=1, *, random_state=None, **params) -> (indices, scores)``
@@ -47,7 +47,7 @@ __all__ = [
     "top_k",
 ]
 
-# Costs beyond the forward pass: n pool, k batch, d features, K classes, m labelled set, S passes
+# Costs beyond the forward pass: n pool, k batch, d features, K classes, m labeled set, S passes
 # with dropout, L learners.
 BUILT_IN: dict[str, StrategyInfo] = {
     "random": StrategyInfo("random", random.random, "baseline", (), "n log n", "", stochastic=True),
@@ -68,7 +68,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
         "S passes, S·n·K", "Gal et al. 2017", stochastic=True,
     ),
     "kcenter": StrategyInfo(
-        "kcenter", kcenter.kcenter, "diversity", ("features", "labelled set"),
+        "kcenter", kcenter.kcenter, "diversity", ("features", "labeled set"),
         "n·(m + k)·d at most", "Sener and Savarese 2018",
     ),
     "kmeans": StrategyInfo(
@@ -76,12 +76,12 @@ BUILT_IN: dict[str, StrategyInfo] = {
         "n·k·d and 7 k-means steps on min(n, 256·k)", "Xu et al. 2003",
     ),
     "typiclust": StrategyInfo(
-        "typiclust", typiclust.typiclust, "diversity", ("features", "labelled set"),
+        "typiclust", typiclust.typiclust, "diversity", ("features", "labeled set"),
         "n·(m + k)·d a k-means step", "Hacohen et al. 2022", sequential=True,
     ),
     "probcover": StrategyInfo(
         "probcover", probcover.probcover, "diversity",
-        ("probabilities", "features", "labelled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
+        ("probabilities", "features", "labeled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
     ),
     "badge": StrategyInfo(
         "badge", badge.badge, "uncertainty and diversity", ("probabilities", "features"),
@@ -118,7 +118,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "ranked_batch": StrategyInfo(
         "ranked_batch", ranked_batch.ranked_batch, "uncertainty and diversity",
-        ("probabilities", "features", "labelled set"), "(m + k)·n·d", "Cardoso et al. 2017",
+        ("probabilities", "features", "labeled set"), "(m + k)·n·d", "Cardoso et al. 2017",
         sequential=True,
     ),
     "vote_entropy": StrategyInfo(
@@ -135,7 +135,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "expected_error": StrategyInfo(
         "expected_error", expected_error.expected_error, "expected error",
-        ("probabilities", "labelled set"), "n·K fits and n²·K²", "Roy and McCallum 2001",
+        ("probabilities", "labeled set"), "n·K fits and n²·K²", "Roy and McCallum 2001",
     ),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from ..errors import PluginError, UnknownNameError
 Strategy = Callable[..., Any]
 
 ENTRY_POINT_GROUP = "al_tf.strategies"
-NEEDS = ("probabilities", "features", "labelled set", "dropout", "committee")
+NEEDS = ("probabilities", "features", "labeled set", "dropout", "committee")
 
 REGISTRY: dict[str, StrategyInfo] = {}
 
@@ -35,7 +35,7 @@ class StrategyInfo:
         What it asks of the classifier, out of `NEEDS`.
     cost : str
         Time after the forward pass, in n (pool), k (batch), d (features), K (classes),
-        m (labelled set), S (stochastic passes), L (learners).
+        m (labeled set), S (stochastic passes), L (learners).
     paper : str
         Where it comes from.
     stochastic : bool

@@ -154,12 +154,12 @@ def proba_and_features(classifier: Any, X: Any) -> tuple[np.ndarray, np.ndarray]
     return predict_proba(classifier, X), features(classifier, X)
 
 
-def labelled_features(classifier: Any) -> np.ndarray | None:
-    """Return the features ``(m, d)`` of the labelled set, or None where there is none."""
-    labelled = getattr(classifier, "X_training", None)
-    if labelled is None or len_of(labelled) == 0:
+def labeled_features(classifier: Any) -> np.ndarray | None:
+    """Return the features ``(m, d)`` of the labeled set, or None where there is none."""
+    labeled = getattr(classifier, "X_training", None)
+    if labeled is None or len_of(labeled) == 0:
         return None
-    return features(classifier, labelled)
+    return features(classifier, labeled)
 
 
 def top_k(

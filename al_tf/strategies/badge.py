@@ -25,7 +25,7 @@ def badge(
     ``g(x) = (p(x) - onehot(argmax p(x))) ⊗ f(x)``: long where the model doubts, and pointing
     elsewhere for other classes and features. The first image is one of the longest gradient; each
     next one is drawn with probability proportional to its squared distance to the nearest
-    gradient chosen. As in the paper the labelled set takes no part: of images the model has
+    gradient chosen. As in the paper the labeled set takes no part: of images the model has
     fitted the gradients are close to 0.
 
     Parameters

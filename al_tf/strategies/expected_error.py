@@ -20,11 +20,11 @@ LOSSES = {"log": entropy_score, "binary": uncertainty_score}
 def expected_errors(
     classifier: Any, X: Any, candidates: np.ndarray, loss: str = "log", progress: bool | None = None
 ) -> np.ndarray:
-    """Return the loss on the rest of the pool that is expected once a candidate is labelled.
+    """Return the loss on the rest of the pool that is expected once a candidate is labeled.
 
     ``sum_y P(y | x) · sum_{x' != x} L(p_{D + (x, y)}(x'))`` for each candidate x, with L the
-    entropy or ``1 - max p``, and ``p_{D + (x, y)}`` a clone fitted to the labelled set D with x
-    labelled y.
+    entropy or ``1 - max p``, and ``p_{D + (x, y)}`` a clone fitted to the labeled set D with x
+    labeled y.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def expected_errors(
     from tqdm.auto import tqdm
 
     check_one_of("loss", loss, LOSSES)
-    labelled, y = _labelled_set(classifier)
+    labeled, y = _labeled_set(classifier)
     proba = predict_proba(classifier, X)
     labels = _possible_labels(classifier, y, proba.shape[1])
     model = clone(estimator_of(classifier))
@@ -61,7 +61,7 @@ def expected_errors(
         disable=None if progress is None else not progress,
     ) as bar:
         for position, candidate in enumerate(candidates):
-            X_new = np.concatenate([labelled, np.asarray(X[candidate])[None]])
+            X_new = np.concatenate([labeled, np.asarray(X[candidate])[None]])
             for column, probability in enumerate(proba[candidate]):
                 y_new = np.concatenate([y, labels[column : column + 1]])
                 model.fit(X_new, y_new, **fit_kwargs)
@@ -91,7 +91,7 @@ def expected_error(
     Parameters
     ----------
     classifier : learner
-        With ``predict_proba`` and a labelled set; its estimator is cloned, not touched.
+        With ``predict_proba`` and a labeled set; its estimator is cloned, not touched.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -117,7 +117,7 @@ def expected_error(
     Raises
     ------
     TypeError
-        The classifier has no labelled set.
+        The classifier has no labeled set.
     ValueError
         More than `max_fits` fits, or fewer candidates than `n_instances`.
 
@@ -128,7 +128,7 @@ def expected_error(
     """
     n = check_pool(X, n_instances)
     check_one_of("loss", loss, LOSSES)
-    _, y = _labelled_set(classifier)
+    _, y = _labeled_set(classifier)
     rng = check_random_state(random_state)
     n_tried = n if n_candidates is None else n_candidates
     if not n_instances <= n_tried <= n:
@@ -151,15 +151,15 @@ def expected_error(
     return candidates[chosen], scores
 
 
-def _labelled_set(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
-    labelled = getattr(classifier, "X_training", None)
+def _labeled_set(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
+    labeled = getattr(classifier, "X_training", None)
     y = getattr(classifier, "y_training", None)
-    if labelled is None or y is None:
+    if labeled is None or y is None:
         raise TypeError(
-            "expected_error refits the model with images added to the labelled set: pass a "
+            "expected_error refits the model with images added to the labeled set: pass a "
             "learner with X_training and y_training, not a bare estimator."
         )
-    return np.asarray(labelled), np.asarray(y)
+    return np.asarray(labeled), np.asarray(y)
 
 
 def _possible_labels(classifier: Any, y: np.ndarray, n_columns: int | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""CoreSet: cover the pool by the labelled set and the batch, as closely as possible."""
+"""CoreSet: cover the pool by the labeled set and the batch, as closely as possible."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from ..geometry import k_center_greedy
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
-from ._select import check_pool, features, labelled_features
+from ._select import check_pool, features, labeled_features
 
 
 def kcenter(
@@ -19,16 +19,16 @@ def kcenter(
     *,
     random_state: RandomState = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query the images farthest from everything labelled or chosen, one after another.
+    """Query the images farthest from everything labeled or chosen, one after another.
 
-    ``x_i = argmax_x min_{c in labelled ∪ {x_1 … x_(i-1)}} |f(x) - f(c)|``: the greedy answer to
-    the k-center problem, at most twice the best covering radius. Without a labelled set the mean
+    ``x_i = argmax_x min_{c in labeled ∪ {x_1 … x_(i-1)}} |f(x) - f(c)|``: the greedy answer to
+    the k-center problem, at most twice the best covering radius. Without a labeled set the mean
     of the pool's features stands in for it.
 
     Parameters
     ----------
     classifier : learner or estimator
-        With ``transform``; the labelled set is its ``X_training``.
+        With ``transform``; the labeled set is its ``X_training``.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -41,7 +41,7 @@ def kcenter(
     indices : ndarray, shape (n_instances,)
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
-        Euclidean distance to the nearest labelled or chosen image at the moment of choice, never
+        Euclidean distance to the nearest labeled or chosen image at the moment of choice, never
         rising.
 
     References
@@ -55,6 +55,6 @@ def kcenter(
     order = canonical_order(found, rng)
     found = found[order]
     chosen, distances = k_center_greedy(
-        found, n_instances, labelled_features(classifier), random_state=rng
+        found, n_instances, labeled_features(classifier), random_state=rng
     )
     return order[chosen], distances

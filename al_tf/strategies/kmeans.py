@@ -22,7 +22,7 @@ def kmeans(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query, from each of k clusters of the pool's features, the image nearest to the centroid.
 
-    k is the batch size. The labelled set is not looked at. Where the pool has fewer distinct
+    k is the batch size. The labeled set is not looked at. Where the pool has fewer distinct
     images than k, the second nearest of each cluster follow, and so on.
 
     Parameters

@@ -10,7 +10,7 @@ from ..geometry import centre_and_scale, max_ball_cover, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
-from ._select import check_pool, labelled_features, proba_and_features
+from ._select import check_pool, labeled_features, proba_and_features
 
 RADIUS_SAMPLE = 5000
 
@@ -67,12 +67,12 @@ def probcover(
     """Query the image whose ball covers the most images not covered yet, one after another.
 
     ``x_i = argmax_x |{y not covered : |f(x) - f(y)| <= radius}|``; what lies in a ball around a
-    labelled image is covered from the start.
+    labeled image is covered from the start.
 
     Parameters
     ----------
     classifier : learner or estimator
-        With ``transform``, and with ``predict_proba`` for the number of classes; the labelled set
+        With ``transform``, and with ``predict_proba`` for the number of classes; the labeled set
         is its ``X_training``.
     X : array-like, shape (n, ...)
         The pool.
@@ -113,7 +113,7 @@ def probcover(
         found,
         n_instances,
         radius,
-        labelled_features(classifier),
+        labeled_features(classifier),
         targets=targets,
         random_state=rng,
     )

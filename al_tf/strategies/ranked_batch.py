@@ -1,4 +1,4 @@
-"""Ranked batch-mode sampling: uncertainty weighed against distance to what is labelled or chosen."""
+"""Ranked batch-mode sampling: uncertainty weighed against distance to what is labeled or chosen."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 
 from ..geometry import nearest_of_set
 from ..seeding import RandomState, check_random_state
-from ._select import check_pool, labelled_features, proba_and_features
+from ._select import check_pool, labeled_features, proba_and_features
 from .uncertainty import uncertainty_score
 
 
 def rank_batch(
     uncertainties: np.ndarray,
     features: np.ndarray,
-    labelled: np.ndarray | None,
+    labeled: np.ndarray | None,
     n_instances: int,
     random_state: RandomState = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose one after another by ``a · (1 - 1/(1 + d)) + (1 - a) · u``.
 
-    d is the Euclidean distance to the nearest image that is labelled or chosen, u the uncertainty,
-    and a the unlabelled share of all images at that moment. The distances are kept and brought
+    d is the Euclidean distance to the nearest image that is labeled or chosen, u the uncertainty,
+    and a the unlabeled share of all images at that moment. The distances are kept and brought
     down with each choice, so that a batch of k costs k passes over ``(n, d)``.
 
     Parameters
@@ -31,8 +31,8 @@ def rank_batch(
         Least confidence, in [0, 1].
     features : ndarray, shape (n, d)
         Of the pool.
-    labelled : ndarray, shape (m, d), or None
-        Features of the labelled set. Without one, the first choice is the most uncertain image.
+    labeled : ndarray, shape (m, d), or None
+        Features of the labeled set. Without one, the first choice is the most uncertain image.
     n_instances : int
         Batch size k.
     random_state : RandomState
@@ -49,11 +49,11 @@ def rank_batch(
     # In a shuffled pool, "the first of the highest" is a draw among equals.
     shuffled = check_random_state(random_state).permutation(n)
     uncertainties, features = uncertainties[shuffled], features[shuffled]
-    m = 0 if labelled is None else len(labelled)
-    if labelled is None:
+    m = 0 if labeled is None else len(labeled)
+    if labeled is None:
         distance = np.zeros(n)
     else:
-        distance = nearest_of_set(features, labelled)[0].astype(np.float64)
+        distance = nearest_of_set(features, labeled)[0].astype(np.float64)
     open_ = np.ones(n, dtype=bool)
     chosen, scores = np.empty(n_instances, dtype=np.intp), np.empty(n_instances)
     for step in range(n_instances):
@@ -69,14 +69,14 @@ def rank_batch(
 def ranked_batch(
     classifier: Any, X: Any, n_instances: int = 1, *, random_state: RandomState = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query a batch of uncertain images that are far from the labelled set and from each other.
+    """Query a batch of uncertain images that are far from the labeled set and from each other.
 
-    While few images are labelled, distance decides nearly alone; see `rank_batch`.
+    While few images are labeled, distance decides nearly alone; see `rank_batch`.
 
     Parameters
     ----------
     classifier : learner or estimator
-        With ``predict_proba``, and features or a pool of shape (n, d); the labelled set counts.
+        With ``predict_proba``, and features or a pool of shape (n, d); the labeled set counts.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -94,7 +94,7 @@ def ranked_batch(
     Notes
     -----
     The picks are those of modAL's ``uncertainty_batch_sampling`` where both measure the same
-    features and there is a labelled set. Without one, modAL starts with the most central image,
+    features and there is a labeled set. Without one, modAL starts with the most central image,
     which takes all n² distances, and may choose it twice; here the start is the most uncertain.
 
     References
@@ -103,5 +103,5 @@ def ranked_batch(
     """
     check_pool(X, n_instances)
     proba, features = proba_and_features(classifier, X)
-    labelled = labelled_features(classifier)
-    return rank_batch(uncertainty_score(proba), features, labelled, n_instances, random_state)
+    labeled = labeled_features(classifier)
+    return rank_batch(uncertainty_score(proba), features, labeled, n_instances, random_state)

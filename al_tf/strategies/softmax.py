@@ -62,7 +62,7 @@ def softmax_outlier(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the outliers of k-means on softmax outputs; published as "diversity sampling".
 
-    It never looks at the labelled set, and an image far from every centroid is not thereby unlike
+    It never looks at the labeled set, and an image far from every centroid is not thereby unlike
     the others of the batch.
 
     Parameters

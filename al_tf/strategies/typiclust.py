@@ -10,7 +10,7 @@ from ..geometry import centre_and_scale, mean_neighbour_distance
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
-from ._select import check_pool, features, labelled_features, occurrence
+from ._select import check_pool, features, labeled_features, occurrence
 
 MIN_CLUSTER_SIZE = 5  # as in the authors' code: smaller clusters come last
 LARGEST_CLUSTER = 20_000  # of a larger one a random sample this large is looked at
@@ -28,8 +28,8 @@ def typiclust(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the most typical image of each of the largest clusters without a label.
 
-    1. k-means of pool and labelled set into (labelled + k) clusters, at most `max_clusters`.
-    2. Clusters with the fewest labelled images first, the larger ones first among these.
+    1. k-means of pool and labeled set into (labeled + k) clusters, at most `max_clusters`.
+    2. Clusters with the fewest labeled images first, the larger ones first among these.
     3. From each in turn the image of the highest typicality, the inverse mean distance to its
        nearest neighbours in the cluster: ``(1/r sum_{y in NN_r(x)} |f(x) - f(y)|)^-1``; in a
        cluster of more than 20,000 images, of a random sample of these.
@@ -37,7 +37,7 @@ def typiclust(
     Parameters
     ----------
     classifier : learner or estimator
-        With ``transform``; the labelled set is its ``X_training``.
+        With ``transform``; the labeled set is its ``X_training``.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -69,13 +69,13 @@ def typiclust(
     found = features(classifier, X)
     order = canonical_order(found, rng)
     found = found[order]
-    labelled = labelled_features(classifier)
-    n_labelled = 0 if labelled is None else len(labelled)
-    if labelled is not None:
-        found = np.concatenate([found, labelled])
+    labeled = labeled_features(classifier)
+    n_labeled = 0 if labeled is None else len(labeled)
+    if labeled is not None:
+        found = np.concatenate([found, labeled])
     rows, scale = centre_and_scale(found)
     del found
-    labels, centroids = cluster(rows, min(n_labelled + n_instances, max_clusters), rng)
+    labels, centroids = cluster(rows, min(n_labeled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)
     looked_at = _members(labels, turns, len(order), rng)
     apart = mean_neighbour_distance(rows[looked_at], n_neighbours, labels[looked_at])
@@ -104,11 +104,11 @@ def _members(
 
 
 def _turns(
-    pool: np.ndarray, labelled: np.ndarray, n_clusters: int, k: int, rng: np.random.Generator
+    pool: np.ndarray, labeled: np.ndarray, n_clusters: int, k: int, rng: np.random.Generator
 ) -> np.ndarray:
     """Return the cluster each of the `k` picks comes from, first pick first."""
     size = np.bincount(pool, minlength=n_clusters)
-    covered = np.bincount(labelled, minlength=n_clusters)
+    covered = np.bincount(labeled, minlength=n_clusters)
     total = size + covered
     ranking = np.lexsort((rng.random(n_clusters), -total, covered, total < MIN_CLUSTER_SIZE))
     left = size[ranking]

@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 from scikeras.wrappers import KerasClassifier
 
-from al_tf.models import build_cnn
+from al_tf.network.models import build_cnn
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 
 SETTINGS is a JSON object; its ``runs`` lists pairs of a strategy (margin or random) and a seed.
 Prints one JSON object. Runs with this package's environment or with the peers' one: of `al_tf` it
-takes the network alone (`al_tf.models`) unless it measures `al_tf`.
+takes the network alone (`al_tf.network.models`) unless it measures `al_tf`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def modal_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, s
     from modAL.uncertainty import margin_sampling
     from scikeras.wrappers import KerasClassifier
 
-    from al_tf.models import build_cnn
+    from al_tf.network.models import build_cnn
 
     classifier = KerasClassifier(
         partial(build_cnn, (28, 28), 10),
@@ -64,11 +64,11 @@ def run(
     x, y = data["x_train"], data["y_train"]
     x_test, y_test = (data[k][: settings.get("test")] for k in ("x_test", "y_test"))
     order = np.random.default_rng(seed).permutation(len(x))[: settings["pool"]]
-    labelled, rest = order[: settings["initial"]], order[settings["initial"] :]
+    labeled, rest = order[: settings["initial"]], order[settings["initial"] :]
     process, rounds = psutil.Process(), []
     clock = time.perf_counter
     start = clock()
-    learner = make(settings, strategy, x[labelled], y[labelled], seed)
+    learner = make(settings, strategy, x[labeled], y[labeled], seed)
     seconds_fit, seconds_query = clock() - start, 0.0
     for number in range(settings["rounds"] + 1):
         if number:

@@ -36,8 +36,8 @@ class Peak:
 def main() -> None:
     path, strategy, *cache = sys.argv[1:]
     pool = np.load(path, mmap_mode="r")
-    labelled = np.sort(np.random.default_rng(0).choice(len(pool), 500, replace=False))
-    images = pool[labelled]
+    labeled = np.sort(np.random.default_rng(0).choice(len(pool), 500, replace=False))
+    images = pool[labeled]
     classifier = KerasImageClassifier(
         classes=range(10), epochs=2, random_state=0, cache_dir=cache[0] if cache else None
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from al_tf import KerasImageClassifier
-from al_tf.cache import MAX_ENTRIES, PredictionCache, prediction_key
+from al_tf.network.prediction_cache import MAX_ENTRIES, PredictionCache, prediction_key
 
 from .networks import build_small_cnn
 

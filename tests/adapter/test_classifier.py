@@ -148,7 +148,7 @@ class TestLabels:
         assert classifier.predict_proba(X).shape == (len(X), 3)
         assert set(classifier.predict(X[two])) <= {0, 1}
 
-    def test_a_labelled_set_of_one_class_trains(self, shapes_data):
+    def test_a_labeled_set_of_one_class_trains(self, shapes_data):
         X, y = shapes_data
         classifier = make(classes=range(3)).fit(X[y == 1], y[y == 1])
         assert set(classifier.predict(X[y == 1])) == {1}

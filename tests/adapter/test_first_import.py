@@ -9,7 +9,7 @@ pytestmark = pytest.mark.keras
 
 CODE = """
 import os, sys
-from al_tf.device import without_start_messages
+from al_tf.network.device import without_start_messages
 with without_start_messages():
     import keras
     os.write(2, b"E0000 something is wrong\\n")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from al_tf.initialization import arrays_of, initial_values
+from al_tf.network.initialization import arrays_of, initial_values
 
 from .networks import build_small_cnn
 

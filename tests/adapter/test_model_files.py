@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from al_tf.errors import DataCorruptError, DataNotFoundError
-from al_tf.model_files import CONFIG, MAX_CONFIG, load_network
-from al_tf.models import build_cnn
+from al_tf.network.model_files import CONFIG, MAX_CONFIG, load_network
+from al_tf.network.models import build_cnn
 from tests.fuzz.damage import alterations
 
 pytestmark = pytest.mark.keras

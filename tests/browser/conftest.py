@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from al_tf.datasets import dataset_status, load_dataset
-from al_tf.labeling.app import DeskServer
+from al_tf.labeling.desk.server import DeskServer
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

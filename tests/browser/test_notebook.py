@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 CELL = """
 import numpy as np
 from al_tf.labeling import LabelingSession
-from al_tf.labeling.widget import LabelingWidget
+from al_tf.labeling.desk.widget import LabelingWidget
 from tests.browser.screen import Pixels
 
 images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)

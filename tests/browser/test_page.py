@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, LabelLedger
-from al_tf.labeling.export import export_csv
+from al_tf.labeling.exchange.export import export_csv
 from tests import interruptible
 
 from .conftest import CLASSES, serving
@@ -272,7 +272,7 @@ def test_a_screen_reader_is_told(screen):
     assert screen.frame.get_attribute(".altf-image", "alt") == f"Image to label: {name}"
     screen.press("1")
     live = screen.frame.locator("[role=status]")
-    assert live.text_content() == f"Labelled \u2068{name}\u2069 as \u2068good\u2069."
+    assert live.text_content() == f"Labeled \u2068{name}\u2069 as \u2068good\u2069."
     tree = screen.page.locator(".altf").aria_snapshot()
     assert 'button "good"' in tree
     assert 'group "Classes"' in tree
@@ -329,7 +329,7 @@ def test_a_page_of_an_earlier_run_says_where_to_go(screen):
     assert "earlier run: open the address that the program printed last" in screen.error
 
 
-def test_a_failed_training_is_one_line_and_labelling_goes_on(page, tmp_path):
+def test_a_failed_training_is_one_line_and_labeling_goes_on(page, tmp_path):
     class Failing(Pixels):
         def fit(self, X, y):
             raise MemoryError("no <b>room</b>\nfor the network")
@@ -430,7 +430,13 @@ def test_the_curve_grows_and_is_told_in_words(page, images, tmp_path):
 def test_the_command_with_its_network(chromium, images, tmp_path):
     folder, truth = images
     ledger = tmp_path / "labels.db"
-    command = [sys.executable, "-c", "from al_tf.cli import main; main()", "label", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from al_tf.cli.main import main; main()",
+        "label",
+        str(folder),
+    ]
     command += ["--no-browser"]
     command += ["--classes", ",".join(CLASSES), "--ledger", str(ledger), "--size", "32"]
     with (

@@ -50,9 +50,9 @@ def _make(models, name_or_strategy, estimators, X, y):
     return models.Committee(members, strategy) if is_committee else members[0]
 
 
-def _run_loop(learner, X, y, labelled, **query_arguments):
-    """Query and teach for some rounds; require a growing labelled set and fresh images."""
-    pool = np.setdiff1d(np.arange(len(X)), labelled)
+def _run_loop(learner, X, y, labeled, **query_arguments):
+    """Query and teach for some rounds; require a growing labeled set and fresh images."""
+    pool = np.setdiff1d(np.arange(len(X)), labeled)
     for _ in range(N_ROUNDS):
         indices, queried = learner.query(X[pool], n_instances=BATCH, **query_arguments)
         assert len(set(indices)) == BATCH
@@ -60,17 +60,17 @@ def _run_loop(learner, X, y, labelled, **query_arguments):
         learner.teach(queried, y[pool[indices]])
         pool = np.delete(pool, indices)
     member = getattr(learner, "learner_list", [learner])[0]
-    assert len(member.X_training) == len(labelled) + N_ROUNDS * BATCH
+    assert len(member.X_training) == len(labeled) + N_ROUNDS * BATCH
     assert len(pool) + len(member.X_training) == len(X)
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_plain_modal_runs_each_of_our_strategies_on_images(name, images):
     X, y = images
-    labelled = np.arange(12)
+    labeled = np.arange(12)
     estimators = [FakeClassifier([0, 1, 2], seed=seed) for seed in range(3)]
-    learner = _make(modAL.models, name, estimators, X[labelled], y[labelled])
-    _run_loop(learner, X, y, labelled, random_state=0)
+    learner = _make(modAL.models, name, estimators, X[labeled], y[labeled])
+    _run_loop(learner, X, y, labeled, random_state=0)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_plain_modal_runs_each_of_our_strategies_on_images(name, images):
 )
 def test_plain_modal_runs_each_of_our_strategies_on_flat_arrays(name, images):
     X, y = images
-    X, labelled = X.reshape(60, -1), np.arange(12)
+    X, labeled = X.reshape(60, -1), np.arange(12)
     estimators = [LogisticRegression(C=c) for c in (0.1, 1.0, 10.0)]
-    learner = _make(modAL.models, name, estimators, X[labelled], y[labelled])
-    _run_loop(learner, X, y, labelled, random_state=0)
+    learner = _make(modAL.models, name, estimators, X[labeled], y[labeled])
+    _run_loop(learner, X, y, labeled, random_state=0)
 
 
 @pytest.mark.parametrize("models", [modAL.models, al_tf.learner], ids=["modAL", "al_tf"])
@@ -100,6 +100,6 @@ def test_plain_modal_runs_each_of_our_strategies_on_flat_arrays(name, images):
 )
 def test_modals_strategies_run_in_both_learners(models, strategy, images):
     X, y = images
-    X, labelled = X.reshape(60, -1), np.arange(12)
+    X, labeled = X.reshape(60, -1), np.arange(12)
     estimators = [LogisticRegression(C=c) for c in (0.1, 1.0, 10.0)]
-    _run_loop(_make(models, strategy, estimators, X[labelled], y[labelled]), X, y, labelled)
+    _run_loop(_make(models, strategy, estimators, X[labeled], y[labeled]), X, y, labeled)

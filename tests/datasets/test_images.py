@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from al_tf.datasets import _images
-from al_tf.datasets._images import decode_image, image_shape, list_images, read_image_file
 from al_tf.errors import DataCorruptError
+from al_tf.images import decode_image, image_shape, list_images, read_image_file
 
 from .makers import image_bytes, write_image
 

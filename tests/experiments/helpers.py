@@ -59,7 +59,7 @@ def registered(function):
 
 @registered
 def fails_late(classifier, X, n_instances=1, *, random_state=None):
-    """Raise once 50 images are labelled."""
+    """Raise once 50 images are labeled."""
     if len(classifier.X_training) >= 50:
         raise ZeroDivisionError("the strategy broke")
     return get_strategy("random")(classifier, X, n_instances, random_state=random_state)
@@ -96,6 +96,6 @@ def eats_memory(classifier, X, n_instances=1, *, random_state=None, marker=""):
 
 @registered
 def spies(classifier, X, n_instances=1, *, random_state=None, path=""):
-    """Write down what a strategy can see of labels: those of the labelled set."""
+    """Write down what a strategy can see of labels: those of the labeled set."""
     np.savez(f"{path}-{len(classifier.y_training)}", y=classifier.y_training, n=len(X))
     return get_strategy("random")(classifier, X, n_instances, random_state=random_state)

@@ -115,7 +115,7 @@ def test_a_strategy_registered_in_a_script_reaches_the_workers(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="sends a POSIX signal")
 def test_an_interrupt_says_how_to_continue_and_leaves_no_process(tmp_path):
-    command = [sys.executable, "-c", "from al_tf.cli import main; main()"]
+    command = [sys.executable, "-c", "from al_tf.cli.main import main; main()"]
     command += ["run", "--out", str(tmp_path), "--jobs", "2"]
     command += ["--strategies", "margin", "--rounds", "100", "--initial", "30", "--batch", "5"]
     command += ["--set", "model=logistic"]

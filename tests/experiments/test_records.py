@@ -5,7 +5,8 @@ import pytest
 
 from al_tf.errors import RecordError
 from al_tf.experiments import load_records, load_results, read_meta, run_experiment
-from al_tf.experiments.records import append_record, read_run, write_atomically
+from al_tf.experiments.records import append_record, read_run
+from al_tf.files import write_atomically
 
 from .helpers import fast_config
 

@@ -18,14 +18,14 @@ from PIL import Image
 
 from al_tf.datasets._archive import iter_members, read_payload
 from al_tf.datasets._idx import parse_idx
-from al_tf.datasets._images import decode_image
 from al_tf.datasets.cifar10 import parse_batch
 from al_tf.errors import AlTfError
 from al_tf.experiments import ExperimentConfig, load_profile, load_results
+from al_tf.images import decode_image
 from al_tf.labeling import LabelLedger
-from al_tf.labeling.label_studio import import_annotations
+from al_tf.labeling.exchange.label_studio import import_annotations
+from al_tf.labeling.exchange.predict import _notes
 from al_tf.labeling.pool import FolderPool
-from al_tf.labeling.predict import _notes
 
 MIB = 2**20
 ROOT = Path(__file__).parent.parent.parent

@@ -14,7 +14,7 @@ from PIL import Image
 
 from al_tf.errors import DeskError
 from al_tf.labeling import LabelLedger
-from al_tf.labeling.app import MAX_BODY, DeskServer, serve
+from al_tf.labeling.desk.server import MAX_BODY, DeskServer, serve
 from tests import interruptible
 
 LOOK = json.dumps({"do": "look"}).encode()
@@ -378,7 +378,13 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
     for i in range(6):
         Image.new("L", (20, 20), 40 * i).save(folder / f"{i}.png")
     ledger = tmp_path / "labels.db"
-    command = [sys.executable, "-c", "from al_tf.cli import main; main()", "label", str(folder)]
+    command = [
+        sys.executable,
+        "-c",
+        "from al_tf.cli.main import main; main()",
+        "label",
+        str(folder),
+    ]
     command += ["--classes", "good, not <b>good</b>", "--ledger", str(ledger), "--no-browser"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, preexec_fn=interruptible

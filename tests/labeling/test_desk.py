@@ -10,7 +10,7 @@ from PIL import Image
 
 from al_tf.errors import ImageGoneError
 from al_tf.labeling import ArrayPool, LabelingSession
-from al_tf.labeling.desk import Desk, data_url
+from al_tf.labeling.desk.protocol import Desk, data_url
 
 from .work import CLASSES, NearestMean
 
@@ -81,7 +81,7 @@ def test_an_answer_sent_twice_is_recorded_once(screen, session):
     again = screen.handle(request)
     assert history(session) == [("label", "dark")]
     assert "Nothing was recorded" in again["error"]
-    assert again["item"] is not None  # the screen goes on with what is to be labelled now
+    assert again["item"] is not None  # the screen goes on with what is to be labeled now
 
 
 def test_an_undo_sent_twice_takes_back_one_answer(screen, session):
@@ -164,7 +164,7 @@ def test_a_label_is_acknowledged_although_the_next_image_fails(screen, session, 
     monkeypatch.setattr(session, "next", gone)
     reply = screen.handle({"do": "label", "slot": slot, "label": "dark"})
     assert reply["error"] == "the disk was pulled out"
-    assert "Labelled" in reply["did"]
+    assert "Labeled" in reply["did"]
     assert history(session) == [("label", "dark")]
 
 
@@ -249,4 +249,4 @@ def test_names_cannot_turn_a_sentence_round(desk, tmp_path):
     session = LabelingSession(
         NearestMean(), pool, tmp_path / "one.db", classes=CLASSES, audit_share=0.0
     )
-    assert answer(Desk(session))["did"] == "Labelled \u2068gnp.exe\u2069 as \u2068dark\u2069."
+    assert answer(Desk(session))["did"] == "Labeled \u2068gnp.exe\u2069 as \u2068dark\u2069."

@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from al_tf.cli import app
+from al_tf.cli.main import app
 from al_tf.errors import DataCorruptError, UnknownLabelError
 from al_tf.labeling import ArrayPool, FolderPool, LabelLedger
-from al_tf.labeling.export import (
+from al_tf.labeling.exchange.export import (
     export_csv,
     export_folders,
     export_model,
     safe_folders,
     safe_name,
 )
-from al_tf.labeling.label_studio import export_tasks, import_annotations
+from al_tf.labeling.exchange.label_studio import export_tasks, import_annotations
 
 from .makers import make_folder, write_image
 from .work import NearestMean, make_images
@@ -40,7 +40,7 @@ def pool(folder):
 
 
 @pytest.fixture
-def labelled(tmp_path, pool):
+def labeled(tmp_path, pool):
     """A ledger with one image of each odd class."""
     ledger = LabelLedger(tmp_path / "labels.db")
     ledger.fix_classes(ODD_CLASSES)
@@ -50,23 +50,23 @@ def labelled(tmp_path, pool):
 
 
 class TestCsv:
-    def test_reads_back_as_it_was(self, labelled, tmp_path):
-        assert export_csv(labelled, tmp_path / "out.csv") == len(ODD_CLASSES)
+    def test_reads_back_as_it_was(self, labeled, tmp_path):
+        assert export_csv(labeled, tmp_path / "out.csv") == len(ODD_CLASSES)
         table = pd.read_csv(tmp_path / "out.csv")
         assert table["label"].tolist() == ODD_CLASSES
-        assert table["image"].tolist() == labelled.current()["image"].tolist()
+        assert table["image"].tolist() == labeled.current()["image"].tolist()
 
-    def test_history_has_what_was_taken_back_too(self, labelled, tmp_path):
-        labelled.undo("ann")
-        assert export_csv(labelled, tmp_path / "out.csv") == len(ODD_CLASSES) - 1
-        rows = export_csv(labelled, tmp_path / "history.csv", history=True)
+    def test_history_has_what_was_taken_back_too(self, labeled, tmp_path):
+        labeled.undo("ann")
+        assert export_csv(labeled, tmp_path / "out.csv") == len(ODD_CLASSES) - 1
+        rows = export_csv(labeled, tmp_path / "history.csv", history=True)
         assert rows == len(ODD_CLASSES) + 1
 
 
 class TestFolders:
-    def test_one_for_each_class_none_outside(self, labelled, pool, tmp_path):
+    def test_one_for_each_class_none_outside(self, labeled, pool, tmp_path):
         out = tmp_path / "deep" / "out"
-        assert export_folders(labelled, pool, out).written == len(ODD_CLASSES)
+        assert export_folders(labeled, pool, out).written == len(ODD_CLASSES)
         index = json.loads((out / "classes.json").read_text(encoding="utf-8"))
         assert sorted(index.values()) == sorted(ODD_CLASSES)
         assert {path.name for path in out.iterdir()} == {*index, "classes.json"}
@@ -74,20 +74,20 @@ class TestFolders:
             hashlib.sha256(path.read_bytes()).hexdigest(): index[path.parent.name]
             for path in out.glob("*/*.png")
         }
-        assert found == dict(labelled.current()[["image", "label"]].itertuples(index=False))
+        assert found == dict(labeled.current()[["image", "label"]].itertuples(index=False))
         assert {path.name for path in tmp_path.iterdir()} <= {
             "images", "deep", "labels.db", "labels.db-wal", "labels.db-shm",
         }  # fmt: skip
 
-    def test_links(self, labelled, pool, tmp_path):
-        export_folders(labelled, pool, tmp_path / "out", how="link")
+    def test_links(self, labeled, pool, tmp_path):
+        export_folders(labeled, pool, tmp_path / "out", how="link")
         links = list((tmp_path / "out").glob("*/*.png"))
         assert len(links) == len(ODD_CLASSES)
         assert all(link.is_symlink() and link.read_bytes() for link in links)
 
-    def test_what_is_gone_is_named(self, labelled, pool, tmp_path):
+    def test_what_is_gone_is_named(self, labeled, pool, tmp_path):
         pool.path(pool.ids[0]).unlink()
-        done = export_folders(labelled, pool, tmp_path / "out")
+        done = export_folders(labeled, pool, tmp_path / "out")
         assert done.missing == ("0.png",)
         assert done.written == len(ODD_CLASSES) - 1
 
@@ -117,9 +117,9 @@ class TestFolders:
         with pytest.raises(ValueError, match="images of this pool are an array"):
             export_folders(ledger, pool, tmp_path / "links", how="link")
 
-    def test_never_into_a_folder_with_something_in_it(self, labelled, pool, tmp_path):
+    def test_never_into_a_folder_with_something_in_it(self, labeled, pool, tmp_path):
         with pytest.raises(ValueError, match="is not empty"):
-            export_folders(labelled, pool, tmp_path)
+            export_folders(labeled, pool, tmp_path)
 
     @pytest.mark.parametrize("text", [*ODD_CLASSES, "", "a" * 50, "50 %", "..", "NUL"])
     def test_names_are_safe_and_read_back(self, text):
@@ -139,26 +139,26 @@ class TestFolders:
 
 
 class TestLabelStudio:
-    def test_out_and_in_again(self, labelled, pool, tmp_path):
+    def test_out_and_in_again(self, labeled, pool, tmp_path):
         path = tmp_path / "tasks.json"
-        assert export_tasks(labelled, pool, path) == len(pool)
+        assert export_tasks(labeled, pool, path) == len(pool)
         other = LabelLedger(tmp_path / "other.db")
         other.fix_classes(ODD_CLASSES)
         assert import_annotations(other, path).recorded == len(pool)
         columns = ["image", "label", "annotator", "name", "seconds"]
-        assert other.current()[columns].equals(labelled.current()[columns])
+        assert other.current()[columns].equals(labeled.current()[columns])
         assert set(other.current()["purpose"]) == {"import"}
         again = import_annotations(other, path)
         assert (again.recorded, again.known) == (0, len(pool))
 
-    def test_tasks_hold_predictions_and_quoted_paths(self, labelled, folder, tmp_path):
+    def test_tasks_hold_predictions_and_quoted_paths(self, labeled, folder, tmp_path):
         write_image(folder / "a b&c.png", seed=77)
         pool = FolderPool(folder)
         image = next(i for i in pool.ids if pool.name(i) == "a b&c.png")
         table = pd.DataFrame(
             {"image": [image], "predicted": ["con"], "p(con)": [0.7], "p(good)": [0.3]}
         )
-        export_tasks(labelled, pool, tmp_path / "tasks.json", predictions=table)
+        export_tasks(labeled, pool, tmp_path / "tasks.json", predictions=table)
         tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
         task = next(t for t in tasks if t["data"]["image_id"] == image)
         assert task["data"]["image"] == "/data/local-files/?d=a%20b%26c.png"
@@ -167,8 +167,8 @@ class TestLabelStudio:
         assert prediction["score"] == 0.7
         assert prediction["result"][0]["value"] == {"choices": ["con"]}
 
-    def test_the_interface_names_the_classes_and_nothing_else(self, labelled, pool, tmp_path):
-        export_tasks(labelled, pool, tmp_path / "tasks.json")
+    def test_the_interface_names_the_classes_and_nothing_else(self, labeled, pool, tmp_path):
+        export_tasks(labeled, pool, tmp_path / "tasks.json")
         root = ElementTree.parse(tmp_path / "tasks.xml").getroot()
         assert [choice.get("value") for choice in root.iter("Choice")] == ODD_CLASSES
         assert len(list(root.iter())) == 3 + len(ODD_CLASSES)
@@ -182,24 +182,24 @@ class TestLabelStudio:
         result = [{"type": "choices", "value": {"choices": list(choices)}}]
         return {"data": data, "annotations": [{"id": 5, "result": result, **more}]}
 
-    def test_tasks_without_a_hash_are_known_by_name(self, labelled, pool, tmp_path):
-        labelled.undo("ann")
+    def test_tasks_without_a_hash_are_known_by_name(self, labeled, pool, tmp_path):
+        labeled.undo("ann")
         tasks = [
             self.annotated({"image": f"{len(pool) - 1}.png"}, "con", lead_time=4.5,
                            completed_by={"email": "x@y"}),
             self.annotated({"image": "unknown.png"}, "con"),
         ]  # fmt: skip
-        done = import_annotations(labelled, self.write(tmp_path, tasks), pool=pool)
+        done = import_annotations(labeled, self.write(tmp_path, tasks), pool=pool)
         assert (done.recorded, done.unmatched) == (1, ("unknown.png",))
-        last = labelled.current().iloc[-1]
+        last = labeled.current().iloc[-1]
         assert (last["label"], last["annotator"], last["seconds"]) == ("con", "x@y", 4.5)
 
-    def test_another_label_corrects_once(self, labelled, pool, tmp_path):
+    def test_another_label_corrects_once(self, labeled, pool, tmp_path):
         path = self.write(tmp_path, [self.annotated({"image_id": pool.ids[0]}, "con")])
-        assert import_annotations(labelled, path).recorded == 1
-        labelled.relabel(pool.ids[0], "good", annotator="ann")
-        assert import_annotations(labelled, path).recorded == 0
-        assert labelled.answer(pool.ids[0]).label == "good"
+        assert import_annotations(labeled, path).recorded == 1
+        labeled.relabel(pool.ids[0], "good", annotator="ann")
+        assert import_annotations(labeled, path).recorded == 0
+        assert labeled.answer(pool.ids[0]).label == "good"
 
     def test_cancelled_ones_are_skips(self, tmp_path, pool):
         ledger = LabelLedger(tmp_path / "new.db")
@@ -208,24 +208,24 @@ class TestLabelStudio:
         assert import_annotations(ledger, self.write(tmp_path, [task])).recorded == 1
         assert ledger.current()["kind"].tolist() == ["skip"]
 
-    def test_an_unknown_choice_stops_the_whole_import(self, labelled, pool, tmp_path):
-        before = len(labelled.history())
+    def test_an_unknown_choice_stops_the_whole_import(self, labeled, pool, tmp_path):
+        before = len(labeled.history())
         tasks = [
             self.annotated({"image_id": pool.ids[0]}, "con"),
             self.annotated({"image_id": pool.ids[1]}, "nonsense"),
         ]
         with pytest.raises(UnknownLabelError, match="nonsense"):
-            import_annotations(labelled, self.write(tmp_path, tasks))
-        assert len(labelled.history()) == before
+            import_annotations(labeled, self.write(tmp_path, tasks))
+        assert len(labeled.history()) == before
 
     @pytest.mark.parametrize(
         "content",
         ["no json", "{}", "[1]", '[{"data": {"image_id": "x"}, "annotations": [{"result": [{"type": "choices"}]}]}]'],
     )  # fmt: skip
-    def test_other_files_are_refused(self, labelled, tmp_path, content):
+    def test_other_files_are_refused(self, labeled, tmp_path, content):
         (tmp_path / "in.json").write_text(content)
         with pytest.raises(DataCorruptError, match=r"in\.json"):
-            import_annotations(labelled, tmp_path / "in.json")
+            import_annotations(labeled, tmp_path / "in.json")
 
 
 class TestModel:
@@ -287,15 +287,15 @@ class TestCommands:
         ("form", "says"),
         [("csv", "8 images"), ("history", "8 events"), ("folders", "8 images"), ("label-studio", "8 tasks")],
     )  # fmt: skip
-    def test_export(self, labelled, folder, tmp_path, form, says):
-        arguments = ["export", str(labelled.path), str(tmp_path / "out"), "--format", form]
+    def test_export(self, labeled, folder, tmp_path, form, says):
+        arguments = ["export", str(labeled.path), str(tmp_path / "out"), "--format", form]
         done = CliRunner().invoke(app, [*arguments, "--images", str(folder)])
         assert done.exit_code == 0, done.output
         assert says in done.output
 
-    def test_import(self, labelled, pool, tmp_path):
-        export_tasks(labelled, pool, tmp_path / "tasks.json")
-        arguments = ["import", str(labelled.path), str(tmp_path / "tasks.json")]
+    def test_import(self, labeled, pool, tmp_path):
+        export_tasks(labeled, pool, tmp_path / "tasks.json")
+        arguments = ["import", str(labeled.path), str(tmp_path / "tasks.json")]
         done = CliRunner().invoke(app, arguments)
         assert done.output == "0 recorded, 8 known already.\n"
 

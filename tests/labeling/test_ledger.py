@@ -16,8 +16,8 @@ import pytest
 from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
 from al_tf.labeling import LabelLedger, _schema
 from al_tf.labeling import ledger as ledger_module
-from al_tf.labeling._file import worded
-from al_tf.labeling.queue import Wish
+from al_tf.labeling.ledger.file import worded
+from al_tf.labeling.ledger.queue import Wish
 
 from .work import CLASSES, as_nobody, label_many, processes
 

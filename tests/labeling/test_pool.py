@@ -164,7 +164,7 @@ class TestBadFiles:
         write_image(folder / "new.png", seed=51)
         assert "new.png" in self.label_all(session)
 
-    def test_labelled_images_that_are_gone_are_left_out_of_the_training(self, folder):
+    def test_labeled_images_that_are_gone_are_left_out_of_the_training(self, folder):
         session = self.session(folder)
         paths = [session.pool.path(image) for image in session.pool.ids]
         assert len(self.label_all(session)) == 6

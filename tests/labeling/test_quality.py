@@ -8,7 +8,7 @@ from scipy import stats
 
 from al_tf import plots
 from al_tf.labeling import Estimate
-from al_tf.labeling.costs import cost_table, fair_threshold, labelling_curve
+from al_tf.labeling.costs import cost_table, fair_threshold, labeling_curve
 from al_tf.labeling.quality import advise, share
 
 
@@ -55,7 +55,7 @@ class TestAdvice:
         assert self.advice(target=0.9, accuracy=share(98, 100)).stop
 
 
-class TestLabellingCurve:
+class TestLabelingCurve:
     def test_follows_every_event(self, ledger):
         ledger.label("a", "bright", annotator="ann", seconds=30)
         ledger.label("b", "dark", annotator="bob", seconds=30)
@@ -64,16 +64,16 @@ class TestLabellingCurve:
         ledger.relabel("b", "bright", annotator="ann", seconds=6_000)
         ledger.undo("ann")
         ledger.undo("bob")
-        curve = labelling_curve(ledger.history())
+        curve = labeling_curve(ledger.history())
         assert curve["minutes"].tolist() == pytest.approx([0.5, 1, 2, 2.1, 4.1, 4.1, 4.1])
         assert curve["answers"].tolist() == [1, 2, 3, 3, 3, 3, 2]
         assert curve["labels"].tolist() == [1, 2, 2, 2, 2, 2, 1]
-        found = labelling_curve(ledger.history(), label="bright")
+        found = labeling_curve(ledger.history(), label="bright")
         assert found["labels"].tolist() == [1, 1, 1, 1, 2, 1, 1]
         assert len(ledger.current()) == curve["answers"].iloc[-1]
 
     def test_of_an_empty_ledger(self, ledger):
-        assert labelling_curve(ledger.history()).empty
+        assert labeling_curve(ledger.history()).empty
 
 
 class TestCosts:
@@ -122,12 +122,12 @@ class TestFigures:
             desk.answer(session, 20)
             session.retrain(wait=True)
         curve = session.curve()
-        fig = plots.labelling_curves(curve)
+        fig = plots.labeling_curves(curve)
         for ax, column in zip(fig.axes, ["labels", "minutes"], strict=True):
             assert ax.lines[0].get_xdata().tolist() == curve[column].tolist()
             assert ax.lines[0].get_ydata().tolist() == curve["accuracy"].tolist()
         with pytest.raises(ValueError, match=r"no rows to draw; see LabelingSession\.curve"):
-            plots.labelling_curves(curve.iloc[:0])
+            plots.labeling_curves(curve.iloc[:0])
 
     def test_cost_of_each_threshold(self):
         table = cost_table([1, 1, 0, 0], [0.9, 0.4, 0.6, 0.1], missed=10, false_alarm=1)

@@ -33,7 +33,7 @@ class Fails(NearestMean):
         raise ValueError("the loss became nan")
 
 
-class TestLabelling:
+class TestLabeling:
     def test_the_same_image_until_it_is_answered(self, desk):
         session = desk.session()
         first = session.next()
@@ -190,7 +190,7 @@ class TestSeveralAnnotators:
 
 
 class TestTraining:
-    def test_labelling_goes_on_meanwhile(self, desk):
+    def test_labeling_goes_on_meanwhile(self, desk):
         go = threading.Event()
         session = desk.session(Waits(go), auto_retrain=True, batch_size=10, audit_share=0.0)
         desk.answer(session, 10)

@@ -8,7 +8,7 @@ import pytest
 comm = pytest.importorskip("comm", reason="needs the extra `label`: pip install 'al-tf[label]'")
 pytest.importorskip("anywidget", reason="needs the extra `label`: pip install 'al-tf[label]'")
 
-from al_tf.labeling.widget import LabelingWidget  # noqa: E402
+from al_tf.labeling.desk.widget import LabelingWidget  # noqa: E402
 
 
 class Wire(comm.BaseComm):
@@ -88,7 +88,7 @@ def test_an_error_is_a_reply_not_a_traceback(notebook):
 
 
 def test_without_anywidget_the_message_names_both_ways_out():
-    code = "import sys; sys.modules['anywidget'] = None; import al_tf.labeling.widget"
+    code = "import sys; sys.modules['anywidget'] = None; import al_tf.labeling.desk.widget"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'al-tf[label]'" in done.stderr
     assert "al-tf label" in done.stderr

@@ -1,4 +1,4 @@
-"""What the labelling tests share: a fast estimator, a pool with known answers, other processes."""
+"""What the labeling tests share: a fast estimator, a pool with known answers, other processes."""
 
 import multiprocessing
 import os

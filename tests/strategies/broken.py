@@ -198,11 +198,11 @@ def moves_a_weight(classifier, X, n_instances=1, *, random_state=None):
 
 
 @breaks("inputs untouched")
-def shuffles_the_labelled_set(classifier, X, n_instances=1, *, random_state=None):
+def shuffles_the_labeled_set(classifier, X, n_instances=1, *, random_state=None):
     answer = _good(classifier, X, n_instances, random_state)
-    labelled = getattr(classifier, "X_training", None)
-    if labelled is not None:
-        labelled[:] = labelled[::-1].copy()
+    labeled = getattr(classifier, "X_training", None)
+    if labeled is not None:
+        labeled[:] = labeled[::-1].copy()
     return answer
 
 
@@ -254,7 +254,7 @@ def needs_a_learner(classifier, X, n_instances=1, *, random_state=None):
     return _good(classifier.estimator, X, n_instances, random_state)
 
 
-@breaks("bare estimator", needs=("probabilities", "labelled set"))
+@breaks("bare estimator", needs=("probabilities", "labeled set"))
 def does_not_say_what_it_lacks(classifier, X, n_instances=1, *, random_state=None):
     check_pool(X, n_instances)
     if not hasattr(classifier, "X_training"):

@@ -43,17 +43,17 @@ def pool():
 
 
 @pytest.fixture
-def labelled():
+def labeled():
     rng = np.random.default_rng(1)
     return rng.random((9, 5, 5)).astype(np.float32), np.resize(CLASSES, 9)
 
 
 @pytest.fixture
-def learner(labelled):
-    return FakeLearner(FakeClassifier(CLASSES), *labelled)
+def learner(labeled):
+    return FakeLearner(FakeClassifier(CLASSES), *labeled)
 
 
 @pytest.fixture
-def committee(labelled):
-    learners = [FakeLearner(FakeClassifier(CLASSES, seed=seed), *labelled) for seed in range(3)]
+def committee(labeled):
+    learners = [FakeLearner(FakeClassifier(CLASSES, seed=seed), *labeled) for seed in range(3)]
     return FakeCommittee(learners)

@@ -72,9 +72,9 @@ def test_the_number_of_passes_is_asked_for(learner, pool):
     assert not np.allclose(few, many)
 
 
-def test_a_model_without_dropout_says_so(labelled, pool):
+def test_a_model_without_dropout_says_so(labeled, pool):
     with pytest.raises(ValueError, match="no dropout"):
-        bald(FakeClassifier(dropout=0).fit(*labelled), pool)
+        bald(FakeClassifier(dropout=0).fit(*labeled), pool)
 
 
 def test_an_estimator_without_stochastic_passes_says_so(answers, pool):

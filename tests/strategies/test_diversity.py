@@ -18,7 +18,7 @@ ALL = ["kcenter", "kmeans", "typiclust", "probcover"]
 class Blobs:
     """A pool of 2-D points that are their own features, in blobs of stated sizes."""
 
-    def __init__(self, sizes, labelled_blobs=(), spread=0.1, seed=0):
+    def __init__(self, sizes, labeled_blobs=(), spread=0.1, seed=0):
         rng = np.random.default_rng(seed)
         centres = np.array([[10.0 * i, 7.0 * (i % 2)] for i in range(len(sizes))])
         self.blob = np.repeat(np.arange(len(sizes)), sizes)
@@ -27,7 +27,7 @@ class Blobs:
         self.centres = centres
         self.query_strategy = None
         self.estimator = self
-        self.X_training = centres[list(labelled_blobs)].astype(np.float32)
+        self.X_training = centres[list(labeled_blobs)].astype(np.float32)
 
     def transform(self, X):
         return np.asarray(X, dtype=np.float32)
@@ -51,14 +51,14 @@ def test_a_batch_as_large_as_the_number_of_blobs_visits_each(name):
 
 @pytest.mark.parametrize("name", ["kcenter", "typiclust", "probcover"])
 def test_blobs_with_a_label_come_last(name):
-    blobs = Blobs([40, 30, 20, 50], labelled_blobs=[1, 3])
+    blobs = Blobs([40, 30, 20, 50], labeled_blobs=[1, 3])
     indices, _ = query(name, blobs, 2)
     assert sorted(blobs.blob[indices]) == [0, 2]
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_reordered_pool_gives_the_same_images(name):
-    blobs = Blobs([60, 50, 40, 70], spread=2.0, labelled_blobs=[0])
+    blobs = Blobs([60, 50, 40, 70], spread=2.0, labeled_blobs=[0])
     order = np.random.default_rng(1).permutation(len(blobs.X))
     indices, scores = query(name, blobs, 12)
     moved, moved_scores = get_strategy(name)(blobs, blobs.X[order], 12, random_state=0)
@@ -86,8 +86,8 @@ def test_a_pool_of_copies_is_queried_without_repeats(name):
     assert indices.tolist() != query(name, blobs, 30, seed=1)[0].tolist()
 
 
-def test_kcenter_scores_are_distances_to_what_is_labelled_or_chosen():
-    blobs = Blobs([40, 40], labelled_blobs=[0, 1], spread=3.0)
+def test_kcenter_scores_are_distances_to_what_is_labeled_or_chosen():
+    blobs = Blobs([40, 40], labeled_blobs=[0, 1], spread=3.0)
     indices, scores = query("kcenter", blobs, 10)
     for place, row in enumerate(indices):
         known = np.concatenate([blobs.X_training, blobs.X[indices[:place]]])
@@ -142,16 +142,16 @@ def test_typiclust_bounds_what_is_typical_of_copies():
 
 
 @pytest.mark.parametrize("k", [1, 30])
-def test_typiclust_never_takes_a_labelled_image(k):
-    blobs = Blobs([30], labelled_blobs=[0], spread=1.0)  # the label lies in the very middle
+def test_typiclust_never_takes_a_labeled_image(k):
+    blobs = Blobs([30], labeled_blobs=[0], spread=1.0)  # the label lies in the very middle
     indices, _ = query("typiclust", blobs, k, max_clusters=1, n_neighbours=1)
     assert len(set(indices)) == k
 
 
 def test_typiclust_turns_go_to_few_labels_then_to_many_images_and_to_small_clusters_last():
     pool = np.repeat([0, 1, 2, 3, 4, 5], [4, 5, 6, 7, 9, 20])
-    labelled = np.repeat([3, 4, 5], [4, 1, 2])
-    turns = _turns(pool, labelled, 6, 12, np.random.default_rng(0))
+    labeled = np.repeat([3, 4, 5], [4, 1, 2])
+    turns = _turns(pool, labeled, 6, 12, np.random.default_rng(0))
     assert turns.tolist() == [2, 1, 4, 5, 3, 0] * 2
     turns = _turns(np.repeat([0, 1], [6, 9]), np.repeat([0, 1], 5), 2, 2, np.random.default_rng(0))
     assert turns.tolist() == [1, 0]
@@ -159,12 +159,12 @@ def test_typiclust_turns_go_to_few_labels_then_to_many_images_and_to_small_clust
 
 def test_typiclust_draws_its_sample_of_a_huge_cluster_from_the_pool(monkeypatch):
     monkeypatch.setattr("al_tf.strategies.typiclust.LARGEST_CLUSTER", 8)
-    labels = np.array([0] * 30 + [1] * 8 + [2] * 20 + [0] * 10 + [1] + [3])  # the last 12 labelled
+    labels = np.array([0] * 30 + [1] * 8 + [2] * 20 + [0] * 10 + [1] + [3])  # the last 12 labeled
     rng = np.random.default_rng(0)
     rows = _members(labels, np.array([0, 1]), 58, rng)
     assert (np.diff(rows) > 0).all()
     assert (labels[rows] == 0).sum() == 8
-    assert (labels[rows] == 1).sum() == 8  # the labelled one counts, and is not drawn
+    assert (labels[rows] == 1).sum() == 8  # the labeled one counts, and is not drawn
     assert rows.max() < 58
     assert set(labels[rows]) == {0, 1}
     whole = _members(labels, np.array([1, 3]), 58, rng)

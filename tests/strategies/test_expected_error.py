@@ -50,7 +50,7 @@ def test_the_cost_is_logged_before_the_first_fit(points, caplog):
     assert "expected_error takes 36 fits (12 images × 3 classes)" in caplog.text
 
 
-def test_the_number_of_fits_is_what_was_stated(labelled, pool):
+def test_the_number_of_fits_is_what_was_stated(labeled, pool):
     fits = []
 
     class Counted(FakeClassifier):
@@ -58,7 +58,7 @@ def test_the_number_of_fits_is_what_was_stated(labelled, pool):
             fits.append((len(X), y[-1]))
             return super().fit(X, y)
 
-    learner = FakeLearner(Counted(), *labelled)
+    learner = FakeLearner(Counted(), *labeled)
     fits.clear()
     expected_error(learner, pool[:4])
     assert fits == [(10, label) for _ in range(4) for label in ("bag", "boot", "coat")]
@@ -101,22 +101,22 @@ def test_an_impossible_number_of_candidates_is_refused(points, n_candidates):
         expected_error(learner, X, 3, n_candidates=n_candidates)
 
 
-def test_a_class_without_a_label_yet_is_tried_too(labelled, pool):
-    images, y = labelled
+def test_a_class_without_a_label_yet_is_tried_too(labeled, pool):
+    images, y = labeled
     seen = y != "coat"
     learner = FakeLearner(FakeClassifier(["bag", "boot", "coat"]), images[seen], y[seen])
     with pytest.raises(ValueError, match="60 images × 3 classes"):
         expected_error(learner, pool, max_fits=1)
 
 
-def test_one_hot_labels_stay_one_hot(labelled, pool):
+def test_one_hot_labels_stay_one_hot(labeled, pool):
     class OneHot(FakeClassifier):
         def fit(self, X, y):
             assert y.shape == (len(X), 3)
             assert y.dtype == np.int8
             return super().fit(X, np.asarray(y).argmax(axis=1))
 
-    images, y = labelled
+    images, y = labeled
     codes = np.unique(y, return_inverse=True)[1]
     one_hot = FakeLearner(OneHot(), images, np.eye(3, dtype=np.int8)[codes])
     plain = FakeLearner(FakeClassifier(), images, codes)
@@ -124,14 +124,14 @@ def test_one_hot_labels_stay_one_hot(labelled, pool):
     assert expected_error(one_hot, pool[:8], 3)[0].tolist() == expected.tolist()
 
 
-def test_an_estimator_that_names_no_classes_is_taken_to_know_those_of_the_labels(labelled, pool):
+def test_an_estimator_that_names_no_classes_is_taken_to_know_those_of_the_labels(labeled, pool):
     class Nameless(FakeClassifier):
         def fit(self, X, y):
             super().fit(X, y)
             self.names_ = self.__dict__.pop("classes_")
             return self
 
-    named, nameless = (FakeLearner(kind(), *labelled) for kind in (FakeClassifier, Nameless))
+    named, nameless = (FakeLearner(kind(), *labeled) for kind in (FakeClassifier, Nameless))
     expected, _ = expected_error(named, pool[:8], 3)
     assert expected_error(nameless, pool[:8], 3)[0].tolist() == expected.tolist()
 
@@ -149,7 +149,7 @@ def test_no_candidate_is_drawn_twice(points):
     assert len(set(indices)) == 11
 
 
-def test_the_learners_fit_arguments_are_used(labelled, pool):
+def test_the_learners_fit_arguments_are_used(labeled, pool):
     seen = []
 
     class Weighted(FakeClassifier):
@@ -157,7 +157,7 @@ def test_the_learners_fit_arguments_are_used(labelled, pool):
             seen.append(epochs)
             return super().fit(X, y)
 
-    learner = ActiveLearner(Weighted(), expected_error, *labelled, epochs=7)
+    learner = ActiveLearner(Weighted(), expected_error, *labeled, epochs=7)
     seen.clear()
     learner.query(pool[:3])
     assert seen == [7] * 9
@@ -165,7 +165,7 @@ def test_the_learners_fit_arguments_are_used(labelled, pool):
 
 def test_a_bare_estimator_is_refused(points):
     learner, X = points
-    with pytest.raises(TypeError, match="labelled set: pass a learner with X_training"):
+    with pytest.raises(TypeError, match="labeled set: pass a learner with X_training"):
         expected_error(learner.estimator, X)
     learner.y_training = None
     with pytest.raises(TypeError, match="pass a learner with X_training and y_training"):

@@ -20,9 +20,9 @@ def learners(request):
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_a_learner_gives_the_strategys_images(name, learners, labelled, pool):
+def test_a_learner_gives_the_strategys_images(name, learners, labeled, pool):
     strategy = get_strategy(name)
-    images, y = labelled
+    images, y = labeled
     y = np.unique(y, return_inverse=True)[1]  # modAL's committee takes numbers for labels
     seeds = (0, 1, 2) if "committee" in strategy_info(name).needs else (0,)
     members = [
@@ -38,7 +38,7 @@ def test_a_learner_gives_the_strategys_images(name, learners, labelled, pool):
     np.testing.assert_array_equal(scores, expected_scores)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if "labelled set" not in BUILT_IN[n].needs])
+@pytest.mark.parametrize("name", [n for n in NAMES if "labeled set" not in BUILT_IN[n].needs])
 def test_a_learner_and_its_estimator_are_asked_alike(name, learner, pool):
     strategy = get_strategy(name)
     of_learner, _ = strategy(learner, pool, 4, random_state=0)

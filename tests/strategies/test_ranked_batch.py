@@ -35,7 +35,7 @@ def test_the_score_is_the_formula_at_the_moment_of_choice():
     np.testing.assert_allclose(scores, [first, second, third], rtol=1e-5)
 
 
-def test_the_score_without_a_labelled_set():
+def test_the_score_without_a_labeled_set():
     features = np.array([[3.0, 4.0], [0.0, 0.0], [0.0, 1.0]], dtype=np.float32)
     indices, scores = rank_batch(np.array([0.1, 0.5, 0.2]), features, None, 3)
     second = 2 / 3 * (1 - 1 / (1 + 5)) + 1 / 3 * 0.1
@@ -44,14 +44,14 @@ def test_the_score_without_a_labelled_set():
     np.testing.assert_allclose(scores, [0.5, second, third], rtol=1e-6)
 
 
-def test_without_a_labelled_set_the_most_uncertain_image_is_first(learner, pool):
+def test_without_a_labeled_set_the_most_uncertain_image_is_first(learner, pool):
     indices, _ = ranked_batch(learner.estimator, pool, 5)
     proba = learner.predict_proba(pool)
     assert indices[0] == proba.max(axis=1).argmin()
     assert len(set(indices)) == 5
 
 
-def test_the_labelled_set_counts(learner, pool):
+def test_the_labeled_set_counts(learner, pool):
     with_labels, _ = ranked_batch(learner, pool, 5)
     without, _ = ranked_batch(learner.estimator, pool, 5)
     assert set(with_labels) != set(without)

@@ -18,10 +18,10 @@ def learner_and_pool(request):
     except DataNotFoundError as error:
         pytest.skip(f"{request.param} is not here: {error}")
     rows = stream(0, "rows").permutation(len(data.x_train))[:2200]
-    labelled, pool = rows[:200], rows[200:]
+    labeled, pool = rows[:200], rows[200:]
     classifier = KerasImageClassifier(classes=range(10), epochs=10, random_state=0)
     learner = ActiveLearner(
-        classifier, X_training=data.x_train[labelled], y_training=data.y_train[labelled]
+        classifier, X_training=data.x_train[labeled], y_training=data.y_train[labeled]
     )
     return learner, data.x_train[pool]
 

@@ -10,7 +10,7 @@ from al_tf.strategies._select import (
     check_proba,
     estimator_of,
     features,
-    labelled_features,
+    labeled_features,
     predict_proba,
     proba_and_features,
     query_by_proba,
@@ -163,12 +163,12 @@ def test_features_are_kept_in_float32(answers):
     assert features(classifier, np.zeros((3, 4, 4))).dtype == np.float32
 
 
-def test_labelled_features_are_those_of_the_learner(learner):
-    found = labelled_features(learner)
+def test_labeled_features_are_those_of_the_learner(learner):
+    found = labeled_features(learner)
     np.testing.assert_array_equal(found, learner.estimator.transform(learner.X_training))
-    assert labelled_features(learner.estimator) is None
+    assert labeled_features(learner.estimator) is None
     learner.X_training = learner.X_training[:0]
-    assert labelled_features(learner) is None
+    assert labeled_features(learner) is None
 
 
 def test_the_highest_scores_come_first():

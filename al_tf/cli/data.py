@@ -1,0 +1,28 @@
+"""The commands of datasets: which there are, and getting one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ._tables import print_table
+
+app = typer.Typer(help="Datasets: which there are, and getting one.", no_args_is_help=True)
+
+
+@app.command("list")
+def data_list() -> None:
+    """List the datasets and where each is on this machine."""
+    from ..datasets import dataset_status
+
+    rows = [(s.name, "yes" if s.found else "no", s.summary, s.where) for s in dataset_status()]
+    print_table(("name", "here", "images", "where"), rows)
+
+
+@app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="See `al-tf data list`.")]) -> None:
+    """Bring a dataset into the user cache, check it and describe it."""
+    from ..datasets import describe, fetch_dataset
+
+    typer.echo(describe(fetch_dataset(name, report=typer.echo)))

@@ -1,0 +1,129 @@
+"""The commands of experiments: run them, report on them, list the strategies."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ._tables import print_table
+
+INTERRUPTED = 130
+
+
+def run(
+    out: Annotated[Path, typer.Option(help="Results folder; the same command continues there.")],
+    profile: Annotated[
+        str | None, typer.Option(help="smoke, quick, report, or a TOML file of settings.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
+    ] = None,
+    strategies: Annotated[
+        str | None, typer.Option(help="Comma-separated; random always runs.")
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(help="How many, or a comma-separated list.")] = None,
+    initial: Annotated[int | None, typer.Option(help="Labels at the start.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Labels asked for in each round.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Rounds after the first fit.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the labels in each fit.")] = None,
+    pool: Annotated[int | None, typer.Option(help="At most this many images in the pool.")] = None,
+    imbalance: Annotated[
+        str | None, typer.Option(help="Long tail of the pool: smallest / largest class.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value for any setting; repeatable.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(help="Worker processes; all cores if not given, 0: in this one.")
+    ] = None,
+    backend: Annotated[str, typer.Option(help="processes or dask.")] = "processes",
+    scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,
+) -> None:
+    """Run strategies over paired seeds, or continue where the last attempt stopped."""
+    from ..experiments import (
+        ExperimentConfig,
+        load_profile,
+        make_plan,
+        run_experiment,
+        with_overrides,
+    )
+    from ..experiments.experiment import default_jobs
+
+    table = load_profile(profile, dataset) if profile else {}
+    flags = {
+        "dataset": dataset, "strategies": strategies, "initial": initial, "batch": batch,
+        "rounds": rounds, "epochs": epochs, "pool": pool,
+    }  # fmt: skip
+    table |= {name: value for name, value in flags.items() if value is not None}
+    texts = [f"{k}={v}" for k, v in (("seeds", seeds), ("imbalance", imbalance)) if v is not None]
+    config = ExperimentConfig.from_dict(with_overrides(table, [*texts, *(settings or [])]))
+    if dry_run:
+        typer.echo(make_plan(config, jobs or default_jobs(config)))
+        return
+    try:
+        results = run_experiment(
+            config, out, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+        )
+    except KeyboardInterrupt:
+        command = shlex.join(["al-tf", *sys.argv[1:]])
+        typer.secho(
+            f"\nStopped; every finished round is kept. Continue with:\n  {command}", err=True
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    last = results.groupby(["strategy", "seed"], sort=False).tail(1)
+    means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
+    typer.echo(f"Means over {len(config.seeds)} seeds at the end of the runs:")
+    typer.echo(means.round(4).to_string())
+    typer.echo(f"Records: {out}. Verdict and figures: al-tf report {shlex.quote(str(out))}")
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="Results folders of `al-tf run`.")],
+    metric: Annotated[str, typer.Option(help="accuracy or f1_macro.")] = "accuracy",
+    table_format: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="One report over all folders goes here; else one beside each's records."),
+    ] = None,
+) -> None:
+    """Print the verdict of one or several experiments, and write it with the figures."""
+    import matplotlib as mpl
+
+    from ..analysis import format_table
+    from ..errors import check_one_of
+    from ..report import METRICS, read_experiments, report_table, write_report
+
+    check_one_of("metric", metric, METRICS)
+    mpl.use("agg")
+    command = shlex.join(["al-tf", *sys.argv[1:]])
+    experiments = read_experiments(folders)
+    typer.echo(format_table(report_table(experiments, metric), table_format), nl=False)
+    targets = (
+        [(experiments, out)]
+        if out
+        else [([e], f) for e, f in zip(experiments, folders, strict=True)]
+    )
+    for part, folder in targets:
+        write_report(part, folder, metric=metric, command=command)
+        typer.echo(f"Figures and tables: {folder / 'figures'}", err=True)
+
+
+def strategies() -> None:
+    """List the strategies: what each needs, what it costs, where it comes from."""
+    from ..strategies import list_strategies, strategy_info
+
+    infos = [strategy_info(name) for name in list_strategies()]
+    rows = [(i.name, i.family, ", ".join(i.needs) or "-", i.cost, i.paper or "-") for i in infos]
+    print_table(("name", "family", "needs", "cost", "paper"), rows)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    for command in (run, report, strategies):
+        app.command()(command)

@@ -1,0 +1,131 @@
+"""Files written whole or not at all, locks between processes, and what a disk refuses."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from .errors import AlTfError, StorageError
+
+_STORAGE_ADVICE = {
+    errno.ENOSPC: "the disk is full. Make room",
+    errno.EDQUOT: "your quota on this disk is used up. Make room",
+    errno.EROFS: "the disk is read-only. Name another place",
+    errno.EACCES: "access is denied. Change its permissions, or name another place",
+}
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file, sync it, and put it in the place of `path` in one step.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made. An old file stays until the new one is complete, and
+        several processes may write the same file: the last one wins.
+    write : callable
+        Gets the path of the temporary file, which has the suffix of `path`. If it raises, the
+        temporary file is removed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".tmp-{path.name}-") as folder:
+        temporary = Path(folder, path.name)
+        write(temporary)
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    _sync_folder(path.parent)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes `path` in one step at the end of the block.
+
+    If `path` is there by then, it stays and the temporary folder is removed: whoever else made
+    it came first. An exception in the block removes the temporary folder and makes nothing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".tmp-{path.name}-"))
+    try:
+        yield temporary
+        try:
+            os.rename(temporary, path)
+        except OSError:
+            if not path.is_dir():
+                raise
+        else:
+            _sync_folder(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+@contextmanager
+def locked(path: Path, *, seconds: float, busy: Exception) -> Iterator[None]:
+    """Hold the lock file at `path` during the block.
+
+    Parameters
+    ----------
+    path : Path
+        Made with its folder. The lock ends with the process that holds it, however it ends.
+    seconds : float
+        How long to wait for another holder.
+    busy : Exception
+        Raised when that time is over.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        raise busy from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def storage_explained(place: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what a disk refuses into a `StorageError` that says what to do.
+
+    Parameters
+    ----------
+    place : path
+        What the block works on, for the message where the error itself names no file. The message
+        promises that what was finished before is kept: the caller has to keep it.
+    """
+    try:
+        yield
+    except OSError as error:
+        advice = _STORAGE_ADVICE.get(error.errno or 0)
+        if advice is None or isinstance(error, AlTfError):
+            raise
+        raise StorageError(
+            f"{error.filename or place}: {advice} and do the same again; what was finished before "
+            f"is kept. ({error})"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a folder's entries outlive a power cut."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,223 @@
+"""`Desk`: a session spoken to in plain values, so that any screen can be put before it.
+
+A screen sends a request, a small dict, and gets a reply, a dict of JSON values. The same front
+end (`widget.js`) speaks it through a notebook's kernel (`widget.py`) and to a local server
+(`app.py`). Requests, by their ``do``:
+
+- ``look``: what is there to label, and how does the work stand?
+- ``status``: the same without the image; asked while a model is being trained.
+- ``label`` with ``slot`` and ``label``; ``skip`` with ``slot``: an answer to the image shown.
+- ``undo`` with ``slot``: take back the last answer, as seen while that image was shown.
+- ``retrain``: train on all labels so far.
+
+Every request that changes something names the slot it was made at, so one that is sent twice or
+late changes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import logging
+import math
+import re
+import threading
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import AlTfError, StaleItemError
+from ..items import Item
+
+if TYPE_CHECKING:
+    from ..session import LabelingSession
+
+_log = logging.getLogger("al_tf.labeling")
+
+MAX_LISTED = 20
+_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+THUMBNAIL_SIDE = 128
+
+
+class Desk:
+    """One session behind a screen; threads may ask at once.
+
+    Parameters
+    ----------
+    session : LabelingSession
+    """
+
+    def __init__(self, session: LabelingSession) -> None:
+        self.session = session
+        self._lock = threading.Lock()
+        self._shown: int | None = None
+
+    def handle(self, request: Any) -> dict[str, Any]:
+        """Do what is asked and tell how things stand then; nothing is raised.
+
+        Parameters
+        ----------
+        request : dict
+            See the module; whatever else comes is answered with an error.
+
+        Returns
+        -------
+        dict
+            ``error`` (a line for people, or None), ``did`` (what was done, in words, or None),
+            ``status`` (see `status`) and, unless the status alone was asked for, ``item``
+            (see `_item`; None when nothing is left to label). What could not be found out for an
+            error is missing.
+        """
+        reply: dict[str, Any] = {"error": None, "did": None}
+        with self._lock:
+            do = request.get("do") if isinstance(request, dict) else None
+            try:
+                reply["did"] = self._do(do, request)
+            except Exception as error:
+                reply["error"] = _worded(error)
+            try:
+                if do != "status":
+                    reply["item"] = self._look()
+                reply["status"] = self.status()
+            except Exception as error:
+                reply["error"] = reply["error"] or _worded(error)
+        return reply
+
+    def status(self) -> dict[str, Any]:
+        """Return where the work stands: counts, minutes, training, advice, the curve so far."""
+        session = self.session
+        progress = session.progress()
+        curve = session.curve()[["labels", "minutes", "accuracy", "low", "high"]]
+        problems = sorted(session.pool.problems.items())
+        status = {
+            "classes": list(session.classes),
+            "annotator": session.annotator,
+            "ledger": session.ledger.path.name,
+            "labels": progress.labels,
+            "skipped": progress.skipped,
+            "perClass": list(progress.per_class.values()),
+            "images": progress.images,
+            "remaining": progress.remaining,
+            "problems": [f"{name}: {text}" for name, text in problems[:MAX_LISTED]],
+            "unreadable": progress.unreadable,
+            "minutes": progress.minutes,
+            "myLabels": progress.my_labels,
+            "myMinutes": progress.my_minutes,
+            "accuracy": progress.accuracy and asdict(progress.accuracy),
+            "selfAgreement": progress.self_agreement and asdict(progress.self_agreement),
+            "training": asdict(progress.training),
+            "advice": asdict(progress.advice),
+            "curve": curve.to_dict("records"),
+        }
+        return _plain(status)
+
+    def _do(self, do: Any, request: Any) -> str | None:
+        session = self.session
+        if do in ("look", "status"):
+            return None
+        if do == "label":
+            label = _label(request)
+            event = session.label(label, slot=_slot(request))
+            return f"Labeled {_isolated(event.name)} as {_isolated(label)}."
+        if do == "skip":
+            return f"Skipped {_isolated(session.skip(slot=_slot(request)).name)}."
+        if do == "undo":
+            return self._undo(request.get("slot"))
+        if do == "retrain":
+            if session.retrain():
+                return "Training on all labels so far."
+            return "Nothing to train on yet: label some images of two classes or more."
+        raise ValueError(f"Unknown request {str(do)[:40]!r}.")
+
+    def _undo(self, slot: Any) -> str:
+        if slot != self._shown:
+            raise StaleItemError("Another image is shown by now. Nothing was taken back.")
+        event = self.session.undo()
+        if event is None:
+            return "There is nothing to take back."
+        what = "the skip" if event.label is None else f"the label {_isolated(event.label)}"
+        return f"Took back {what} of {_isolated(event.name)}."
+
+    def _look(self) -> dict[str, Any] | None:
+        item = self.session.next()
+        self._shown = None if item is None else item.slot
+        return None if item is None else _item(item)
+
+
+def _item(item: Item) -> dict[str, Any]:
+    """Return an item for the screen; images are PNG as data URLs."""
+    return _plain(
+        {
+            "slot": item.slot,
+            "name": item.name,
+            "image": data_url(item.image),
+            "predictions": [asdict(prediction) for prediction in item.predictions],
+            "score": item.score,
+            "strategy": item.strategy,
+            "why": item.why,
+            "neighbours": [
+                {
+                    "name": other.name,
+                    "label": other.label,
+                    "distance": other.distance,
+                    "image": data_url(other.image, THUMBNAIL_SIDE),
+                }
+                for other in item.neighbours
+            ],
+            "position": item.position,
+            "batch": item.batch,
+        }
+    )
+
+
+def data_url(image: np.ndarray, side: int | None = None) -> str:
+    """Return an image of uint8 (H, W[, C]) as a PNG in a data URL, at most `side` a side."""
+    from PIL import Image
+
+    picture = Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
+    if side is not None:
+        picture.thumbnail((side, side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _label(request: dict[str, Any]) -> str:
+    label = request.get("label")
+    if not isinstance(label, str):
+        raise ValueError("A label must be the name of a class.")
+    return label
+
+
+def _slot(request: dict[str, Any]) -> int:
+    slot = request.get("slot")
+    if isinstance(slot, bool) or not isinstance(slot, int):
+        raise ValueError("An answer must name the slot of the image that it answers.")
+    return slot
+
+
+def _isolated(name: str) -> str:
+    """Return a name that cannot turn round the direction of the sentence it stands in."""
+    return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
+
+
+def _worded(error: Exception) -> str:
+    """Return an error in one line for people; one that is not ours goes to the log as a whole."""
+    if isinstance(error, AlTfError | ValueError | OSError):
+        text = str(error)
+    else:
+        _log.error("The desk met an error", exc_info=error)
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split()) or type(error).__name__
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it: no numpy scalars, no NaN."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

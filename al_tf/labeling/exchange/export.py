@@ -1,0 +1,271 @@
+"""Labels out of the ledger: a table, a folder for each class, a trained model."""
+
+from __future__ import annotations
+
+import json
+import os
+import unicodedata
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...errors import ImageGoneError, check_one_of
+from ..ledger import LabelLedger
+from ..pool import ImagePool
+from ..quality import present_answers
+from ..training import labeled_images, trainable
+
+NOTES = "al_tf.json"
+"""Member of an exported ``.keras`` file that holds class names and preprocessing."""
+
+_PLAIN = " -_"
+_MAX_BYTES = 200
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
+
+
+@dataclass(frozen=True)
+class FolderExport:
+    """What `export_folders` did."""
+
+    written: int
+    missing: tuple[str, ...]
+    """Names of labeled images that are not in the pool any more."""
+
+
+def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bool = False) -> int:
+    """Write the present labels as CSV (UTF-8), or every event.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+    path : path
+        Replaced if it exists.
+    history : bool
+        Write `LabelLedger.history` instead of `LabelLedger.current`.
+
+    Returns
+    -------
+    int
+        Rows written.
+    """
+    table = ledger.history() if history else ledger.current()
+    table.to_csv(path, index=False)
+    return len(table)
+
+
+def export_folders(
+    ledger: LabelLedger, pool: ImagePool, out: str | os.PathLike[str], *, how: str = "copy"
+) -> FolderExport:
+    """Write the labeled images into a folder for each class.
+
+    Names of folders and files are made safe by percent-encoding, so that no class name or file
+    name is ever taken for a path; ``classes.json`` beside them says which folder is which class.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+    pool : ImagePool
+        Where the images are. Each is checked against the hash it was labeled under.
+    out : path
+        A folder that is not there yet, or empty.
+    how : {"copy", "link"}
+        Copy the files, or make symbolic links to them (not for arrays).
+
+    Returns
+    -------
+    FolderExport
+
+    Raises
+    ------
+    ValueError
+        The folder is not empty; or links to images that are no files.
+    """
+    check_one_of("how", how, ("copy", "link"))
+    target = Path(out)
+    if target.exists() and any(target.iterdir()):
+        raise ValueError(
+            f"{target} is not empty; export into a new folder, so that no old label stays."
+        )
+    folders = safe_folders(ledger.classes)
+    for folder in folders.values():
+        (target / folder).mkdir(parents=True, exist_ok=True)
+    index = {folder: label for label, folder in folders.items()}
+    text = json.dumps(index, indent=2, ensure_ascii=False)
+    (target / "classes.json").write_text(text + "\n", encoding="utf-8")
+    missing, written = [], 0
+    for image, event in present_answers(ledger.standing()).items():
+        if event.label is None:
+            continue
+        try:
+            _write_image(pool, image, target / folders[event.label], how)
+            written += 1
+        except ImageGoneError:
+            missing.append(event.name or image)
+    return FolderExport(written, tuple(missing))
+
+
+def _write_image(pool: ImagePool, image: str, folder: Path, how: str) -> None:
+    data, suffix = pool.file_bytes(image)
+    stem = pool.name(image)
+    stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
+    path = folder / (safe_name(stem) + suffix)
+    if path.exists():
+        path = folder / f"{safe_name(stem)}-{image[:12]}{suffix}"
+    if how == "copy":
+        path.write_bytes(data)
+        return
+    source = pool.path(image)
+    if source is None:
+        raise ValueError("Links need files, and the images of this pool are an array: use copies.")
+    path.symlink_to(source.absolute())
+
+
+def safe_name(text: str) -> str:
+    """Return `text` as the name of a file on any system; `urllib.parse.unquote` reads it back.
+
+    Letters and digits of any script, spaces inside, ``-`` and ``_`` stay; everything else is
+    percent-encoded (UTF-8). A name too long for a file is cut, and then cannot be read back.
+    """
+    text = unicodedata.normalize("NFC", text)
+    kept = [c if c.isalnum() or c in _PLAIN else _encoded(c) for c in text]
+    for end in (0, -1):
+        if kept and kept[end] == " ":
+            kept[end] = "%20"
+    if text.lower() in _RESERVED:
+        kept[0] = _encoded(text[0])
+    while len("".join(kept).encode()) > _MAX_BYTES:
+        kept.pop()
+    return "".join(kept) or "%00"
+
+
+def safe_folders(classes: Iterable[str]) -> dict[str, str]:
+    """Return a folder name for each class, different also where upper and lower case are one."""
+    folders: dict[str, str] = {}
+    used: set[str] = set()
+    for label in classes:
+        name, number = safe_name(label), 1
+        while name.lower() in used:
+            number += 1
+            name = f"{safe_name(label)}%{number}"
+        used.add(name.lower())
+        folders[label] = name
+    return folders
+
+
+def _encoded(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogateescape"))
+
+
+def export_model(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    classes: Sequence[str],
+    image_shape: Sequence[int],
+    labels: int,
+) -> None:
+    """Write a trained network as ``.keras``, its class names and preprocessing inside.
+
+    The network takes images of 0–255 and scales them itself. The member ``al_tf.json`` of the
+    file holds the classes and how a file becomes an image: what `predict_folder` needs.
+
+    Parameters
+    ----------
+    estimator : fitted KerasImageClassifier
+        Anything with ``to_keras()``.
+    path : path
+        Ends in ``.keras``; replaced if it exists.
+    classes : sequence of str
+        In the order of the columns.
+    image_shape : sequence of int
+        (H, W) or (H, W, C).
+    labels : int
+        How many it was trained on, for the record.
+
+    Raises
+    ------
+    TypeError
+        An estimator that is no Keras network.
+    ValueError
+        A path that does not end in ``.keras``.
+    """
+    _check_model_path(path)
+    target = Path(path)
+    if not hasattr(estimator, "to_keras"):
+        raise TypeError(
+            f"{type(estimator).__name__} is no Keras network and cannot be written as .keras; "
+            "use joblib.dump."
+        )
+    notes = {
+        "classes": list(map(str, classes)),
+        "image_shape": [int(side) for side in image_shape],
+        "preprocessing": "scaled to fit, aspect kept, padded with the mean colour; values 0-255",
+        "labels": labels,
+        "al_tf": __version__,
+    }
+    partial = target.with_name(f".partial-{target.name}")
+    try:
+        estimator.to_keras().save(partial)
+        with zipfile.ZipFile(partial, "a") as archive:
+            archive.writestr(NOTES, json.dumps(notes, indent=2, ensure_ascii=False))
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def train_and_export(
+    ledger: LabelLedger,
+    pool: ImagePool,
+    path: str | os.PathLike[str],
+    *,
+    epochs: int = 20,
+    seed: int = 0,
+) -> int:
+    """Train `build_cnn` on a ledger's labels, those of the audit left out, and write it.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+    pool : ImagePool
+        Where the images are.
+    path : path
+        Ends in ``.keras``.
+    epochs : int
+        Passes over the labels; at least 200 steps are taken.
+    seed : int
+        Of the training.
+
+    Returns
+    -------
+    int
+        Labels it was trained on.
+
+    Raises
+    ------
+    ValueError
+        Labels of fewer than two classes.
+    """
+    from ...network.classifier import KerasImageClassifier
+
+    _check_model_path(path)
+    labels = trainable(present_answers(ledger.standing()))
+    X, y = labeled_images(pool, labels)
+    if len(set(y.tolist())) < 2:
+        raise ValueError(
+            f"A model needs labels of two classes or more, on images of the pool; found {len(y)} "
+            f"labels of {len(set(y.tolist()))}."
+        )
+    classifier = KerasImageClassifier(
+        classes=list(ledger.classes), epochs=epochs, min_steps=200, random_state=seed
+    )
+    classifier.fit(X, y)
+    export_model(classifier, path, classes=ledger.classes, image_shape=pool.shape, labels=len(y))
+    return len(y)
+
+
+def _check_model_path(path: str | os.PathLike[str]) -> None:
+    if Path(path).suffix != ".keras":
+        raise ValueError(f"A model's file ends in .keras; got {str(path)!r}.")

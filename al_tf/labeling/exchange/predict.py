@@ -1,0 +1,90 @@
+"""What an exported model says about a folder of images."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...errors import DataCorruptError
+from ...parsing import parse_json
+from ..pool import FolderPool
+from ..training import readable
+from .export import NOTES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_NOTES = 2**24
+"""Bytes; of class names alone."""
+
+
+def predict_folder(
+    model: str | os.PathLike[str], folder: str | os.PathLike[str]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Let a model written by `export_model` look at every image beneath a folder.
+
+    Parameters
+    ----------
+    model : path
+        A ``.keras`` file.
+    folder : path
+        Every PNG, JPEG, BMP and WebP file beneath it; copies of one file count once.
+
+    Returns
+    -------
+    predictions : DataFrame
+        A row for each image, the most uncertain first: ``name``, ``image`` (content hash),
+        ``predicted``, ``margin`` (difference of the two highest probabilities, 0 to 1; small =
+        uncertain), and ``p(<class>)`` for each class.
+    problems : dict of str to str
+        What is wrong with each file that cannot be read, by name.
+
+    Raises
+    ------
+    DataNotFoundError
+        No such model or folder, or no readable image in it.
+    DataCorruptError
+        A model that `export_model` did not write.
+    """
+    import pandas as pd
+
+    from ...network.model_files import load_network
+
+    network = load_network(model)
+    notes = _notes(Path(model))
+    classes, (height, width, *channels) = notes["classes"], notes["image_shape"]
+    pool = FolderPool(folder, size=(height, width), grey=not channels)
+    ids: list[str] = []
+    parts = []
+    for part, images in readable(pool, pool.ids):
+        ids += part
+        parts.append(network.predict(images, batch_size=256, verbose=0))
+    proba = np.concatenate(parts) if parts else np.zeros((0, len(classes)))  # (n, K)
+    ranked = np.sort(proba, axis=1)
+    table = pd.DataFrame(
+        {
+            "name": [pool.name(image) for image in ids],
+            "image": ids,
+            "predicted": [classes[k] for k in proba.argmax(axis=1)],
+            "margin": ranked[:, -1] - ranked[:, -2],
+            **{f"p({label})": proba[:, k] for k, label in enumerate(classes)},
+        }
+    )
+    return table.sort_values("margin", kind="stable", ignore_index=True), dict(pool.problems)
+
+
+def _notes(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(NOTES).file_size > MAX_NOTES:
+                raise ValueError(f"{NOTES} is too long")
+            return dict(parse_json(archive.read(NOTES)))
+    except Exception as error:  # what zipfile raises on hostile bytes is open-ended
+        raise DataCorruptError(
+            f"{path}: expected a model written by `al-tf export`; this one does not hold its class "
+            f"names ({NOTES})."
+        ) from error

@@ -1,0 +1,104 @@
+"""New initial weights for a network that is kept.
+
+Building a Keras model again for each fit would do, but every build leaves some memory behind
+(0.4 MB with Keras 3.15 on TensorFlow 2.21), which grows with the rounds. Where a network's values
+demonstrably come from its layers' initialisers, they are drawn from those instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..seeding import derive_seed, keras_seed
+
+Draw = Callable[[int], list[np.ndarray]]
+
+
+def initial_values(build: Callable[[], Any], model: Any) -> Draw:
+    """Return the function that draws new initial values of all variables from a seed.
+
+    Parameters
+    ----------
+    build : callable
+        Makes a new model.
+    model : keras.Model
+        One that it made.
+
+    Returns
+    -------
+    callable
+        ``draw(seed) -> list of ndarray``, in the order of ``model.variables``.
+    """
+    initializers = _initializers(model)
+
+    def from_initializers(seed: int) -> list[np.ndarray]:
+        return [
+            _drawn(initializer, variable, derive_seed(seed, "variable", i))
+            for i, (initializer, variable) in enumerate(
+                zip(initializers, model.variables, strict=True)
+            )
+        ]
+
+    def from_building(seed: int) -> list[np.ndarray]:
+        with keras_seed(seed):
+            return arrays_of(build().variables)
+
+    return from_initializers if _explain(initializers, model, from_building) else from_building
+
+
+def arrays_of(variables: Any) -> list[np.ndarray]:
+    """Copy variables out of the device."""
+    values = (v.value for v in variables)  # TensorFlow's numpy() spares a deprecated protocol
+    return [np.array(v.numpy() if hasattr(v, "numpy") else v) for v in values]
+
+
+def _initializers(model: Any) -> list[Any]:
+    """Return each variable's initialiser, "seed" for a generator's state, None where unknown."""
+    weights = {id(v) for v in model.weights}
+    known = {
+        id(variable): getattr(layer, f"{variable.name}_initializer", None)
+        for layer in _layers(model)
+        for variable in layer.weights
+    }
+    return [known.get(id(v)) if id(v) in weights else "seed" for v in model.variables]
+
+
+def _layers(model: Any) -> list[Any]:
+    nested = [_layers(x) if hasattr(x, "layers") else [x] for x in model.layers]
+    return [layer for layers in nested for layer in layers]
+
+
+def _drawn(initializer: Any, variable: Any, seed: int) -> np.ndarray:
+    shape, dtype = tuple(variable.shape), str(variable.dtype)
+    if initializer == "seed":
+        drawn = np.random.default_rng(seed).integers(2**31, size=shape)
+        return drawn.astype(dtype)
+    if _is_random(initializer):
+        config = initializer.get_config() | {"seed": seed}
+        initializer = type(initializer).from_config(config)
+    return np.array(initializer(shape, dtype=dtype))
+
+
+def _is_random(initializer: Any) -> bool:
+    """Whether it draws other values in every model (a seed fixed by the author does not)."""
+    config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    return "seed" in config and config["seed"] is None
+
+
+def _explain(initializers: list[Any], model: Any, rebuild: Draw) -> bool:
+    """Whether the initialisers account for every value: no loaded weights, no unknown layer."""
+    if any(initializer is None for initializer in initializers):
+        return False
+    one, other = rebuild(0), rebuild(1)
+    for initializer, variable, a, b in zip(initializers, model.variables, one, other, strict=True):
+        if initializer == "seed":
+            continue
+        if _is_random(initializer):
+            if np.array_equal(a, b):  # set after it was drawn: pretrained
+                return False
+        elif not np.array_equal(a, _drawn(initializer, variable, 0)):
+            return False
+    return True

@@ -1,0 +1,78 @@
+"""What labeling by people brought and cost: accuracy over minutes, and the price of mistakes."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .style import caption, check_columns, panels, strategy_look, style
+
+
+def labeling_curves(table: pd.DataFrame) -> Figure:
+    """Draw the accuracy estimated after each training, over labels and over minutes of work.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `LabelingSession.curve` or `al_tf.labeling.quality.accuracy_curve`.
+
+    Returns
+    -------
+    Figure
+        Two panels that share their vertical axis.
+    """
+    check_columns(
+        table, ["labels", "minutes", "accuracy", "low", "high", "audited"], "LabelingSession.curve"
+    )
+    color = strategy_look("margin").color
+    with style():
+        fig, axes = panels(["over labels", "over minutes"], height=3.0, sharey=True)
+        for ax, column, what in zip(
+            axes, ("labels", "minutes"), ("labels trained on", "minutes of labeling"), strict=True
+        ):
+            ax.fill_between(table[column], table["low"], table["high"], color=color, alpha=0.2)
+            ax.plot(table[column], table["accuracy"], color=color, marker="o")
+            ax.set(xlabel=what, ylabel="accuracy on random images", ylim=(0, 1.02))
+        last = int(table["audited"].iloc[-1])
+        caption(fig, f"Estimate and exact 95 % interval; {last} random images at the end.")
+    return fig
+
+
+def cost_curve(table: pd.DataFrame, fair_threshold: float | None = None) -> Figure:
+    """Draw what each rejection threshold costs, and the two kinds of mistakes behind it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `al_tf.labeling.costs.cost_table`.
+    fair_threshold : float, optional
+        Marked; of `al_tf.labeling.costs.fair_threshold`.
+
+    Returns
+    -------
+    Figure
+        Cost per image on the left, missed defects and false alarms on the right.
+    """
+    columns = ["threshold", "missed", "false_alarms", "cost_per_image"]
+    check_columns(table, columns, "al_tf.labeling.costs.cost_table")
+    rows = table[table["threshold"] < math.inf]
+    with style():
+        fig, (left, right) = panels(["cost", "mistakes"], height=3.0)
+        left.plot(rows["threshold"], rows["cost_per_image"], drawstyle="steps-pre", color="black")
+        left.set(xlabel="reject from this probability up", ylabel="cost per image")
+        for column, label, name in (
+            ("missed", "missed defects", "entropy"),
+            ("false_alarms", "false alarms", "margin"),
+        ):
+            color = strategy_look(name).color
+            right.plot(
+                rows["threshold"], rows[column], drawstyle="steps-pre", color=color, label=label
+            )
+        right.set(xlabel="reject from this probability up", ylabel="images")
+        right.legend()
+        if fair_threshold is not None:
+            left.axvline(fair_threshold, color="grey", linestyle="--")
+            caption(fig, "Dashed: the cheapest threshold if probabilities are calibrated.")
+    return fig

@@ -70,7 +70,7 @@ bench-peers: .venv-peers/.ready .venv-skactiveml/.ready  ## Environments with th
 	touch $@
 
 test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, without TensorFlow
-	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) .venv-jax/bin/python -m pytest tests/adapter
+	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) .venv-jax/bin/python -m pytest tests/network
 
 .venv-jax/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-jax

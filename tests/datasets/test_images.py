@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from al_tf.datasets import _images
+from al_tf import images
 from al_tf.errors import DataCorruptError
 from al_tf.images import decode_image, image_shape, list_images, read_image_file
 
@@ -182,7 +182,7 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width, h
 
 
 def test_too_long_a_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(_images, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(images, "MAX_FILE_BYTES", 10)
     path = tmp_path / "long.png"
     path.write_bytes(bytes(11))
     with pytest.raises(DataCorruptError, match=r"long.png: expected .* at most 10 bytes, found 11"):

@@ -419,13 +419,13 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
 def test_mistakes_on_the_command_line_are_one_line(
     tmp_path, monkeypatch, capsys, arguments, message
 ):
-    from al_tf import cli
+    from al_tf.cli.main import main
 
     Image.new("L", (20, 20)).save(tmp_path / "1.png")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["al-tf", "label", "--ledger", "l.db", *arguments])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main()
     error = capsys.readouterr().err
     assert ended.value.code == 2
     assert message in error

@@ -7,7 +7,7 @@ import pytest
 
 import al_tf.labeling
 
-FRONT = Path(al_tf.labeling.__file__).parent
+FRONT = Path(al_tf.labeling.__file__).parent / "desk"
 SCRIPTS = [FRONT / "widget.js", FRONT / "page.js"]
 STYLE = (FRONT / "widget.css").read_text()
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
-from al_tf.labeling import LabelLedger, _schema
-from al_tf.labeling import ledger as ledger_module
+from al_tf.labeling import LabelLedger
+from al_tf.labeling.ledger import events, schema
 from al_tf.labeling.ledger.file import worded
 from al_tf.labeling.ledger.queue import Wish
 
@@ -85,7 +85,7 @@ class TestEvents:
 
     def test_a_clock_that_goes_backwards_changes_nothing(self, ledger, monkeypatch):
         ledger.label("a", "dark", annotator="ann")
-        monkeypatch.setattr(ledger_module, "_now", lambda: "1999-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr(events, "_now", lambda: "1999-01-01T00:00:00.000+00:00")
         ledger.relabel("a", "bright", annotator="ann")
         assert said(ledger) == {"a": "bright"}
         assert ledger.undo("ann").label == "bright"
@@ -212,7 +212,7 @@ class TestFiles:
     def test_a_newer_schema(self, ledger):
         ledger.close()
         connection = sqlite3.connect(ledger.path)
-        connection.execute(f"PRAGMA user_version = {_schema.VERSION + 1}")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
         connection.close()
         with pytest.raises(LedgerError, match="written by a newer al_tf"):
             LabelLedger(ledger.path)

@@ -1,11 +1,10 @@
-"""Files written whole or not at all, locks between processes, and what a disk refuses."""
+"""Files written whole or not at all, the user cache, locks, and what a disk refuses."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,19 @@ _STORAGE_ADVICE = {
 }
 
 
+def cache_dir() -> Path:
+    """Return the folder where downloads and everything computed from them are kept.
+
+    It is ``$AL_TF_CACHE_DIR``, or the user cache of the operating system.
+    """
+    named = os.environ.get("AL_TF_CACHE_DIR")
+    if named:
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("al_tf", appauthor=False))
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file, sync it, and put it in the place of `path` in one step.
 
@@ -31,11 +43,11 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         The file; its folder is made. An old file stays until the new one is complete, and
         several processes may write the same file: the last one wins.
     write : callable
-        Gets the path of the temporary file, which has the suffix of `path`. If it raises, the
-        temporary file is removed.
+        Gets the path of the temporary file, which has the name of `path`. If it raises, the
+        temporary file is removed: what has to be verified first is verified in here.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".tmp-{path.name}-") as folder:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as folder:
         temporary = Path(folder, path.name)
         write(temporary)
         with open(temporary, "rb+") as file:
@@ -52,8 +64,9 @@ def new_folder(path: Path) -> Iterator[Path]:
     it came first. An exception in the block removes the temporary folder and makes nothing.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".tmp-{path.name}-"))
-    try:
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as parent:
+        temporary = Path(parent, path.name)  # a folder inside, as temporary ones are for us alone
+        temporary.mkdir()
         yield temporary
         try:
             os.rename(temporary, path)
@@ -62,8 +75,6 @@ def new_folder(path: Path) -> Iterator[Path]:
                 raise
         else:
             _sync_folder(path.parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -8,21 +8,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import DataNotFoundError
+from ..files import cache_dir
 
 T = TypeVar("T")
-
-
-def cache_dir() -> Path:
-    """Return the folder where downloads and decoded arrays are kept.
-
-    It is ``$AL_TF_CACHE_DIR``, or the user cache of the operating system.
-    """
-    named = os.environ.get("AL_TF_CACHE_DIR")
-    if named:
-        return Path(named).expanduser()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("al_tf", appauthor=False))
 
 
 def search(

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files import cache_dir
 from ._base import digest_of
-from ._locate import cache_dir
 
 
 def stored(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataCorruptError
+from ..files import cache_dir
 from ..images import decode_image, folder_members, list_images
 from . import _download, _locate
 from ._archive import file_digest, iter_members
@@ -102,7 +103,7 @@ def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]
 def _obtain(data_dir: str | os.PathLike[str] | None) -> _Copy:
     copy, tried = _search(data_dir)
     if copy is None:
-        target = _locate.cache_dir() / "cifar10" / ARCHIVE
+        target = cache_dir() / "cifar10" / ARCHIVE
         failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
         if not target.is_file():
             raise _locate.not_found("cifar10", tried + failed, REMEDY)

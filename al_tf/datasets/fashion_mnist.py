@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
+from ..files import cache_dir
 from . import _download, _locate
 from ._archive import read_payload
 from ._base import ImageDataset
@@ -168,7 +169,7 @@ def _unpack_debian(folder: Path, target: Path) -> None:
 
 
 def _cache() -> Path:
-    return _locate.cache_dir() / "fashion_mnist"
+    return cache_dir() / "fashion_mnist"
 
 
 def _search(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
+from ..files import cache_dir
 from ..images import decode_image, folder_members, list_images
 from ..seeding import stream
 from . import _download, _locate
@@ -120,7 +121,7 @@ def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]
 def _obtain(data_dir: str | os.PathLike[str] | None) -> Path:
     path, tried = _search(data_dir)
     if path is None:
-        path = _locate.cache_dir() / "magnetic_tile" / ARCHIVES[0]
+        path = cache_dir() / "magnetic_tile" / ARCHIVES[0]
         failed = _download.download(MIRRORS, path, verify, _MAX_ARCHIVE)
         if not path.is_file():
             raise _locate.not_found("magnetic_tile", tried + failed, REMEDY)

@@ -18,7 +18,7 @@ install: $(READY)  ## Make .venv and install the package with everything its tes
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade pip
-	$(BIN)/python -m pip install --editable '.[test,dask]'
+	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@
 
 report: $(READY)  ## Execute every notebook there is data for (PROFILE=quick): experiments, figures

@@ -38,7 +38,7 @@ def main() -> None:
         pins.write_text("".join(f"{name}=={version}\n" for name, version in before.items()))
         subprocess.run(
             [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", pins,
-             f"{PROJECT}[label]", "hypothesis>=6.100"],
+             f"{PROJECT}[label,testing]"],
             check=True,
         )  # fmt: skip
     print("al_tf installed; kept:", ", ".join(f"{n} {v}" for n, v in before.items()))

@@ -211,5 +211,5 @@ def test_strategies_load_neither_tensorflow_nor_scikit_learn():
 
 def test_the_kit_says_how_to_install_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
-    with pytest.raises(ImportError, match=r"pip install \"al-tf\[test\]\""):
+    with pytest.raises(ImportError, match=r"pip install \"al-tf\[testing\]\""):
         check_strategy("entropy")

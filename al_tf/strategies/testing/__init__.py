@@ -9,7 +9,7 @@ A test of your own strategy is one line::
 
 `check_strategy` runs every function of `CHECKS` on generated pools and raises
 `StrategyCheckError` with the name of the first check that fails and the case it failed on. It
-needs hypothesis (``pip install "al-tf[test]"``), but no TensorFlow: strategies are asked through
+needs hypothesis (``pip install "al-tf[testing]"``), but no TensorFlow: strategies are asked through
 `FakeClassifier`.
 
 Two properties are stated, not found out, and replace one check each by another:
@@ -99,7 +99,7 @@ def _run_on_cases(check: Check, subject: Subject, max_examples: int) -> None:
         from hypothesis import strategies as st
     except ImportError as error:
         raise ImportError(
-            'check_strategy generates its cases with hypothesis. Install: pip install "al-tf[test]"'
+            'check_strategy generates its cases with hypothesis. Install: pip install "al-tf[testing]"'
         ) from error
     shapes = st.sampled_from([(4, 4), (3, 4, 3), (9,), (5, 5, 1)])
     sizes = st.integers(2, 14).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n - 1)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -45,20 +44,6 @@ def read_image_file(path: Path) -> bytes:
             f"{path}: expected an image file of at most {MAX_FILE_BYTES:,} bytes, found {size:,}."
         )
     return path.read_bytes()
-
-
-def folder_members(root: Path, files: list[Path]) -> tuple[str, Iterator[tuple[str, bytes]]]:
-    """Return a key that changes with the files, and the name below `root` and bytes of each.
-
-    The key is made of names, lengths and times of change, as a build tool would do it: reading
-    60,000 files to see that they are the same takes longer than using them.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        stat = file.stat()
-        digest.update(f"{file}\x1f{stat.st_size}\x1f{stat.st_mtime_ns}\n".encode())
-    members = ((file.relative_to(root).as_posix(), read_image_file(file)) for file in files)
-    return digest.hexdigest()[:16], members
 
 
 def image_shape(path: Path) -> tuple[int, int, bool]:

@@ -70,9 +70,12 @@ class TestNewFolder:
 
     @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
     def test_a_failure_makes_nothing(self, tmp_path, error):
-        with pytest.raises(error), new_folder(tmp_path / "folder") as temporary:
-            (temporary / "file").write_text("half")
+        def fail(folder):
+            (folder / "file").write_text("half")
             raise error
+
+        with pytest.raises(error), new_folder(tmp_path / "folder") as temporary:
+            fail(temporary)
         assert list(tmp_path.iterdir()) == []
 
     def test_whoever_was_first_stays(self, tmp_path):

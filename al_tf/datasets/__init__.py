@@ -7,7 +7,6 @@ then downloaded; nothing is unpickled and no archive is extracted.
 from __future__ import annotations
 
 import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ from . import cifar10, digits, fashion_mnist, folder, magnetic_tile
 from ._base import ImageDataset, describe
 from ._imbalance import Imbalance, imbalance_pool
 from ._lazy import LazyImageFolder
+from ._source import PathLike
 
 __all__ = [
     "DATASETS",
@@ -31,8 +31,6 @@ __all__ = [
     "list_datasets",
     "load_dataset",
 ]
-
-PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -70,27 +68,27 @@ DATASETS: dict[str, DatasetInfo] = {
     "fashion_mnist": DatasetInfo(
         "70,000 pieces of clothing, grey 28×28, 10 classes",
         fashion_mnist.load,
-        fashion_mnist.find,
-        fashion_mnist.fetch,
+        fashion_mnist.SOURCE.find,
+        fashion_mnist.SOURCE.fetch,
     ),
     "imbalanced_fashion_mnist": DatasetInfo(
         "Fashion-MNIST with a long-tailed pool (smallest/largest class 0.02), balanced test set",
         fashion_mnist.load,
-        fashion_mnist.find,
-        fashion_mnist.fetch,
+        fashion_mnist.SOURCE.find,
+        fashion_mnist.SOURCE.fetch,
         imbalance=0.02,
     ),
     "cifar10": DatasetInfo(
         "60,000 photographs, colour 32×32, 10 classes",
         cifar10.load,
-        cifar10.find,
-        cifar10.fetch,
+        cifar10.SOURCE.find,
+        cifar10.SOURCE.fetch,
     ),
     "magnetic_tile": DatasetInfo(
         "1,344 magnetic-tile surfaces, grey 64×64, 6 classes or good/defective",
         magnetic_tile.load,
-        magnetic_tile.find,
-        magnetic_tile.fetch,
+        magnetic_tile.SOURCE.find,
+        magnetic_tile.SOURCE.fetch,
     ),
 }
 _FOLDER = "folder:"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..files import cache_dir
+from ..files import cache_dir, new_folder
+from ..parsing import parse_json, read_text
 from ._base import digest_of
 
 
@@ -40,7 +39,7 @@ def stored(
     if folder.is_dir():
         try:
             return _read(folder)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             warnings.warn(f"{folder} is damaged ({error}); decoding again.", stacklevel=3)
             shutil.rmtree(folder, ignore_errors=True)
     arrays = build()
@@ -56,7 +55,9 @@ def stored(
 
 
 def _read(folder: Path) -> dict[str, np.ndarray]:
-    digests = json.loads((folder / "sha256.json").read_text(encoding="utf-8"))
+    digests = parse_json(read_text(folder / "sha256.json"))
+    if not isinstance(digests, dict):
+        raise ValueError(f"sha256.json holds {type(digests).__name__}, not a name for each array")
     arrays = {}
     for name, expected in digests.items():
         mapped = np.load(folder / f"{Path(name).name}.npy", mmap_mode="r", allow_pickle=False)
@@ -67,16 +68,8 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _write(folder: Path, arrays: dict[str, np.ndarray]) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".decoding-") as parent:
-        part = Path(parent, "part")
-        part.mkdir()
+    with new_folder(folder) as part:
         for name, array in arrays.items():
             np.save(part / f"{name}.npy", array, allow_pickle=False)
         digests = {name: digest_of(array) for name, array in arrays.items()}
         (part / "sha256.json").write_text(json.dumps(digests), encoding="utf-8")
-        try:
-            os.rename(part, folder)
-        except OSError:
-            if not folder.is_dir():  # else another process was first, with the same arrays
-                raise

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import DataCorruptError
-from ..files import cache_dir
-from ..images import decode_image, folder_members, list_images
-from . import _download, _locate
+from ..images import decode_image
 from ._archive import file_digest, iter_members
 from ._base import ImageDataset
+from ._download import download
+from ._members import Members, read_members
+from ._source import Source
 from ._store import stored
 
 CLASS_NAMES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
 )  # fmt: skip
 ARCHIVE = "cifar-10-binary.tar.gz"
-# The authors publish an MD5 of the archive and nothing stronger. It tells a truncated or a wrong
+# The authors publish an MD5 of the archive and nothing stronger. It detects a truncated or a wrong
 # file, not one that somebody has forged on purpose.
 ARCHIVE_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
 JPEG_ARCHIVE = "cifar10-jpeg.tar.xz"
 MIRRORS = (f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",)
 PER_CLASS = {"train": 5000, "test": 1000}
-REMEDY = (
-    "To get it: with a network, `al-tf data fetch cifar10` downloads it (170 MB); without, put "
-    f"{ARCHIVE}, {JPEG_ARCHIVE} or the folder cifar10/ with train/<class>/ and test/<class>/ into "
-    "a folder and name that in $AL_TF_DATA_DIR."
-)
 _BATCHES = (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin")
 _PER_BATCH, _RECORD = 10_000, 1 + 3 * 32 * 32
 _MAX_ARCHIVE, _MAX_DECOMPRESSED = 200 << 20, 512 << 20
@@ -40,8 +35,36 @@ _MAX_ARCHIVE, _MAX_DECOMPRESSED = 200 << 20, 512 << 20
 class _Copy(NamedTuple):
     """A copy of the dataset: a kind and the archive or folder that holds it."""
 
-    kind: str  # "binary", "jpeg archive" or "jpeg folder"
+    kind: str  # "binary" or "jpeg"
     path: Path
+
+
+class _Cifar10(Source[_Copy]):
+    name = "cifar10"
+    wanted = f"{ARCHIVE}, {JPEG_ARCHIVE}, or train/<class>/ and test/<class>/ folders"
+    remedy = (
+        "To get it: with a network, `al-tf data fetch cifar10` downloads it (170 MB); without, put "
+        f"{ARCHIVE}, {JPEG_ARCHIVE} or the folder cifar10/ with train/<class>/ and test/<class>/ "
+        "into a folder and name that in $AL_TF_DATA_DIR."
+    )
+
+    def accept(self, folder: Path) -> _Copy | None:
+        if (folder / ARCHIVE).is_file():
+            return _Copy("binary", folder / ARCHIVE)
+        if all((folder / part / name).is_dir() for part in PER_CLASS for name in CLASS_NAMES):
+            return _Copy("jpeg", folder)
+        if (folder / JPEG_ARCHIVE).is_file():
+            return _Copy("jpeg", folder / JPEG_ARCHIVE)
+        return None
+
+    def download(self) -> list[str]:
+        return download(MIRRORS, self.cached / ARCHIVE, verify, _MAX_ARCHIVE)
+
+    def place(self, copy: _Copy) -> str:
+        return str(copy.path) + ("" if copy.kind == "binary" else " (lossy JPEG copy)")
+
+
+SOURCE = _Cifar10()
 
 
 def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
@@ -55,13 +78,13 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
     ----------
     Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
     """
-    copy = _obtain(data_dir)
+    copy = SOURCE.obtain(data_dir)
     if copy.kind == "binary":
         verify(copy.path)
         arrays = stored("cifar10", ARCHIVE_MD5[:16], lambda: _from_binary(copy.path))
         source = f"the authors' binary archive {copy.path.name}"
     else:
-        key, members = _jpegs(copy)
+        key, members = read_members(copy.path, list(PER_CLASS), _MAX_DECOMPRESSED)
         arrays = stored("cifar10-jpeg", key, lambda: _from_jpegs(members, copy.path))
         source = f"a lossy JPEG copy (not the original pixels) in {copy.path.name}"
     return ImageDataset(
@@ -75,42 +98,6 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
     )
 
 
-def find(data_dir: str | os.PathLike[str] | None) -> str:
-    """Return the archive or folder it would be read from; nothing is downloaded.
-
-    Raises
-    ------
-    DataNotFoundError
-        There is none in the places searched.
-    """
-    copy, tried = _search(data_dir)
-    if copy is None:
-        raise _locate.not_found("cifar10", tried, REMEDY)
-    return str(copy.path) + ("" if copy.kind == "binary" else " (lossy JPEG copy)")
-
-
-def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
-    """Download the authors' binary archive into the user cache, unless a copy is found.
-
-    Raises
-    ------
-    DataNotFoundError
-        No mirror served it; the message says why.
-    """
-    report(f"cifar10: {_obtain(data_dir).path}")
-
-
-def _obtain(data_dir: str | os.PathLike[str] | None) -> _Copy:
-    copy, tried = _search(data_dir)
-    if copy is None:
-        target = cache_dir() / "cifar10" / ARCHIVE
-        failed = _download.download(MIRRORS, target, verify, _MAX_ARCHIVE)
-        if not target.is_file():
-            raise _locate.not_found("cifar10", tried + failed, REMEDY)
-        copy = _Copy("binary", target)
-    return copy
-
-
 def verify(archive: Path) -> None:
     """Raise `DataCorruptError` unless a file has the MD5 of the authors' binary archive."""
     found = file_digest(archive, "md5")
@@ -119,21 +106,6 @@ def verify(archive: Path) -> None:
             f"{archive}: truncated or not the original archive; expected MD5 {ARCHIVE_MD5}, "
             f"found {found}. Delete it and fetch it again."
         )
-
-
-def _search(data_dir: str | os.PathLike[str] | None) -> tuple[_Copy | None, list[str]]:
-    wanted = f"{ARCHIVE}, {JPEG_ARCHIVE}, or train/<class>/ and test/<class>/ folders"
-    return _locate.search(_accept, name="cifar10", wanted=wanted, data_dir=data_dir)
-
-
-def _accept(folder: Path) -> _Copy | None:
-    if (folder / ARCHIVE).is_file():
-        return _Copy("binary", folder / ARCHIVE)
-    if all((folder / part / name).is_dir() for part in PER_CLASS for name in CLASS_NAMES):
-        return _Copy("jpeg folder", folder)
-    if (folder / JPEG_ARCHIVE).is_file():
-        return _Copy("jpeg archive", folder / JPEG_ARCHIVE)
-    return None
 
 
 def parse_batch(data: bytes, what: str) -> tuple[np.ndarray, np.ndarray]:
@@ -186,15 +158,7 @@ def _from_binary(archive: Path) -> dict[str, np.ndarray]:
     }
 
 
-def _jpegs(copy: _Copy) -> tuple[str, Iterator[tuple[str, bytes]]]:
-    """Return what identifies a copy's bytes, and names and bytes of its files."""
-    if copy.kind == "jpeg archive":
-        return file_digest(copy.path)[:16], iter_members(copy.path, _MAX_DECOMPRESSED)
-    files = [path for part in PER_CLASS for path in list_images(copy.path / part)]
-    return folder_members(copy.path, files)
-
-
-def _from_jpegs(members: Iterator[tuple[str, bytes]], what: Path) -> dict[str, np.ndarray]:
+def _from_jpegs(members: Members, what: Path) -> dict[str, np.ndarray]:
     """Decode ``…/train/<class>/<file>`` and ``…/test/<class>/<file>``, sorted by class and name."""
     from tqdm import tqdm
 

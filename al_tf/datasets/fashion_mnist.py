@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -14,11 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
-from ..files import cache_dir
-from . import _download, _locate
+from ..files import write_atomically
 from ._archive import read_payload
 from ._base import ImageDataset
+from ._debian import unpack_package
+from ._download import download
 from ._idx import parse_idx
+from ._source import Source
 
 CLASS_NAMES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -42,13 +43,55 @@ MIRRORS = (
 )
 DEBIAN_PACKAGE = "dataset-fashion-mnist"
 DEBIAN_FOLDER = "usr/share/datasets/fashion-mnist"  # where the package puts them, below /
-SYSTEM = (Path("/", DEBIAN_FOLDER),)
-_APT_SECONDS = 600
-REMEDY = (
-    "To get it: with a network, `al-tf data fetch fashion_mnist` downloads it or takes Debian's "
-    f"package without root, and `sudo apt-get install {DEBIAN_PACKAGE}` installs that; without, "
-    "put its four IDX files (.gz or not) into a folder and name that in $AL_TF_DATA_DIR."
-)
+
+
+class _FashionMnist(Source[Mapping[str, Path]]):
+    name = "fashion_mnist"
+    wanted = "complete set of its four IDX files (.gz or not)"
+    system = (Path("/", DEBIAN_FOLDER),)
+    remedy = (
+        "To get it: with a network, `al-tf data fetch fashion_mnist` downloads it or takes "
+        f"Debian's package without root, and `sudo apt-get install {DEBIAN_PACKAGE}` installs "
+        "that; without, put its four IDX files (.gz or not) into a folder and name that in "
+        "$AL_TF_DATA_DIR."
+    )
+
+    def accept(self, folder: Path) -> Mapping[str, Path] | None:
+        paths = {
+            stem: path
+            for stem in FILES
+            for path in (folder / stem, folder / f"{stem}.gz")
+            if path.is_file()
+        }
+        return paths if len(paths) == len(FILES) else None
+
+    def place(self, copy: Mapping[str, Path]) -> str:
+        return str(copy["train-images-idx3-ubyte"].parent)
+
+    def download(self) -> list[str]:
+        """Download the files that the cache lacks, up to the first that no mirror serves."""
+        for stem, (_, length) in FILES.items():
+            target = self.cached / f"{stem}.gz"
+            if target.is_file():
+                continue
+            urls = [f"{mirror}{target.name}" for mirror in MIRRORS]
+            verify = partial(read_verified, stem=stem)
+            # a gzip file of incompressible bytes is only slightly longer than they are
+            failed = download(urls, target, verify, max_bytes=length + length // 100 + 4096)
+            if not target.is_file():
+                return failed
+        return []
+
+    def install(self, report: Callable[[str], None]) -> list[str]:
+        report("fashion_mnist: no mirror serves it; trying Debian's package (apt-get).")
+        try:
+            fetch_from_debian(report)
+        except DataNotFoundError as error:
+            return [str(error)]
+        return []
+
+
+SOURCE = _FashionMnist()
 
 
 def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
@@ -62,12 +105,7 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
     Xiao, Rasul, Vollgraf, "Fashion-MNIST: a novel image dataset for benchmarking machine learning
     algorithms", arXiv:1708.07747, 2017.
     """
-    paths, tried = _search(data_dir)
-    if paths is None:
-        failed = _from_mirrors()
-        paths = _accept(_cache())
-        if paths is None:
-            raise _locate.not_found("fashion_mnist", tried + failed, REMEDY)
+    paths = SOURCE.obtain(data_dir)
     arrays = [
         parse_idx(read_verified(path, stem), 3 if "images" in stem else 1, str(path))
         for stem, path in paths.items()
@@ -80,50 +118,8 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
         y_test.astype(np.int64),
         class_names=CLASS_NAMES,
         name="fashion_mnist",
-        source=f"the original IDX files in {paths['train-images-idx3-ubyte'].parent}",
+        source=f"the original IDX files in {SOURCE.place(paths)}",
     )
-
-
-def find(data_dir: str | os.PathLike[str] | None) -> str:
-    """Return the folder that holds the four files; nothing is downloaded.
-
-    Raises
-    ------
-    DataNotFoundError
-        They are in none of the places searched.
-    """
-    paths, tried = _search(data_dir)
-    if paths is None:
-        raise _locate.not_found("fashion_mnist", tried, REMEDY)
-    return str(paths["train-images-idx3-ubyte"].parent)
-
-
-def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
-    """Bring the files into the user cache, unless they are found: from a mirror, else from Debian.
-
-    Parameters
-    ----------
-    data_dir : path, optional
-        A folder to search first.
-    report : callable
-        Gets a line on each step.
-
-    Raises
-    ------
-    DataNotFoundError
-        Neither way succeeded; the message says why.
-    """
-    paths, tried = _search(data_dir)
-    if paths is None:
-        failed = _from_mirrors()
-        if _accept(_cache()) is None:
-            report("fashion_mnist: no mirror could serve it; trying Debian's package (apt-get).")
-            try:
-                fetch_from_debian(report)
-            except DataNotFoundError as error:
-                tried += [*failed, str(error)]
-                raise _locate.not_found("fashion_mnist", tried, REMEDY) from error
-    report(f"fashion_mnist: {find(data_dir)}")
 
 
 def fetch_from_debian(report: Callable[[str], None] = print) -> None:
@@ -139,74 +135,16 @@ def fetch_from_debian(report: Callable[[str], None] = print) -> None:
     DataNotFoundError
         There is no apt here, or it cannot supply the package; the message says why.
     """
-    what = f"Debian package {DEBIAN_PACKAGE}"
-    missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
-    if missing:
-        raise DataNotFoundError(f"{what}: this system has no {' and no '.join(missing)}")
-    target = _cache()
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target, prefix=".debian-") as folder:
-            _unpack_debian(Path(folder), target)
-    except subprocess.CalledProcessError as error:
-        raise DataNotFoundError(f"{what}: {error.stderr.strip() or error}") from error
-    except (subprocess.TimeoutExpired, DataCorruptError, OSError) as error:
-        raise DataNotFoundError(f"{what}: {type(error).__name__}: {error}") from error
-    report(f"Took the files of Debian's package {DEBIAN_PACKAGE} into {target}.")
-
-
-def _unpack_debian(folder: Path, target: Path) -> None:
-    run = partial(
-        subprocess.run, cwd=folder, check=True, capture_output=True, text=True, timeout=_APT_SECONDS
-    )
-    run(["apt-get", "download", DEBIAN_PACKAGE])
-    for package in folder.glob("*.deb"):
-        run(["dpkg-deb", "-x", package.name, "tree"])
-    for stem in FILES:
-        unpacked = folder / "tree" / DEBIAN_FOLDER / f"{stem}.gz"
-        read_verified(unpacked, stem)
-        os.replace(unpacked, target / unpacked.name)
-
-
-def _cache() -> Path:
-    return cache_dir() / "fashion_mnist"
-
-
-def _search(
-    data_dir: str | os.PathLike[str] | None,
-) -> tuple[Mapping[str, Path] | None, list[str]]:
-    return _locate.search(
-        _accept,
-        name="fashion_mnist",
-        wanted="complete set of its four IDX files (.gz or not)",
-        data_dir=data_dir,
-        system=SYSTEM,
-    )
-
-
-def _accept(folder: Path) -> Mapping[str, Path] | None:
-    paths = {
-        stem: path
-        for stem in FILES
-        for path in (folder / stem, folder / f"{stem}.gz")
-        if path.is_file()
-    }
-    return paths if len(paths) == len(FILES) else None
-
-
-def _from_mirrors() -> list[str]:
-    """Download the files that the cache lacks; the lines are on the first that no mirror gave."""
-    for stem, (_, length) in FILES.items():
-        target = _cache() / f"{stem}.gz"
-        if target.is_file():
-            continue
-        urls = [f"{mirror}{target.name}" for mirror in MIRRORS]
-        verify = partial(read_verified, stem=stem)
-        # a gzip file of incompressible bytes is only slightly longer than they are
-        failed = _download.download(urls, target, verify, max_bytes=length + length // 100 + 4096)
-        if not target.is_file():
-            return failed
-    return []
+    with tempfile.TemporaryDirectory() as folder:
+        root = unpack_package(DEBIAN_PACKAGE, Path(folder))
+        for stem in FILES:
+            unpacked = root / DEBIAN_FOLDER / f"{stem}.gz"
+            try:
+                read_verified(unpacked, stem)
+                write_atomically(SOURCE.cached / unpacked.name, partial(shutil.copyfile, unpacked))
+            except (DataCorruptError, OSError) as error:
+                raise DataNotFoundError(f"Debian package {DEBIAN_PACKAGE}: {error}") from error
+    report(f"Took the files of Debian's package {DEBIAN_PACKAGE} into {SOURCE.cached}.")
 
 
 def read_verified(path: Path, stem: str) -> bytes:

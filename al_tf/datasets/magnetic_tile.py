@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
-from ..files import cache_dir
-from ..images import decode_image, folder_members, list_images
+from ..images import decode_image
 from ..seeding import stream
-from . import _download, _locate
-from ._archive import file_digest, iter_members
 from ._base import ImageDataset
+from ._download import download
+from ._members import Members, read_members
+from ._source import Source
 from ._split import choose_test
 from ._store import stored
 
@@ -32,14 +32,32 @@ MIRRORS = (
     "https://codeload.github.com/abin24/Magnetic-tile-defect-datasets./zip/refs/heads/master",
 )
 TEST_FRACTION = 0.2
-REMEDY = (
-    "To get it: with a network, `al-tf data fetch magnetic_tile` downloads it; without, put one of "
-    f"{', '.join(ARCHIVES)} or the folders MT_<Class>/Imgs/ into a folder and name that in "
-    "$AL_TF_DATA_DIR."
-)
 _MEMBER = re.compile(r"(?:^|/)MT_(\w+)/Imgs/exp(\d+)_num_(\d{1,9})\.jpe?g$", re.IGNORECASE)
+_FOLDERS = tuple(f"MT_{name.capitalize()}/Imgs" for name in CLASS_NAMES)
 _SAME_TILE = 400
 _MAX_ARCHIVE, _MAX_DECOMPRESSED = 512 << 20, 1 << 30
+
+
+class _MagneticTile(Source[Path]):
+    name = "magnetic_tile"
+    wanted = f"{', '.join(ARCHIVES)}, or folders MT_<Class>/Imgs/"
+    remedy = (
+        "To get it: with a network, `al-tf data fetch magnetic_tile` downloads it; without, put one "
+        f"of {', '.join(ARCHIVES)} or the folders MT_<Class>/Imgs/ into a folder and name that in "
+        "$AL_TF_DATA_DIR."
+    )
+
+    def accept(self, folder: Path) -> Path | None:
+        for name in ARCHIVES:
+            if (folder / name).is_file():
+                return folder / name
+        return folder if all((folder / subfolder).is_dir() for subfolder in _FOLDERS) else None
+
+    def download(self) -> list[str]:
+        return download(MIRRORS, self.cached / ARCHIVES[0], verify, _MAX_ARCHIVE)
+
+
+SOURCE = _MagneticTile()
 
 
 def load(
@@ -74,8 +92,8 @@ def load(
     check_one_of("labels", labels, ("defect", "binary"))
     if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 512:
         raise ValueError(f"size must be an integer from 8 to 512 pixels; got {size!r}.")
-    path = _obtain(data_dir)
-    key, members = _members(path)
+    path = SOURCE.obtain(data_dir)
+    key, members = read_members(path, _FOLDERS, _MAX_DECOMPRESSED)
     arrays = stored("magnetic_tile", f"{key}-{size}", partial(_decode, members, path, size))
     images, defects = arrays["images"], arrays["defects"]
     test = choose_test(
@@ -93,72 +111,13 @@ def load(
     )
 
 
-def find(data_dir: str | os.PathLike[str] | None) -> str:
-    """Return the archive or folder it would be read from; nothing is downloaded.
-
-    Raises
-    ------
-    DataNotFoundError
-        There is none in the places searched.
-    """
-    path, tried = _search(data_dir)
-    if path is None:
-        raise _locate.not_found("magnetic_tile", tried, REMEDY)
-    return str(path)
-
-
-def fetch(data_dir: str | os.PathLike[str] | None, report: Callable[[str], None]) -> None:
-    """Download the authors' repository as an archive into the user cache, unless a copy is found.
-
-    Raises
-    ------
-    DataNotFoundError
-        No mirror served it; the message says why.
-    """
-    report(f"magnetic_tile: {_obtain(data_dir)}")
-
-
-def _obtain(data_dir: str | os.PathLike[str] | None) -> Path:
-    path, tried = _search(data_dir)
-    if path is None:
-        path = cache_dir() / "magnetic_tile" / ARCHIVES[0]
-        failed = _download.download(MIRRORS, path, verify, _MAX_ARCHIVE)
-        if not path.is_file():
-            raise _locate.not_found("magnetic_tile", tried + failed, REMEDY)
-    return path
-
-
 def verify(path: Path) -> None:
     """Raise `DataCorruptError` unless an archive holds as many images a class as it should."""
-    _check_counts([defect for defect, _, _ in _tiles_in(_members(path)[1])], path)
+    _, members = read_members(path, _FOLDERS, _MAX_DECOMPRESSED)
+    _check_counts([defect for defect, _, _ in _tiles_in(members)], path)
 
 
-def _search(data_dir: str | os.PathLike[str] | None) -> tuple[Path | None, list[str]]:
-    wanted = f"{', '.join(ARCHIVES)}, or folders MT_<Class>/Imgs/"
-    return _locate.search(_accept, name="magnetic_tile", wanted=wanted, data_dir=data_dir)
-
-
-def _accept(folder: Path) -> Path | None:
-    for name in ARCHIVES:
-        if (folder / name).is_file():
-            return folder / name
-    has_all = all((folder / f"MT_{name.capitalize()}" / "Imgs").is_dir() for name in CLASS_NAMES)
-    return folder if has_all else None
-
-
-def _members(path: Path) -> tuple[str, Iterator[tuple[str, bytes]]]:
-    """Return what identifies a copy's bytes, and names and bytes of its files."""
-    if path.is_file():
-        return file_digest(path)[:16], iter_members(path, _MAX_DECOMPRESSED)
-    files = [
-        file
-        for name in CLASS_NAMES
-        for file in list_images(path / f"MT_{name.capitalize()}" / "Imgs")
-    ]
-    return folder_members(path, files)
-
-
-def _tiles_in(members: Iterator[tuple[str, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+def _tiles_in(members: Members) -> Iterator[tuple[int, int, bytes]]:
     """Yield class, shot number and JPEG bytes; masks and other files are passed over."""
     for name, data in members:
         match = _MEMBER.search(name)
@@ -174,7 +133,7 @@ def _check_counts(defects: list[int], path: Path) -> None:
         raise DataCorruptError(f"{path}: expected {expected} images; found {counted}.")
 
 
-def _decode(members: Iterator[tuple[str, bytes]], path: Path, size: int) -> dict[str, np.ndarray]:
+def _decode(members: Members, path: Path, size: int) -> dict[str, np.ndarray]:
     from tqdm import tqdm
 
     total = sum(COUNTS.values())

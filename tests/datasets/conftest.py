@@ -17,7 +17,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "cache"
     monkeypatch.setenv("AL_TF_CACHE_DIR", str(folder))
     monkeypatch.delenv("AL_TF_DATA_DIR", raising=False)
-    monkeypatch.setattr(fashion_mnist, "SYSTEM", ())
+    monkeypatch.setattr(fashion_mnist.SOURCE, "system", ())
     for module in (fashion_mnist, cifar10, magnetic_tile):
         monkeypatch.setattr(module, "MIRRORS", ())
     return folder

@@ -85,7 +85,7 @@ def test_it_is_downloaded_and_verified(tmp_path, mirrors, monkeypatch, cache):
     urls = tuple(mirrors.url(mode) + path.name for mode in ("wrong", "good"))
     monkeypatch.setattr(cifar10, "MIRRORS", urls)
     lines = []
-    cifar10.fetch(None, lines.append)
+    cifar10.SOURCE.fetch(None, lines.append)
     assert lines == [f"cifar10: {cache / 'cifar10' / path.name}"]
     assert load_dataset("cifar10").x_train.shape == (100, 32, 32, 3)
 

@@ -6,7 +6,7 @@ import stat
 import numpy as np
 import pytest
 
-from al_tf.datasets import fashion_mnist, fetch_dataset, load_dataset
+from al_tf.datasets import _debian, fashion_mnist, fetch_dataset, load_dataset
 from al_tf.errors import DataCorruptError, DataNotFoundError
 
 from .makers import idx, tiny_fashion, write_gz
@@ -49,22 +49,22 @@ def test_the_order_is_data_dir_environment_cache_system(tmp_path, payloads, cach
     for place in places:
         write_gz(place, payloads)
     monkeypatch.setenv("AL_TF_DATA_DIR", str(places[1]))
-    monkeypatch.setattr(fashion_mnist, "SYSTEM", (places[3],))
-    assert fashion_mnist.find(places[0]) == str(places[0])
+    monkeypatch.setattr(fashion_mnist.SOURCE, "system", (places[3],))
+    assert fashion_mnist.SOURCE.find(places[0]) == str(places[0])
     for place in places[1:]:
-        assert fashion_mnist.find(None) == str(place)
+        assert fashion_mnist.SOURCE.find(None) == str(place)
         shutil.rmtree(place)
         if place == places[1]:
             monkeypatch.delenv("AL_TF_DATA_DIR")
     with pytest.raises(DataNotFoundError):
-        fashion_mnist.find(None)
+        fashion_mnist.SOURCE.find(None)
 
 
 def test_an_incomplete_set_is_passed_over(tmp_path, payloads, cache):
     write_gz(tmp_path / "data", payloads)
     (tmp_path / "data" / f"{IMAGES}.gz").unlink()
     write_gz(cache / "fashion_mnist", payloads)
-    assert fashion_mnist.find(tmp_path / "data") == str(cache / "fashion_mnist")
+    assert fashion_mnist.SOURCE.find(tmp_path / "data") == str(cache / "fashion_mnist")
 
 
 def flip(data):
@@ -83,7 +83,7 @@ def flip(data):
 def test_a_tampered_system_copy_is_refused_and_named(
     tmp_path, payloads, monkeypatch, spoil, message
 ):
-    monkeypatch.setattr(fashion_mnist, "SYSTEM", (tmp_path,))
+    monkeypatch.setattr(fashion_mnist.SOURCE, "system", (tmp_path,))
     write_gz(tmp_path, payloads | {IMAGES: spoil(payloads[IMAGES])})
     with pytest.raises(DataCorruptError, match=f"{IMAGES}.gz: {message}"):
         load_dataset("fashion_mnist")
@@ -130,7 +130,7 @@ def test_when_it_is_nowhere_one_error_lists_every_place_and_the_command(
     serve(mirrors, payloads)
     urls = (mirrors.url("missing"), mirrors.url("wrong"), mirrors.url("hang"))
     monkeypatch.setattr(fashion_mnist, "MIRRORS", urls)
-    monkeypatch.setattr(fashion_mnist, "SYSTEM", (tmp_path / "system",))
+    monkeypatch.setattr(fashion_mnist.SOURCE, "system", (tmp_path / "system",))
     (tmp_path / "data").mkdir()
     with pytest.raises(DataNotFoundError) as caught:
         load_dataset("fashion_mnist", data_dir=tmp_path / "data")
@@ -164,7 +164,7 @@ def debian(tmp_path, payloads, monkeypatch):
 def test_fetch_takes_the_debian_package_where_no_mirror_serves(debian, payloads, cache):
     lines = []
     check(fetch_dataset("fashion_mnist", report=lines.append), payloads)
-    assert "no mirror could serve it; trying Debian's package" in lines[0]
+    assert "no mirror serves it; trying Debian's package" in lines[0]
     assert str(cache / "fashion_mnist") in lines[1]
     assert sorted(p.suffix for p in (cache / "fashion_mnist").iterdir()) == [".gz"] * 4
 
@@ -180,16 +180,16 @@ def test_load_does_not_run_apt(debian, payloads):
     ("script", "reason"),
     [
         ("echo 'E: Unable to locate package' >&2; exit 100", "E: Unable to locate package"),
-        ("exit 0", "FileNotFoundError: .*train-images"),
-        ("sleep 20", "TimeoutExpired"),
+        ("exit 0", "No such file or directory: .*train-images"),
+        ("sleep 20", "not finished after 0.3 s"),
     ],
 )
 def test_the_reason_is_kept_where_apt_cannot_supply_it(debian, cache, monkeypatch, script, reason):
-    monkeypatch.setattr(fashion_mnist, "_APT_SECONDS", 0.3)
+    monkeypatch.setattr(_debian, "_APT_SECONDS", 0.3)
     (debian / "apt-get").write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(DataNotFoundError, match=reason):
         fetch_dataset("fashion_mnist", report=lambda line: None)
-    assert not list((cache / "fashion_mnist").iterdir())
+    assert not list(cache.rglob("*"))
 
 
 def test_a_debian_package_with_other_bytes_is_refused(debian, payloads, tmp_path, cache):

@@ -113,7 +113,7 @@ def test_a_download_is_verified_by_its_counts(mirrors, monkeypatch, tmp_path, ca
         load_dataset("magnetic_tile")
     monkeypatch.setattr(magnetic_tile, "MIRRORS", (mirrors.url("good") + "whole",))
     lines = []
-    magnetic_tile.fetch(None, lines.append)
+    magnetic_tile.SOURCE.fetch(None, lines.append)
     assert lines == [f"magnetic_tile: {cache / 'magnetic_tile' / 'magnetic-tile.zip'}"]
     assert (
         len(load_dataset("magnetic_tile").x_train) + len(load_dataset("magnetic_tile").x_test) == 84

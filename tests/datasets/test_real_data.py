@@ -21,7 +21,7 @@ def cache(cache, monkeypatch):
         monkeypatch.delenv("AL_TF_CACHE_DIR")
     else:
         monkeypatch.setenv("AL_TF_CACHE_DIR", CACHE_DIR)
-    monkeypatch.setattr(fashion_mnist, "SYSTEM", SYSTEM)
+    monkeypatch.setattr(fashion_mnist.SOURCE, "system", SYSTEM)
 
 
 def load_or_skip(name, **options):

@@ -13,18 +13,25 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
-from ..images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
+from ..images import (
+    EXTENSIONS,
+    ImageSource,
+    decode_image,
+    image_shape,
+    list_images,
+    read_image_file,
+)
 
 MAX_DECODED_BYTES = 8 << 30
 
 Size = int | tuple[int, int] | None
 
 
-class LazyImageFolder:
+class LazyImageFolder(ImageSource):
     """Image files as an array of uint8, decoded on access and never kept.
 
-    It has what a classifier asks of a pool: ``shape``, ``dtype``, ``len`` and indexing of the
-    first axis by an integer, a slice, integers or a mask. So a pool may be larger than memory.
+    It is indexed along its first axis by an integer, a slice, integers or a mask. A pool of this
+    kind may be larger than memory.
 
     Parameters
     ----------
@@ -80,29 +87,12 @@ class LazyImageFolder:
         """(n, H, W) for grey, (n, H, W, 3) for colour."""
         return (len(self.files), *self._size, *(() if self._grey else (3,)))
 
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions: 3 for grey, 4 for colour."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
     def __repr__(self) -> str:
         return f"LazyImageFolder({len(self.files):,} images, shape {self.shape}, uint8)"
 
-    def __getitem__(self, key: Any) -> np.ndarray:
-        """Decode the images that `key` picks: one of shape (H, W[, 3]), or an array of them."""
-        if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
-            key = key[0]  # scikit-learn writes X[rows, ...]
-        if isinstance(key, tuple):
-            raise TypeError("LazyImageFolder is indexed along its first axis only.")
-        picked = np.arange(len(self.files))[key]
-        if picked.ndim == 0:
-            return self._decode(int(picked))
-        if picked.ndim > 1:
-            raise TypeError(f"An index of {picked.ndim} dimensions; expected one dimension.")
-        return self._decode_all(picked, picked)
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Decode the images at `rows`."""
+        return self._decode_all(rows, rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         images = self.load()

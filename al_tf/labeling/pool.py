@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
-from ..images import EXTENSIONS, decode_image, image_shape, list_images, read_image_file
+from ..images import (
+    EXTENSIONS,
+    ImageSource,
+    decode_image,
+    image_shape,
+    list_images,
+    read_image_file,
+)
 
 MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
@@ -120,7 +127,7 @@ class ImagePool(ABC):
         return PoolView(self, tuple(image_ids))
 
 
-class PoolView:
+class PoolView(ImageSource):
     """Some images of a pool as an array of uint8 (n, …), decoded on access.
 
     Attributes
@@ -139,27 +146,12 @@ class PoolView:
         """(n, H, W) or (n, H, W, C)."""
         return (len(self.ids), *self.pool.shape)
 
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, key: Any) -> np.ndarray:
-        """Decode the images that an integer, a slice, integers or a mask picks."""
-        picked = np.arange(len(self.ids))[key]
-        if picked.ndim == 0:
-            return self.pool.seen_by_model(self.ids[int(picked)])
-        images = np.empty((len(picked), *self.pool.shape), dtype=np.uint8)
-        for place, row in enumerate(picked):
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Decode the images at `rows`."""
+        images = np.empty((len(rows), *self.pool.shape), dtype=np.uint8)
+        for place, row in enumerate(rows):
             images[place] = self.pool.seen_by_model(self.ids[row])
         return images
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        images = self[:]
-        return images if dtype is None else images.astype(dtype, copy=False)
 
 
 class ArrayPool(ImagePool):

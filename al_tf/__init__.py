@@ -23,7 +23,9 @@ _HOME_OF = {
     "describe_device": "network.device",
     "fetch_dataset": "datasets",
     "get_strategy": "strategies",
+    "list_backbones": "network.backbones",
     "list_strategies": "strategies",
+    "load_backbone": "network.backbones",
     "load_dataset": "datasets",
     "register_strategy": "strategies",
     "run_experiment": "experiments",
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from .labeling import LabelLedger as LabelLedger
     from .learner import ActiveLearner as ActiveLearner
     from .learner import Committee as Committee
+    from .network.backbones import list_backbones as list_backbones
+    from .network.backbones import load_backbone as load_backbone
     from .network.classifier import KerasImageClassifier as KerasImageClassifier
     from .network.device import describe_device as describe_device
     from .network.models import build_cnn as build_cnn

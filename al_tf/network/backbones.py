@@ -1,0 +1,308 @@
+"""Pretrained networks that turn images into features."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import numbers
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import check_one_of
+from . import efficientnet_lite
+from .device import without_start_messages
+from .inputs import release_pages
+from .pixels import check_images, check_pixels, pixel_digests, prepared
+from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
+
+if TYPE_CHECKING:
+    import keras
+
+_PREPARATION = "triangle resize 1"
+"""Named in fingerprints: another way to prepare images gives other features."""
+_LEAST_SIZE = 32
+_PASS_PIXELS = 1 << 21
+"""Pixels, as the network sees them, that go through it at once."""
+_SOURCE_PIXELS = 1 << 24
+"""Pixels, before resizing, that are read at once."""
+_MAX_KEPT = 8
+
+_kept: OrderedDict[Any, Backbone] = OrderedDict()
+_kept_lock = threading.RLock()
+
+
+def list_backbones() -> list[str]:
+    """Return the names that `load_backbone` takes."""
+    return [efficientnet_lite.NAME]
+
+
+def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
+    """Load a pretrained network that turns images into features.
+
+    Parameters
+    ----------
+    name : str
+        ``"efficientnet_lite0"``.
+    size : int, optional
+        Side in pixels, 32 or more, to which images are resized before the network sees them; by
+        default the side that it was trained with. Smaller ones are faster.
+
+    Returns
+    -------
+    Backbone
+        The same object for the same arguments, so that its network is built once.
+
+    Raises
+    ------
+    UnknownNameError
+        No such backbone.
+    DataNotFoundError
+        Its weights are not on this machine; the message says how to get them.
+    DataCorruptError
+        Its weights are damaged or were altered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf import load_backbone
+    >>> backbone = load_backbone("efficientnet_lite0", size=64)
+    >>> backbone.features(np.zeros((2, 28, 28), np.uint8)).shape
+    (2, 1280)
+    """
+    if size is not None and (not isinstance(size, numbers.Integral) or size < _LEAST_SIZE):
+        raise ValueError(
+            f"size must be a whole number of {_LEAST_SIZE} pixels or more; got {size!r}."
+        )
+    check_one_of("backbone", name, list_backbones())
+    key = (name, size)
+    with _kept_lock:
+        if key not in _kept:
+            _kept[key] = Backbone(load_efficientnet_lite(size))
+            if len(_kept) > _MAX_KEPT:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key]
+
+
+class Backbone:
+    """A frozen pretrained network. Made by `load_backbone`.
+
+    Attributes
+    ----------
+    name : str
+        As `load_backbone` takes it.
+    size : int or (int, int)
+        Side in pixels of the network's input, or its height and width.
+    dim : int
+        Number of features of an image.
+    fingerprint : str
+        Names weights, preprocessing and size: the same in every process and on every backend of
+        Keras, and another one where features may differ.
+    """
+
+    def __init__(self, network: PretrainedNetwork) -> None:
+        self._network = network
+        self._body: keras.Model | None = None
+        self._forwards: OrderedDict[Any, Callable[[np.ndarray], np.ndarray]] = OrderedDict()
+        self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        """As `load_backbone` takes it."""
+        return self._network.name
+
+    @property
+    def size(self) -> Size:
+        """Side in pixels of the network's input, or its height and width."""
+        return self._network.size
+
+    @property
+    def dim(self) -> int:
+        """Number of features of an image."""
+        return self._network.dim
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that changes with weights, preprocessing and size, and with nothing else."""
+        network = self._network
+        facts = repr((network.identity, network.size, network.dim, _PREPARATION))
+        return hashlib.sha256(facts.encode()).hexdigest()[:32]
+
+    def __repr__(self) -> str:
+        return f"Backbone({self.name!r}, size={self.size}, dim={self.dim})"
+
+    def __reduce__(self) -> Any:
+        return _load_again, (self.name, self.size)
+
+    def __deepcopy__(self, memo: Any) -> Backbone:
+        return self  # it never changes
+
+    def features(self, X: Any, *, cache_dir: Any = None, progress: bool = False) -> np.ndarray:
+        """Turn images into features.
+
+        Parameters
+        ----------
+        X : array-like (n, H, W), (n, H, W, 1), (n, H, W, 3) or (n, H, W, 4)
+            Grey, RGB, or RGB with opacity, which is laid on white; uint8 in 0–255 or floats in
+            [0, 1]. Images are stretched to the network's square. Anything with ``shape``,
+            ``dtype``, ``len`` and slicing is read in batches, and may be larger than memory.
+        cache_dir : path or False, optional
+            Folder where features are kept, by the content of each image; by default the user's
+            cache, ``False`` for none.
+        progress : bool
+            Show a progress bar when it takes more than two seconds.
+
+        Returns
+        -------
+        ndarray of float32 (n, dim)
+
+        Raises
+        ------
+        ValueError
+            For images of another shape or type, NaN, and floats outside [0, 1].
+        """
+        from tqdm.auto import tqdm
+
+        X = check_images(X)
+        features = np.empty((len(X), self.dim), np.float32)
+        rows_of: dict[bytes, list[int]] = {}
+        pending: dict[bytes, np.ndarray] = {}
+        batch = self._batch_size(X.shape[1:])
+        forward = None
+
+        def embed() -> None:
+            nonlocal forward
+            forward = forward or self._forward(X.shape[1:], X.dtype == np.uint8)
+            for digest, row in zip(pending, forward(np.stack([*pending.values()])), strict=True):
+                features[rows_of[digest]] = row
+            pending.clear()
+
+        with tqdm(
+            total=len(X), desc=f"Embedding ({self.name})", unit="image",
+            disable=not progress, delay=2, leave=False,
+        ) as bar:  # fmt: skip
+            for start in range(0, len(X), batch):
+                pixels = check_pixels(X[start : start + batch], start)
+                release_pages(X)
+                for i, digest in enumerate(pixel_digests(pixels)):
+                    if digest not in rows_of:
+                        pending[digest] = pixels[i]
+                    elif digest not in pending:
+                        features[start + i] = features[rows_of[digest][0]]
+                    rows_of.setdefault(digest, []).append(start + i)
+                    if len(pending) == batch:
+                        embed()
+                bar.update(len(pixels))
+            if pending:
+                embed()
+        return features
+
+    def keras_model(
+        self, input_shape: tuple[int, ...], *, scaled: bool = False, train_batch_norm: bool = False
+    ) -> keras.Model:
+        """Return a network from raw images to features, to use or to train elsewhere.
+
+        It is made of plain Keras layers: a ``.keras`` file of it needs no code of its own. Every
+        call builds a new one, and training it does not change the backbone.
+
+        Parameters
+        ----------
+        input_shape : tuple of int
+            Shape of one image, ``(H, W)`` or ``(H, W, C)`` with 1, 3 or 4 channels.
+        scaled : bool
+            Images have values in [0, 1] instead of 0–255.
+        train_batch_norm : bool
+            Let batch normalization be trained. Otherwise it keeps the statistics of its
+            pretraining, as it should where the new images are few.
+
+        Returns
+        -------
+        keras.Model
+            ``(n, *input_shape)`` to features ``(n, dim)``. The pretrained part is one layer, named
+            as the backbone's network; resizing and preprocessing are not trainable.
+        """
+        import keras
+
+        body = self._build(for_inference=False)
+        if not train_batch_norm:
+            for layer in body._flatten_layers():
+                if isinstance(layer, keras.layers.BatchNormalization):
+                    layer.trainable = False
+        return _with_preparation(body, tuple(input_shape), scaled=scaled)
+
+    def _build(self, *, for_inference: bool) -> keras.Model:
+        with without_start_messages():
+            return self._network.build(for_inference)
+
+    def _batch_size(self, image_shape: tuple[int, ...]) -> int:
+        side = np.broadcast_to(self.size, 2)
+        return max(
+            1, min(_PASS_PIXELS // math.prod(side), _SOURCE_PIXELS // math.prod(image_shape[:2]))
+        )
+
+    def _forward(
+        self, image_shape: tuple[int, ...], is_uint8: bool
+    ) -> Callable[[np.ndarray], np.ndarray]:
+        """Return the compiled function for images of one shape."""
+        key = (tuple(image_shape), is_uint8)
+        with self._lock:
+            if key not in self._forwards:
+                if self._body is None:
+                    self._body = self._build(for_inference=True)
+                model = _with_preparation(self._body, key[0], scaled=not is_uint8)
+                self._forwards[key] = _compiled(model, np.uint8 if is_uint8 else np.float32)
+                if len(self._forwards) > _MAX_KEPT:
+                    self._forwards.popitem(last=False)
+            self._forwards.move_to_end(key)
+            return self._forwards[key]
+
+
+def _load_again(name: str, size: Size) -> Backbone:
+    return load_backbone(name, size=size)
+
+
+def _with_preparation(
+    body: keras.Model, input_shape: tuple[int, ...], *, scaled: bool
+) -> keras.Model:
+    import keras
+
+    with plain_float32():
+        inputs = keras.Input(input_shape)
+        features = body(prepared(inputs, body.input_shape[1:], scaled=scaled))
+        return keras.Model(inputs, features)
+
+
+def _compiled(model: keras.Model, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the model's forward pass, traced once for batches of any length."""
+    import keras
+
+    def run(pixels: Any) -> Any:
+        return model(keras.ops.cast(pixels, "float32"), training=False)
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
+        function = tf.function(run, input_signature=signature).get_concrete_function()
+        return lambda pixels: function(tf.constant(pixels)).numpy()
+    import jax
+
+    variables = (
+        [v.value for v in model.trainable_variables],
+        [v.value for v in model.non_trainable_variables],
+    )
+
+    @jax.jit
+    def stateless(trainable: Any, others: Any, pixels: Any) -> Any:
+        return model.stateless_call(trainable, others, pixels.astype("float32"), training=False)[0]
+
+    def forward(pixels: np.ndarray) -> np.ndarray:
+        filled = np.zeros((1 << (len(pixels) - 1).bit_length(), *pixels.shape[1:]), pixels.dtype)
+        filled[: len(pixels)] = pixels
+        return np.asarray(stateless(*variables, filled))[: len(pixels)]
+
+    return forward

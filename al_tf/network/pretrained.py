@@ -1,0 +1,70 @@
+"""Where pretrained networks come from: what each family needs to become a `Backbone`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import efficientnet_lite
+
+if TYPE_CHECKING:
+    import keras
+
+Size = int | tuple[int, int]
+
+
+@dataclass(frozen=True)
+class PretrainedNetwork:
+    """A network with its weights, to be built as often as it is needed.
+
+    Attributes
+    ----------
+    name : str
+        As `load_backbone` takes it.
+    size : int or (int, int)
+        Side of its square images, or their height and width, in pixels.
+    dim : int
+        Number of features.
+    identity : str
+        Changes with everything that changes the features.
+    build : callable
+        ``build(for_inference) -> keras.Model`` from pixels in 0–255, of the size it takes, to
+        features ``(n, dim)``. For inference it may be put together in another way.
+    """
+
+    name: str
+    size: Size
+    dim: int
+    identity: str
+    build: Callable[[bool], keras.Model]
+
+
+@contextmanager
+def plain_float32() -> Iterator[None]:
+    """Build layers of float32, whatever Keras' global policy is."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def load_efficientnet_lite(size: int | None) -> PretrainedNetwork:
+    """Return EfficientNet-Lite0 for images of `size` pixels; see `efficientnet_lite`."""
+    side = size or efficientnet_lite.SIZE
+    weights = efficientnet_lite.read_weights()
+
+    def build(for_inference: bool) -> keras.Model:
+        with plain_float32():
+            network = efficientnet_lite.build_network(side, folded=for_inference)
+        efficientnet_lite.load_weights(network, weights)
+        return network
+
+    return PretrainedNetwork(
+        efficientnet_lite.NAME, side, efficientnet_lite.DIM, efficientnet_lite.SHA256, build
+    )

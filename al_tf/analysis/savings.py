@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Iterable
 from typing import Literal
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ..seeding import RandomState, check_random_state
+from ..seeding import RandomState, check_random_state, stream
 from .curves import (
     FloatArray,
     PairedCurves,
@@ -126,7 +127,8 @@ def label_savings(
     n_resamples : int, default 2000
     confidence : float, default 0.95
     random_state : None, int, Generator or RandomState, default 0
-        Seeds the bootstrap.
+        Seeds the bootstrap. Every comparison draws its seeds from the start of the same stream,
+        so that adding, dropping or renaming a strategy or a dataset moves no other interval.
 
     Returns
     -------
@@ -137,7 +139,7 @@ def label_savings(
         are NaN and ``note`` says who did not reach it. An end of the interval is 0 (infinity)
         where in that share of the draws the strategy (the baseline) does not reach it.
     """
-    generator = check_random_state(random_state)
+    seed = _bootstrap_seed(random_state)
     targets = list(targets)
     lines = []
     for dataset, rows in by_dataset(check_results(results, metric)):
@@ -148,13 +150,24 @@ def label_savings(
             pair = paired_curves(rows, strategy, baseline)
             if not pair.seeds:
                 continue
-            n = len(pair.seeds)
-            weights = generator.multinomial(n, np.full(n, 1 / n), size=n_resamples) / n  # (R, S)
+            weights = _bootstrap_weights(seed, len(pair.seeds), n_resamples)
             for target in targets:
                 line = _one_target(pair, target, weights, confidence, (strategy, baseline))
                 head = {"dataset": dataset, "metric": metric, "strategy": strategy}
-                lines.append({**head, "n_seeds": n, **line})
+                lines.append({**head, "n_seeds": len(pair.seeds), **line})
     return pd.DataFrame(lines, columns=SAVINGS_COLUMNS)
+
+
+def _bootstrap_seed(random_state: RandomState) -> int:
+    if isinstance(random_state, numbers.Integral):
+        return int(random_state)
+    return int(check_random_state(random_state).integers(2**31))
+
+
+def _bootstrap_weights(seed: int, n_seeds: int, n_resamples: int) -> FloatArray:
+    """Share of each run seed in each draw ``(R, S)``, by a generator for this comparison alone."""
+    generator = stream(seed, "label savings")
+    return generator.multinomial(n_seeds, np.full(n_seeds, 1 / n_seeds), size=n_resamples) / n_seeds
 
 
 def _one_target(

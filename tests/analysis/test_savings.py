@@ -118,6 +118,30 @@ class TestLabelSavings:
         other = label_savings(table, random_state=1)
         assert not other["low"].equals(first["low"])
 
+    @pytest.mark.parametrize("random_state", [0, 7])
+    def test_an_interval_does_not_depend_on_what_else_is_compared(self, random_state):
+        """Strategies, datasets, targets and their names come and go; the interval stays."""
+        generator = np.random.default_rng(1)
+        here, there = simulate(generator, 2, 4, 6, gain=0.02)
+        table = pd.concat([experiment(here), experiment(there, dataset="tiles")])
+        ends = ["savings", "low", "high"]
+        whole = label_savings(table, random_state=random_state)
+        expected = whole.query("dataset == 'tiles' and strategy == 's2'")[ends].to_numpy()
+        alone = table[table["strategy"].isin(["random", "s2"]) & (table["dataset"] == "tiles")]
+        renamed = alone.replace({"s2": "another", "tiles": "tiles (folder)"})
+        for fewer in (alone, renamed, alone.iloc[::-1]):
+            found = label_savings(fewer, random_state=random_state)[ends].to_numpy()
+            np.testing.assert_array_equal(found, expected)
+        both = label_savings(alone, targets=[0.75, "final"], random_state=random_state)
+        np.testing.assert_array_equal(both[ends].to_numpy()[1:], expected)
+
+    def test_a_generator_gives_one_seed_for_all_comparisons(self):
+        table = experiment(simulate(np.random.default_rng(1), 1, 3, 6, gain=0.02)[0])
+        alone = table[table["strategy"] != "s1"]
+        whole = label_savings(table, random_state=np.random.default_rng(3))
+        few = label_savings(alone, random_state=np.random.default_rng(3))
+        pd.testing.assert_frame_equal(few, whole.iloc[1:].reset_index(drop=True))
+
     def test_the_ends_are_percentiles_of_a_bootstrap_over_seeds(self):
         ours, theirs = simulate(np.random.default_rng(4), 1, 2, 8, gain=0.03)[0][::-1]
         table = results({"random": theirs, "margin": ours})

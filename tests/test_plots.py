@@ -16,7 +16,19 @@ from matplotlib.figure import Figure
 from al_tf import analysis, plots
 from al_tf.analysis import PenaltyMatrix, table_sha256
 from al_tf.plots.curves import MOST_TOGETHER
-from al_tf.plots.style import STRATEGY_LOOKS, WIDTH
+from al_tf.plots.looks import (
+    _OTHER_COLORS,
+    _OTHER_MARKERS,
+    FALSE_ALARMS,
+    MISSED_DEFECTS,
+    PHASES,
+    SLATE,
+    STRATEGY_LOOKS,
+    Look,
+    strategy_look,
+)
+from al_tf.plots.style import WIDTH
+from al_tf.strategies import BUILT_IN
 from tests.analysis._curves import experiment, results, simulate
 
 PROVENANCE = {"command": "al-tf report demo", "config_hash": "ab12", "seeds": [0, 1], "Größe": "×"}
@@ -281,27 +293,53 @@ class TestOneLook:
             drawn = {colors.to_hex(line.get_color()).upper() for line in fig.axes[0].lines}
             assert expected in drawn
 
-    def test_no_two_canonical_strategies_look_the_same(self):
-        looks = list(STRATEGY_LOOKS.values())
-        assert len({look.color for look in looks}) == len(looks)
-        assert len(set(looks)) == len(looks)
+    def test_built_in_strategies_have_colours_of_their_own(self):
+        looks = {name: strategy_look(name) for name in BUILT_IN}
+        apart = distances("none", [look.color for look in looks.values()])
+        closest = np.unravel_index(apart.argmin(), apart.shape)
+        assert apart.min() > 12, [list(looks)[i] for i in closest]
+
+    @pytest.mark.parametrize("blindness", ["none", "deuteranopia", "protanopia"])
+    def test_strategies_that_share_a_marker_have_colours_far_apart_for_everyone(self, blindness):
+        looks = {name: strategy_look(name) for name in BUILT_IN}
+        markers = np.array([look.marker for look in looks.values()])
+        apart = distances(blindness, [look.color for look in looks.values()])
+        apart[markers[:, None] != markers] = np.inf
+        closest = np.unravel_index(apart.argmin(), apart.shape)
+        assert apart.min() > 30, [list(looks)[i] for i in closest]
+
+    def test_what_is_no_strategy_has_no_strategys_colour(self):
+        others = {SLATE, MISSED_DEFECTS, FALSE_ALARMS, *PHASES.values()}
+        assert not others & {look.color for look in STRATEGY_LOOKS.values()}
+        costs = pd.DataFrame(
+            {
+                "threshold": [0.1, 0.5],
+                "missed": [0, 2],
+                "false_alarms": [3, 1],
+                "cost_per_image": [0.2, 0.1],
+            }
+        )
+        right = plots.cost_curve(costs).axes[1]
+        drawn = {line.get_label(): line.get_color() for line in right.lines}
+        assert drawn == {"missed defects": MISSED_DEFECTS, "false alarms": FALSE_ALARMS}
 
     @pytest.mark.parametrize("blindness", ["none", "deuteranopia", "protanopia"])
     def test_strategies_usually_compared_stay_apart_for_colour_blind_readers(self, blindness):
         usual = ["random", "margin", "entropy", "uncertainty", "badge", "kcenter"]
-        seen = seen_by(blindness, [STRATEGY_LOOKS[name].color for name in usual])
-        apart = [np.linalg.norm(a - b) for i, a in enumerate(seen) for b in seen[:i]]
-        assert min(apart) > 0.15
+        assert distances(blindness, [STRATEGY_LOOKS[name].color for name in usual]).min() > 15
 
     def test_an_unknown_name_keeps_the_look_it_first_got(self):
         # Stated here, so that every process and every later version must agree.
         assert plots.strategy_look("my_strategy") == ("#999933", ">")
         assert plots.strategy_look("my_strategy") != plots.strategy_look("your_strategy")
 
-    def test_an_unknown_name_has_no_colour_of_those_usually_compared(self):
-        usual = {STRATEGY_LOOKS[name].color for name in ["random", "margin", "entropy",
-                 "uncertainty", "badge", "kcenter"]}  # fmt: skip
-        assert not usual & {plots.strategy_look(f"my {i}").color for i in range(200)}
+    def test_an_unknown_name_looks_like_no_built_in_strategy_and_has_no_usual_colour(self):
+        usual = ("random", "margin", "entropy", "uncertainty", "badge", "kcenter")
+        looks = {plots.strategy_look(f"my {i}") for i in range(2000)}
+        assert not looks & set(STRATEGY_LOOKS.values())
+        assert not {STRATEGY_LOOKS[name].color for name in usual} & {look.color for look in looks}
+        every = {Look(color, marker) for color in _OTHER_COLORS for marker in _OTHER_MARKERS}
+        assert looks == every - set(STRATEGY_LOOKS.values())
 
     def test_figures_have_readme_width_and_leave_global_state_alone(self):
         before = dict(mpl.rcParams)
@@ -422,8 +460,11 @@ class TestProvenance:
         assert json.loads(json.dumps(provenance)) == provenance
 
 
-def seen_by(blindness: str, hexes: Sequence[str]) -> np.ndarray:
-    """Colours as a dichromat sees them, linear RGB (Machado, Oliveira & Fernandes 2009)."""
+def distances(blindness: str, hexes: Sequence[str]) -> np.ndarray:
+    """Distances in CIELAB between colours as somebody sees them, infinite on the diagonal.
+
+    Dichromats: Machado, Oliveira & Fernandes 2009.
+    """
     matrix = {
         "none": np.eye(3),
         "protanopia": [
@@ -437,6 +478,17 @@ def seen_by(blindness: str, hexes: Sequence[str]) -> np.ndarray:
             [-0.011820, 0.042940, 0.968881],
         ],
     }[blindness]
+    to_xyz = [  # linear sRGB to CIE XYZ, relative to the white point D65
+        [0.433953, 0.376220, 0.189828],
+        [0.212673, 0.715152, 0.072175],
+        [0.017758, 0.109477, 0.872766],
+    ]
     srgb = np.array([colors.to_rgb(h) for h in hexes])
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    return linear @ np.transpose(matrix)
+    xyz = (linear @ np.transpose(matrix)).clip(0, 1) @ np.transpose(to_xyz)
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    x, y, z = f.T
+    lab = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
+    apart = np.linalg.norm(lab[:, None] - lab, axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return apart

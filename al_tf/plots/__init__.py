@@ -1,7 +1,9 @@
-"""Figures from tidy tables. Every function returns a Figure; none shows or computes a statistic.
+"""Figures from tidy tables, and the files they are saved in.
 
-Matplotlib and seaborn are loaded when the first function is used. In a notebook a figure shows
-itself as the last expression of a cell.
+The drawing functions return a matplotlib Figure, which a notebook shows as the last expression of
+a cell; none opens a window. The numbers come from the tables of `al_tf.analysis`: nothing here
+runs a test or fits an interval (`project_2d` reduces features for `query_map`, and that is all).
+Matplotlib and seaborn are loaded when the first function is used.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOME_OF = {
     "build_provenance": "provenance",
-    "class_balance": "queries",
+    "class_balance": "rounds",
     "cost_curve": "labeling",
     "difference_curves": "curves",
     "forest_plot": "verdicts",
@@ -24,8 +26,8 @@ _HOME_OF = {
     "read_provenance": "provenance",
     "save_figure": "provenance",
     "savings_plot": "verdicts",
-    "seconds_by_phase": "queries",
-    "strategy_look": "style",
+    "seconds_by_phase": "rounds",
+    "strategy_look": "looks",
 }
 
 if TYPE_CHECKING:
@@ -33,15 +35,15 @@ if TYPE_CHECKING:
     from .curves import learning_curves as learning_curves
     from .labeling import cost_curve as cost_curve
     from .labeling import labeling_curves as labeling_curves
+    from .looks import strategy_look as strategy_look
     from .provenance import build_provenance as build_provenance
     from .provenance import read_provenance as read_provenance
     from .provenance import save_figure as save_figure
-    from .queries import class_balance as class_balance
     from .queries import project_2d as project_2d
     from .queries import query_gallery as query_gallery
     from .queries import query_map as query_map
-    from .queries import seconds_by_phase as seconds_by_phase
-    from .style import strategy_look as strategy_look
+    from .rounds import class_balance as class_balance
+    from .rounds import seconds_by_phase as seconds_by_phase
     from .verdicts import forest_plot as forest_plot
     from .verdicts import penalty_heatmap as penalty_heatmap
     from .verdicts import savings_plot as savings_plot

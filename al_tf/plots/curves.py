@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .looks import strategy_look
 from .style import (
     caption,
     check_columns,
@@ -18,12 +19,11 @@ from .style import (
     metric_name,
     panels,
     strategy_legend,
-    strategy_look,
     style,
 )
 
 MOST_TOGETHER = 8
-"""Strategies that share a panel; with more, each has its own beside the baseline."""
+"""Most strategies in one panel; with more, each gets a panel of its own, beside the baseline."""
 
 _COLUMNS = ["dataset", "metric", "strategy", "n_labeled", "n_seeds", "mean", "low", "high"]
 
@@ -48,8 +48,26 @@ def learning_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
     Returns
     -------
     Figure
-        A panel for each dataset and metric. With more than `MOST_TOGETHER` strategies, a
-        panel for each of them beside the baseline.
+        One panel per dataset and metric. With more than `MOST_TOGETHER` strategies, one panel
+        per strategy, beside the baseline.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or without rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import analysis, plots
+    >>> results = pd.DataFrame(
+    ...     [("digits", s, seed, n, 0.5 + gain + n / 1000 + seed / 100)
+    ...      for s, gain in [("random", 0.0), ("margin", 0.05)]
+    ...      for seed in range(3) for n in (100, 200, 300)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> fig = plots.learning_curves(analysis.learning_curve_table(results))
+    >>> fig.axes[0].get_ylabel()
+    'accuracy'
     """
     check_columns(table, _COLUMNS, "learning_curve_table")
     names = in_order(table["strategy"], baseline)
@@ -77,6 +95,11 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
     -------
     Figure
         Panels as in `learning_curves`.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or without rows.
     """
     check_columns(table, _COLUMNS, "difference_curve_table")
     names = in_order(table["strategy"], baseline)
@@ -94,7 +117,7 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
 
 
 def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
-    """Panels of datasets × metrics; for many strategies one each, every metric on rows of its own."""
+    """Make the panels, one per dataset and metric, and per strategy where there are many."""
     datasets, metrics = in_order(table["dataset"]), in_order(table["metric"], "accuracy")
     apart = len(names) >= MOST_TOGETHER
     shown = [[name] for name in names] if apart else [names]
@@ -102,7 +125,7 @@ def _grid(table: pd.DataFrame, names: list[str]) -> tuple[Figure, list[_Panel]]:
     one_kind = len(datasets) == len(metrics) == 1
     n_columns = min(2, len(keys))
     if apart:
-        n_columns = min((4, 3), key=lambda n: -len(shown) % n)  # the fewer empty places
+        n_columns = min((4, 3), key=lambda n: -len(shown) % n)  # whichever leaves fewer gaps
     titles: list[str | None] = []
     for dataset, metric, strategies in keys:
         parts = [dataset] if len(datasets) > 1 or not apart else []

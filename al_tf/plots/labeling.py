@@ -1,4 +1,4 @@
-"""What labeling by people brought and cost: accuracy over minutes, and the price of mistakes."""
+"""Labeling by people: accuracy over minutes of work, and the price of the model's mistakes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .style import caption, check_columns, panels, strategy_look, style
+from .looks import FALSE_ALARMS, MISSED_DEFECTS, SLATE
+from .style import caption, check_columns, panels, style
 
 
 def labeling_curves(table: pd.DataFrame) -> Figure:
@@ -22,38 +23,47 @@ def labeling_curves(table: pd.DataFrame) -> Figure:
     -------
     Figure
         Two panels that share their vertical axis.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or without rows.
     """
     check_columns(
         table, ["labels", "minutes", "accuracy", "low", "high", "audited"], "LabelingSession.curve"
     )
-    color = strategy_look("margin").color
     with style():
         fig, axes = panels(["over labels", "over minutes"], height=3.0, sharey=True)
-        for ax, column, what in zip(
+        for ax, column, xlabel in zip(
             axes, ("labels", "minutes"), ("labels trained on", "minutes of labeling"), strict=True
         ):
-            ax.fill_between(table[column], table["low"], table["high"], color=color, alpha=0.2)
-            ax.plot(table[column], table["accuracy"], color=color, marker="o")
-            ax.set(xlabel=what, ylabel="accuracy on random images", ylim=(0, 1.02))
+            ax.fill_between(table[column], table["low"], table["high"], color=SLATE, alpha=0.2)
+            ax.plot(table[column], table["accuracy"], color=SLATE, marker="o")
+            ax.set(xlabel=xlabel, ylabel="accuracy on random images", ylim=(0, 1.02))
         last = int(table["audited"].iloc[-1])
         caption(fig, f"Estimate and exact 95 % interval; {last} random images at the end.")
     return fig
 
 
 def cost_curve(table: pd.DataFrame, fair_threshold: float | None = None) -> Figure:
-    """Draw what each rejection threshold costs, and the two kinds of mistakes behind it.
+    """Draw the cost of each rejection threshold, and the two kinds of mistakes behind it.
 
     Parameters
     ----------
     table : pandas.DataFrame
         From `al_tf.labeling.costs.cost_table`.
     fair_threshold : float, optional
-        Marked; of `al_tf.labeling.costs.fair_threshold`.
+        Marked by a dashed line; from `al_tf.labeling.costs.fair_threshold`.
 
     Returns
     -------
     Figure
         Cost per image on the left, missed defects and false alarms on the right.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or without rows.
     """
     columns = ["threshold", "missed", "false_alarms", "cost_per_image"]
     check_columns(table, columns, "al_tf.labeling.costs.cost_table")
@@ -62,11 +72,10 @@ def cost_curve(table: pd.DataFrame, fair_threshold: float | None = None) -> Figu
         fig, (left, right) = panels(["cost", "mistakes"], height=3.0)
         left.plot(rows["threshold"], rows["cost_per_image"], drawstyle="steps-pre", color="black")
         left.set(xlabel="reject from this probability up", ylabel="cost per image")
-        for column, label, name in (
-            ("missed", "missed defects", "entropy"),
-            ("false_alarms", "false alarms", "margin"),
+        for column, label, color in (
+            ("missed", "missed defects", MISSED_DEFECTS),
+            ("false_alarms", "false alarms", FALSE_ALARMS),
         ):
-            color = strategy_look(name).color
             right.plot(
                 rows["threshold"], rows[column], drawstyle="steps-pre", color=color, label=label
             )

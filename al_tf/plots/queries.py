@@ -1,4 +1,4 @@
-"""What was asked for: classes queried, seconds spent, the queried images themselves."""
+"""Which images were queried: where they lie among the pool's features, and what they look like."""
 
 from __future__ import annotations
 
@@ -6,107 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from .style import (
-    WIDTH,
-    caption,
-    check_columns,
-    in_order,
-    label_outside,
-    panels,
-    strategy_look,
-    style,
-)
-
-_PHASES = {"query": ("#D55E00", "query"), "fit": ("#0072B2", "fit"), "eval": ("#BBBBBB", "test")}
-
-
-def class_balance(table: pd.DataFrame) -> Figure:
-    """Draw the share of each class in what every strategy queried, round by round.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `al_tf.analysis.queried_class_table`.
-
-    Returns
-    -------
-    Figure
-        A heat map for each dataset and strategy (classes by rounds) on one colour scale. The
-        panel of ``random`` shows the pool's own balance.
-    """
-    columns = ["dataset", "strategy", "round", "class_name", "share"]
-    check_columns(table, columns, "queried_class_table")
-    datasets, names = in_order(table["dataset"]), in_order(table["strategy"])
-    have = set(zip(table["dataset"], table["strategy"], strict=True))
-    keys = [(d, s) for d in datasets for s in names if (d, s) in have]
-    titles = [f"{d}: {s}" if len(datasets) > 1 else s for d, s in keys]
-    n_columns = min(len(keys), 4)
-    n_classes = table["class_name"].nunique()
-    with style():
-        tall = 0.17 if n_columns > 2 else 0.22
-        fig, axes = panels(titles, height=0.8 + tall * n_classes, n_columns=n_columns)
-        top = float(table["share"].max())
-        for i, (ax, (dataset, strategy)) in enumerate(zip(axes, keys, strict=True)):
-            here = table[(table["dataset"] == dataset) & (table["strategy"] == strategy)]
-            classes = list(dict.fromkeys(here["class_name"]))
-            shares = here.pivot(index="class_name", columns="round", values="share").loc[classes]
-            sns.heatmap(shares, ax=ax, cmap="cividis", vmin=0, vmax=top, cbar=False)
-            ax.grid(False)
-            ax.set(xlabel="round", ylabel="")
-            ax.tick_params(length=0, axis="y", rotation=0)
-            first = i % n_columns == 0 or keys[i - 1][0] != dataset
-            if first:
-                ax.set_yticks(np.arange(len(classes)) + 0.5, classes, rotation=0)
-            else:
-                ax.set_yticks([])
-            rounds = list(shares.columns)
-            step = max(1, -(-len(rounds) // 6))
-            ax.set_xticks(np.arange(0, len(rounds), step) + 0.5, rounds[::step], rotation=0)
-        bar = fig.colorbar(
-            axes[0].collections[0], ax=axes, location="bottom", shrink=0.4, aspect=35, pad=0.02
-        )
-        bar.set_label("share of the round's queries")
-        bar.outline.set_visible(False)
-    return fig
-
-
-def seconds_by_phase(table: pd.DataFrame) -> Figure:
-    """Draw the seconds a round takes, by phase.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `al_tf.analysis.seconds_table`.
-
-    Returns
-    -------
-    Figure
-        A panel of stacked bars for each dataset, the longest at the top.
-    """
-    check_columns(table, ["dataset", "strategy", "phase", "seconds"], "seconds_table")
-    datasets = in_order(table["dataset"])
-    tallest = table["strategy"].nunique()
-    with style():
-        fig, axes = panels(datasets, height=0.9 + 0.27 * tallest, n_columns=1, sharex=True)
-        for ax, dataset in zip(axes, datasets, strict=True):
-            here = table[table["dataset"] == dataset]
-            wide = here.pivot(index="strategy", columns="phase", values="seconds")
-            wide = wide.loc[wide.sum(axis=1).sort_values(kind="stable").index]
-            left = np.zeros(len(wide))
-            for phase, (color, name) in _PHASES.items():
-                ax.barh(list(wide.index), wide[phase], left=left, color=color, label=name)
-                left += wide[phase].to_numpy()
-            ax.grid(False, axis="y")
-        axes[-1].set_xlabel("mean seconds a round")
-        handles, labels = axes[0].get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
-    return fig
+from .looks import strategy_look
+from .style import WIDTH, caption, label_outside, panels, style
 
 
 def project_2d(features: ArrayLike) -> tuple[NDArray[np.float64], tuple[float, float]]:
@@ -115,13 +20,28 @@ def project_2d(features: ArrayLike) -> tuple[NDArray[np.float64], tuple[float, f
     Parameters
     ----------
     features : array_like of shape (n, d)
+        At least two rows of at least two columns.
 
     Returns
     -------
     coordinates : ndarray of shape (n, 2)
     explained : tuple of two floats
-        Share of the variance that each component keeps: what the picture leaves out is the
-        rest.
+        The share of the total variance, in [0, 1], that each component keeps. The rest of the
+        variance is not in the picture.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two rows or columns.
+
+    Examples
+    --------
+    >>> from al_tf.plots import project_2d
+    >>> coordinates, explained = project_2d([[0.0, 0.0], [2.0, 0.1], [4.0, 0.0]])
+    >>> coordinates.shape
+    (3, 2)
+    >>> round(explained[0], 2)
+    1.0
     """
     from sklearn.decomposition import PCA
 
@@ -145,7 +65,7 @@ def query_map(
     *,
     explained: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw where in the pool several strategies ask, side by side.
+    """Draw where in the pool several strategies query, side by side.
 
     Parameters
     ----------
@@ -154,14 +74,28 @@ def query_map(
     labeled : array_like of int
         Rows of `coordinates` that were labeled before the query.
     queried : mapping of strategy name to array_like of int
-        Rows of `coordinates` that each strategy asked for.
+        Rows of `coordinates` that each strategy queried.
     explained : tuple of two floats, optional
-        Share of the variance of either axis, from `project_2d`.
+        Share of the variance along either axis, from `project_2d`.
 
     Returns
     -------
     Figure
-        A panel for each strategy.
+        One panel per strategy.
+
+    Raises
+    ------
+    ValueError
+        Points that are not two-dimensional, no strategy, or rows outside the points.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf import plots
+    >>> points = np.random.default_rng(0).normal(size=(30, 2))
+    >>> fig = plots.query_map(points, labeled=[0, 1], queried={"random": [3, 4], "margin": [5]})
+    >>> [ax.get_title() for ax in fig.axes]
+    ['random', 'margin']
     """
     points = np.asarray(coordinates, dtype=float)
     if points.ndim != 2 or points.shape[1] != 2:
@@ -171,31 +105,17 @@ def query_map(
         )
     if not queried:
         raise ValueError("query_map needs at least one strategy's queried indices.")
-    known = _rows(labeled, len(points), "labeled")
-    shares = (
-        [""] * 2 if explained is None else [f" ({share:.0%} of variance)" for share in explained]
-    )
+    labeled_rows = _rows(labeled, len(points), "labeled")
+    shares = ["", ""]
+    if explained is not None:
+        shares = [f" ({share:.0%} of variance)" for share in explained]
     n_columns = 2 if len(queried) == 4 else min(len(queried), 3)
     with style():
         fig, axes = panels(
             list(queried), height=6.8 / n_columns, n_columns=n_columns, sharex=True, sharey=True
         )
-        for ax, (name, asked) in zip(axes, queried.items(), strict=True):
-            chosen = _rows(asked, len(points), name)
-            rest = np.setdiff1d(np.arange(len(points)), np.concatenate([known, chosen]))
-            look = strategy_look(name)
-            _dots(ax, points[rest], "rest of the pool", color="#D0D0D0", s=4, linewidth=0)
-            _dots(ax, points[known], "labeled", color="#222222", s=9, marker="x", linewidth=0.7)
-            _dots(
-                ax,
-                points[chosen],
-                "queried",
-                color=look.color,
-                marker=look.marker,
-                s=26,
-                edgecolor="white",
-                linewidth=0.4,
-            )
+        for ax, (name, indices) in zip(axes, queried.items(), strict=True):
+            _map_one(ax, points, labeled_rows, _rows(indices, len(points), name), name)
             ax.set(xlabel=f"PC 1{shares[0]}", ylabel=f"PC 2{shares[1]}", xticks=[], yticks=[])
             ax.grid(False)
         label_outside(axes)
@@ -217,7 +137,7 @@ def query_gallery(
     title: str = "",
     most: int = 8,
 ) -> Figure:
-    """Show queried images, what the model takes them for, and their nearest labeled images.
+    """Show queried images with the model's prediction, and their nearest labeled images.
 
     Parameters
     ----------
@@ -230,49 +150,48 @@ def query_gallery(
     class_names : sequence of str
         K names.
     nearest_images : array_like shaped as `images`, optional
-        For each, the labeled image nearest to it in feature space.
+        For each queried image, the labeled image nearest to it in feature space.
     nearest_classes : sequence of int, optional
         The labels of these.
     title : str
         Usually the strategy's name.
     most : int, default 8
-        Images shown.
+        How many images to show at most.
 
     Returns
     -------
     Figure
-        A column for each image; the nearest labeled images in a second row.
+        One column per image; the nearest labeled images in a second row.
+
+    Raises
+    ------
+    ValueError
+        No image, or probabilities, scores, names and neighbours that do not fit the images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf import plots
+    >>> images = np.zeros((2, 8, 8), dtype=np.uint8)
+    >>> fig = plots.query_gallery(images, [[0.6, 0.4], [0.1, 0.9]], [0.8, 0.2], ["good", "bad"])
+    >>> [ax.get_title().splitlines()[0] for ax in fig.axes]
+    ['good', 'bad']
     """
     shown = np.asarray(images)[:most]
-    proba = np.asarray(probabilities, dtype=float)
-    values = np.asarray(scores, dtype=float)
     k = len(np.asarray(images))
-    if not k or proba.shape != (k, len(class_names)) or values.shape != (k,):
-        raise ValueError(
-            "query_gallery needs at least one image, probabilities of shape (k, K) and k scores; "
-            f"got {k} images, probabilities {proba.shape}, scores {values.shape} and "
-            f"{len(class_names)} class names."
-        )
-    best = proba.argmax(axis=1)
-    titles = [
-        f"{class_names[c]}\np = {proba[i, c]:.2f}\nscore {values[i]:.3g}"
-        for i, c in enumerate(best[: len(shown)])
-    ]
+    titles = _predictions(k, probabilities, scores, class_names)[: len(shown)]
     neighbours = [] if nearest_images is None else list(np.asarray(nearest_images)[:most])
     if neighbours and len(neighbours) != len(shown):
         raise ValueError(
             f"{k} images were queried, but {len(np.asarray(nearest_images))} nearest labeled "
             "images were given."
         )
-    below = [""] * len(neighbours)
+    titles += [""] * len(neighbours)
     if nearest_classes is not None:
-        below = [class_names[int(c)] for c in list(nearest_classes)[: len(neighbours)]]
+        neighbour_classes = list(nearest_classes)[: len(neighbours)]
+        titles[len(shown) :] = [class_names[int(c)] for c in neighbour_classes]
     with style():
-        fig, axes = panels(
-            titles + below,
-            height=WIDTH / max(len(shown), 5) + 0.4,
-            n_columns=len(shown),
-        )
+        fig, axes = panels(titles, height=WIDTH / max(len(shown), 5) + 0.4, n_columns=len(shown))
         for ax, image in zip(axes, [*shown, *neighbours], strict=True):
             _picture(ax, image)
         axes[0].set_ylabel("queried")
@@ -281,6 +200,48 @@ def query_gallery(
         number = f"{len(shown)} of {k} queried images" if len(shown) < k else "queried images"
         caption(fig, ": ".join(filter(None, [title, number])))
     return fig
+
+
+def _map_one(
+    ax: Axes,
+    points: NDArray[np.float64],
+    labeled: NDArray[np.intp],
+    queried: NDArray[np.intp],
+    name: str,
+) -> None:
+    """Draw one strategy's panel of `query_map`."""
+    rest = np.setdiff1d(np.arange(len(points)), np.concatenate([labeled, queried]))
+    look = strategy_look(name)
+    _dots(ax, points[rest], "rest of the pool", color="#D0D0D0", s=4, linewidth=0)
+    _dots(ax, points[labeled], "labeled", color="#222222", s=9, marker="x", linewidth=0.7)
+    _dots(
+        ax,
+        points[queried],
+        "queried",
+        color=look.color,
+        marker=look.marker,
+        s=26,
+        edgecolor="white",
+        linewidth=0.4,
+    )
+
+
+def _predictions(
+    k: int, probabilities: ArrayLike, scores: ArrayLike, class_names: Sequence[str]
+) -> list[str]:
+    """Return for each of `k` images its predicted class, the probability of that, and the score."""
+    proba = np.asarray(probabilities, dtype=float)
+    values = np.asarray(scores, dtype=float)
+    if not k or proba.shape != (k, len(class_names)) or values.shape != (k,):
+        raise ValueError(
+            "query_gallery needs at least one image, probabilities of shape (k, K) and k scores; "
+            f"got {k} images, probabilities {proba.shape}, scores {values.shape} and "
+            f"{len(class_names)} class names."
+        )
+    return [
+        f"{class_names[c]}\np = {row[c]:.2f}\nscore {value:.3g}"
+        for row, c, value in zip(proba, proba.argmax(axis=1), values, strict=True)
+    ]
 
 
 def _rows(indices: ArrayLike, n: int, what: str) -> NDArray[np.intp]:

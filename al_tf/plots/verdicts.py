@@ -1,4 +1,4 @@
-"""The comparison in one picture: forest plot, penalty matrix, label savings."""
+"""All strategies of a study in one picture: forest plot, label savings, penalty matrix."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .looks import strategy_look
 from .style import (
     WIDTH,
     NotebookFigure,
@@ -19,7 +20,6 @@ from .style import (
     in_order,
     metric_name,
     panels,
-    strategy_look,
     style,
 )
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..analysis import PenaltyMatrix
 
 _ROW = 0.27
-"""Inches a strategy."""
+"""Inches per strategy."""
 
 
 def forest_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
@@ -42,7 +42,25 @@ def forest_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
     Returns
     -------
     Figure
-        A panel for each dataset, strategies from best to worst.
+        One panel per dataset, the best strategy at the top.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or one that compares no strategy with the baseline.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import analysis, plots
+    >>> results = pd.DataFrame(
+    ...     [("digits", s, seed, n, 0.5 + gain * (1 + seed % 2) + n / 1000)
+    ...      for s, gain in [("random", 0.0), ("margin", 0.05)]
+    ...      for seed in range(6) for n in (100, 200)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> fig = plots.forest_plot(analysis.verdict_table(results))
+    >>> [text.get_text() for text in fig.axes[0].texts]
+    ['better than random']
     """
     columns = ["dataset", "metric", "measure", "strategy", "difference", "low", "high", "verdict"]
     check_columns(table, columns, "verdict_table")
@@ -78,8 +96,13 @@ def savings_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
     Returns
     -------
     Figure
-        A panel for each dataset and target. A target that was not reached is said in words;
-        an interval without an end runs to the edge, with an arrow head.
+        One panel per dataset and target. Where a target was not reached, the row says so; an
+        interval without an upper end runs to the edge and ends in an arrow head.
+
+    Raises
+    ------
+    ValueError
+        A table of another kind, or without rows.
     """
     columns = ["dataset", "metric", "strategy", "target", "target_value", "savings", "low", "high"]
     check_columns(table, [*columns, "note"], "label_savings")
@@ -87,28 +110,28 @@ def savings_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
     groups = [table[(table["dataset"] == d) & (table["target"] == t)] for d, t in keys]
     titles = [_savings_title(group, baseline) for group in groups]
     tallest = max(map(len, groups))
-    shown = table[["savings", "low", "high"]].to_numpy(dtype=float)
-    edge = 1.08 * max(1.5, float(np.max(shown[np.isfinite(shown)], initial=1.5)))
+    numbers = table[["savings", "low", "high"]].to_numpy(dtype=float)
+    edge = 1.08 * max(1.5, float(np.max(numbers[np.isfinite(numbers)], initial=1.5)))
     with style():
         fig, axes = panels(titles, height=1.0 + _ROW * tallest, n_columns=1, sharex=True)
         for ax, group in zip(axes, groups, strict=True):
             here = group.sort_values("savings", na_position="first")
             endless = np.isinf(here["high"].to_numpy(dtype=float))
             _intervals(ax, here.assign(high=here["high"].clip(upper=edge)), "savings")
-            for y, (name, arrow, saved) in enumerate(
+            for y, (name, arrow, ratio) in enumerate(
                 zip(here["strategy"], endless, here["savings"], strict=True)
             ):
                 if arrow:
                     color = strategy_look(name).color
                     ax.plot(edge, y, marker=">", color=color, clip_on=False, linestyle="none")
-                _beside(ax, y, f"{saved:.2f} ×" if np.isfinite(saved) else "not reached")
+                _beside(ax, y, f"{ratio:.2f} ×" if np.isfinite(ratio) else "not reached")
             ax.axvline(1, color=strategy_look(baseline).color, linewidth=1.2, linestyle="--")
             ax.set_xlim(0, edge)
         axes[-1].set_xlabel(f"labels {baseline} needs / labels the strategy needs")
         caption(
             fig,
             "Right of 1: fewer labels for the same result. 95 % bootstrap interval; "
-            "one that starts at 0: not always reached",
+            "one that starts at 0: the target was not reached in every draw",
         )
     return fig
 
@@ -119,7 +142,7 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
     Parameters
     ----------
     matrix : PenaltyMatrix
-        From `al_tf.analysis.penalty_matrix`. A row beats a column.
+        From `al_tf.analysis.penalty_matrix`: how often the row beats the column.
 
     Returns
     -------
@@ -159,7 +182,7 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
 
 
 def _intervals(ax: Axes, rows: pd.DataFrame, value: str) -> None:
-    """Draw one point with its interval a row, the first row at the bottom."""
+    """Draw one point with its interval per row of the table, the first at the bottom."""
     numbers = rows[["low", "high", value]].to_numpy(dtype=float)
     for y, (name, (low, high, point)) in enumerate(zip(rows["strategy"], numbers, strict=True)):
         look = strategy_look(name)
@@ -171,7 +194,7 @@ def _intervals(ax: Axes, rows: pd.DataFrame, value: str) -> None:
 
 
 def _beside(ax: Axes, y: float, words: str) -> None:
-    """Write words to the right of a panel, at the height of a row."""
+    """Write words to the right of a panel, at height `y`."""
     ax.annotate(
         words,
         xy=(1.0, y),

@@ -24,6 +24,7 @@ _HOME_OF = {
     "fetch_dataset": "datasets",
     "get_strategy": "strategies",
     "list_backbones": "network.backbones",
+    "list_datasets": "datasets",
     "list_strategies": "strategies",
     "load_backbone": "network.backbones",
     "load_dataset": "datasets",
@@ -34,6 +35,7 @@ _HOME_OF = {
 if TYPE_CHECKING:
     from .datasets import ImageDataset as ImageDataset
     from .datasets import fetch_dataset as fetch_dataset
+    from .datasets import list_datasets as list_datasets
     from .datasets import load_dataset as load_dataset
     from .experiments import ExperimentConfig as ExperimentConfig
     from .experiments import run_experiment as run_experiment

@@ -2,7 +2,7 @@
 
 A screen sends a request, a small dict, and gets a reply, a dict of JSON values. The same front
 end (`widget.js`) speaks it through a notebook's kernel (`widget.py`) and to a local server
-(`app.py`). Requests, by their ``do``:
+(`server.py`). Requests, by their ``do``:
 
 - ``look``: what is there to label, and how does the work stand?
 - ``status``: the same without the image; asked while a model is being trained.

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -80,7 +81,7 @@ def test_the_same_command_continues_and_a_longer_one_adds(al_tf, experiment):
         (["--backend", "dask"], 2, "A scheduler address and backend='dask' go together"),
     ],
 )
-def test_what_cannot_be_is_one_clear_error(al_tf, experiment, arguments, code, message):
+def test_a_mistake_is_one_clear_error(al_tf, experiment, arguments, code, message):
     folder = experiment if "--epochs" in arguments else experiment.parent / "other"
     found, _, err = al_tf("run", *FAST, *arguments, "--out", folder)
     assert found == code
@@ -94,6 +95,68 @@ def test_debug_shows_the_traceback(monkeypatch):
     monkeypatch.setenv("AL_TF_DEBUG", "")
     with pytest.raises(FileNotFoundError, match="No experiment in /nowhere"):
         main()
+
+
+def fault_of_the_interpreter():
+    return "1" + 1
+
+
+def fault_of_numpy():
+    return np.zeros(2) + np.zeros(3)
+
+
+def fault_of_an_import():
+    from al_tf.errors import nonsense  # noqa: F401
+
+
+@pytest.mark.parametrize(
+    ("fault", "last_line"),
+    [
+        (fault_of_the_interpreter, "TypeError: can only concatenate str"),
+        (fault_of_numpy, "ValueError: operands could not be broadcast together"),
+        (fault_of_an_import, "ImportError: cannot import name 'nonsense'"),
+        (lambda: {}["key"], "KeyError: 'key'"),
+        (lambda: None.shape, "AttributeError: 'NoneType' object has no attribute"),
+        (lambda: int("five"), "ValueError: invalid literal for int()"),
+    ],
+)
+def test_a_fault_in_the_code_shows_its_traceback(al_tf, monkeypatch, fault, last_line):
+    monkeypatch.setattr("al_tf.strategies.list_strategies", fault)
+    code, _, err = al_tf("strategies")
+    assert code == 1
+    assert err.startswith("Traceback")
+    assert f"\n{last_line}" in err
+    assert err.splitlines()[-1].startswith("Error: this is a fault in the code. Please report it")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("dataset_options={sise=3}", "Dataset 'digits' takes no option 'sise'"),  # a TypeError
+        ("rounds=-1", "rounds"),  # a ValueError
+    ],
+)
+def test_what_a_user_can_put_right_is_one_line(al_tf, tmp_path, setting, message):
+    code, _, err = al_tf("run", *FAST, "--set", setting, "--out", tmp_path / "out")
+    assert code == 2
+    assert err.startswith("Error: ")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["--help"], ["data", "list"], ["report", "nowhere"], ["rnu"]])
+def test_python_m_al_tf_is_the_same_command(command):
+    ways = [["-m", "al_tf"], ["-c", "from al_tf.cli.main import main; main()"]]
+    module, script = (
+        subprocess.run([sys.executable, *way, *command], capture_output=True, text=True)
+        for way in ways
+    )
+    assert (module.returncode, module.stdout, module.stderr) == (
+        script.returncode,
+        script.stdout,
+        script.stderr,
+    )
+    assert "python" not in module.stdout + module.stderr
 
 
 def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dis
 import os
 import sys
+import traceback
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +25,7 @@ app = typer.Typer(
 )
 
 USAGE, FAILED = 2, 1
+PACKAGE = Path(__file__).parents[1]
 
 
 @app.callback()
@@ -33,29 +37,55 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; an error becomes one clear line and an exit code."""
+    """Run the command line.
+
+    What a user can put right becomes one clear line; a fault in the code, a traceback and a line
+    on what to do about it. Exit codes: 2 for the former, 1 for the latter and for failed runs.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # semaphores of workers that had to be killed are cleaned up without a word
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     warnings.showwarning = _show_warning
     try:
         with storage_explained("al-tf"):
-            app()
-    except RunFailedError as error:
-        _fail(error, FAILED)
-    except (AlTfError, ValueError, TypeError, OSError, ImportError) as error:
-        _fail(error, USAGE)
+            app(prog_name="al-tf")
+    except Exception as error:
+        if os.environ.get("AL_TF_DEBUG"):
+            raise
+        if _is_for_the_user(error):
+            _say("Error", error)
+            sys.exit(FAILED if isinstance(error, RunFailedError) else USAGE)
+        traceback.print_exc()
+        _say("Error", "this is a fault in the code. Please report it with the lines above.")
+        sys.exit(FAILED)
 
 
-def _fail(error: Exception, code: int) -> None:
-    if os.environ.get("AL_TF_DEBUG"):
-        raise error
-    typer.secho(f"Error: {error}", fg=typer.colors.RED, err=True)
-    sys.exit(code)
+def _is_for_the_user(error: Exception) -> bool:
+    """Whether the message of an error was written for users, by the words of this package.
+
+    Errors of ours and those about files are. A ValueError, TypeError or ImportError is if a
+    ``raise`` of this package made it; if numpy or the interpreter did, it shows a fault.
+    """
+    if isinstance(error, AlTfError | OSError):
+        return True
+    if not isinstance(error, ValueError | TypeError | ImportError):
+        return False
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    code = step.tb_frame.f_code
+    raised = code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and Path(code.co_filename).is_relative_to(PACKAGE)
+
+
+def _say(kind: str, message: object, color: str = typer.colors.RED) -> None:
+    typer.secho(f"{kind}: {message}", fg=color, err=True)
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    typer.secho(f"Warning: {message}", fg=typer.colors.YELLOW, err=True)
+    _say("Warning", message, typer.colors.YELLOW)
 
 
 experiments.add_commands(app)

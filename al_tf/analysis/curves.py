@@ -22,21 +22,21 @@ def check_results(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     Parameters
     ----------
     results : pandas.DataFrame
-        One row a round, with ``dataset, strategy, seed, n_labeled`` and `metric`.
+        One row per round, with ``dataset, strategy, seed, n_labeled`` and `metric`.
     metric : str
         Name of the column to analyse (``"accuracy"``, ``"f1_macro"``).
 
     Returns
     -------
     pandas.DataFrame
-        ``dataset, strategy, seed, n_labeled`` and `metric`, by rising ``n_labeled``; names
-        keep the order in which the results state them.
+        ``dataset, strategy, seed, n_labeled`` and `metric`, by rising ``n_labeled``; datasets
+        and strategies keep the order of the results.
 
     Raises
     ------
     ValueError
-        No rows, a missing column, a value that is not finite, or a run that states one
-        number of labels twice.
+        No rows, a missing column, a value that is not finite, or a run with two rows at one
+        number of labels.
     """
     columns = [*RUN, "n_labeled", metric]
     missing = [name for name in columns if name not in results.columns]
@@ -75,17 +75,17 @@ def by_dataset(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 def check_baseline(dataset: str, rows: pd.DataFrame, baseline: str) -> None:
     """Raise `UnknownNameError` where `baseline` was not run on this dataset."""
-    have = list(dict.fromkeys(rows["strategy"]))
-    if baseline not in have:
+    strategies = list(dict.fromkeys(rows["strategy"]))
+    if baseline not in strategies:
         raise UnknownNameError(
             f"No run of the baseline {baseline!r} in {dataset!r}, so there is nothing to compare "
-            f"with. Strategies there: {', '.join(have)}."
+            f"with. Strategies there: {', '.join(strategies)}."
         )
 
 
 @dataclass(frozen=True)
 class PairedCurves:
-    """Two strategies' curves over the seeds and the label counts that both have.
+    """The curves of two strategies over the seeds and the label counts that both have.
 
     Attributes
     ----------
@@ -95,9 +95,9 @@ class PairedCurves:
         Every label count at which any of these runs was measured, inside the common range.
         Between its own measurements a run is interpolated linearly.
     first, second : ndarray of shape (S, L)
-        The metric of either strategy, a row a seed.
+        The metric of either strategy, one row per seed.
     note : str
-        What had to be left out, in words; empty when nothing was.
+        A sentence about runs or label counts that were left out; empty when nothing was.
     """
 
     seeds: tuple[int, ...]
@@ -121,7 +121,12 @@ def paired_curves(rows: pd.DataFrame, first: str, second: str) -> PairedCurves:
     -------
     PairedCurves
         Seeds that only one of the two has are left out; runs that end early shorten the
-        range for all seeds. Both are said in ``note``.
+        range for all seeds. ``note`` reports both.
+
+    Raises
+    ------
+    ValueError
+        The runs have no label count in common.
     """
     metric = rows.columns[-1]
     runs = {
@@ -129,10 +134,10 @@ def paired_curves(rows: pd.DataFrame, first: str, second: str) -> PairedCurves:
         for name, own in ((name, rows[rows["strategy"] == name]) for name in (first, second))
     }
     seeds = sorted(runs[first].keys() & runs[second].keys())
-    lone = sorted(runs[first].keys() ^ runs[second].keys())
+    unpaired = sorted(runs[first].keys() ^ runs[second].keys())
     notes = []
-    if lone:
-        notes.append(f"seeds without a partner left out: {', '.join(map(str, lone))}")
+    if unpaired:
+        notes.append(f"seeds without a partner left out: {', '.join(map(str, unpaired))}")
     if not seeds:
         empty = np.empty((0, 0))
         return PairedCurves((), np.empty(0), empty, empty, "; ".join(notes))
@@ -171,6 +176,17 @@ def aubc(n_labeled: ArrayLike, values: ArrayLike) -> FloatArray:
     -------
     ndarray of shape (...)
         The metric itself where there is only one label count.
+
+    Raises
+    ------
+    ValueError
+        Shapes that do not fit, no label count, or label counts that do not increase.
+
+    Examples
+    --------
+    >>> from al_tf.analysis import aubc
+    >>> float(aubc([100, 200, 400], [0.5, 0.7, 0.8]))
+    0.7
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
     if x.ndim != 1 or y.shape[-1:] != x.shape or not len(x):
@@ -204,7 +220,7 @@ def value_at(n_labeled: ArrayLike, values: ArrayLike, at: float) -> FloatArray:
     Raises
     ------
     ValueError
-        `at` lies outside the label counts: nothing is extrapolated.
+        `at` lies outside the label counts; curves are not extrapolated.
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
     if not x[0] <= at <= x[-1]:
@@ -222,7 +238,7 @@ def value_at(n_labeled: ArrayLike, values: ArrayLike, at: float) -> FloatArray:
 def mean_interval(
     values: ArrayLike, confidence: float = 0.95
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean over the last axis with its t-interval; NaN ends where there is one value.
+    """Return the mean over the last axis and its t-interval.
 
     Parameters
     ----------
@@ -232,6 +248,7 @@ def mean_interval(
     Returns
     -------
     mean, low, high : ndarray of shape (...)
+        ``low`` and ``high`` are NaN where there is only one value.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence lies between 0 and 1; got {confidence!r}.")
@@ -263,6 +280,11 @@ def summary_table(
         ``dataset, strategy, metric, measure, n_seeds, mean, low, high``: mean over seeds
         with a 95 % t-interval; ``measure`` is ``"aubc"``, ``"final"`` or ``"at N"``. Every
         run is measured over its own range.
+
+    Raises
+    ------
+    ValueError
+        See `check_results`; or a label count outside the range of a run.
     """
     rows = []
     table = check_results(results, metric)
@@ -297,6 +319,23 @@ def learning_curve_table(
     pandas.DataFrame
         ``dataset, metric, strategy, n_labeled, n_seeds, mean, low, high``; ``low`` and
         ``high`` are NaN where a single seed was measured.
+
+    Raises
+    ------
+    ValueError
+        See `check_results`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import learning_curve_table
+    >>> results = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "seed": [0, 0, 1, 1],
+    ...     "n_labeled": [50, 100, 50, 100], "accuracy": [0.5, 0.75, 0.25, 0.5]})
+    >>> learning_curve_table(results)[["n_labeled", "n_seeds", "mean"]]
+       n_labeled  n_seeds   mean
+    0         50        2  0.375
+    1        100        2  0.625
     """
     parts = []
     for metric in metrics:
@@ -315,8 +354,7 @@ def difference_curve_table(
 ) -> pd.DataFrame:
     """Paired difference to the baseline at every label count, with a t-interval.
 
-    The intervals are pointwise: they describe the curve, and are no test of it
-    (`verdict_table` is).
+    The intervals are pointwise: they describe the curve; the test is `verdict_table`.
 
     Parameters
     ----------
@@ -330,6 +368,13 @@ def difference_curve_table(
     -------
     pandas.DataFrame
         ``dataset, metric, strategy, n_labeled, n_seeds, mean, low, high``.
+
+    Raises
+    ------
+    ValueError
+        See `check_results`; or no strategy shares a seed with the baseline.
+    UnknownNameError
+        A dataset without a run of the baseline.
     """
     parts = []
     for dataset, rows in by_dataset(check_results(results, metric)):
@@ -364,7 +409,7 @@ def difference_curve_table(
 
 
 def _mean_by(table: pd.DataFrame, keys: list[str], value: str, confidence: float) -> pd.DataFrame:
-    """Mean and t-interval of `value` in each group, groups in order of appearance."""
+    """Return the mean and t-interval of `value` in each group, in order of appearance."""
     rows = []
     for key, group in table.groupby(keys, sort=False):
         mean, low, high = map(float, mean_interval(group[value], confidence))

@@ -1,4 +1,4 @@
-"""The pairwise penalty matrix of the BADGE paper: who beats whom, over all settings."""
+"""The pairwise penalty matrix of the BADGE paper: which strategy beats which, over all settings."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class PenaltyMatrix:
     table : pandas.DataFrame of shape (n_strategies, n_strategies)
         Entry (i, j): how often row i beats column j, between 0 and the number of settings.
     column_mean : pandas.Series
-        Mean of each column, its zero diagonal entry included, as the paper's last row: how
-        often a strategy is beaten. Lower is better.
+        Mean of each column, its zero diagonal entry included, as in the paper's last row: how
+        often the strategy is beaten. Lower is better.
     settings : tuple of str
         The datasets that were compared.
     """
@@ -48,7 +48,7 @@ def penalty_matrix(
     0.95). Each win adds 1 / (number of label counts compared) to entry (i, j), so that a
     setting adds at most 1.
 
-    **Direction:** a row beats a column. A large row is good, a large column is bad.
+    **Direction:** the row beats the column. Large entries in a row are good, in a column bad.
 
     Parameters
     ----------
@@ -64,9 +64,15 @@ def penalty_matrix(
     -------
     PenaltyMatrix
 
+    Raises
+    ------
+    ValueError
+        See `check_results`.
+
     Notes
     -----
-    Fewer than `MIN_SEEDS` paired seeds, and differences without any spread, beat nobody.
+    A pair with fewer than `MIN_SEEDS` paired seeds, or with differences without any spread, adds
+    nothing.
     """
     table = check_results(results, metric)
     names = list(dict.fromkeys(table["strategy"]))
@@ -79,7 +85,7 @@ def penalty_matrix(
             for j, second in enumerate(names[:i]):
                 if {first, second} <= present:
                     pair = paired_curves(rows, first, second)
-                    won, lost = _shares(pair, rows, confidence)
+                    won, lost = _win_rates(pair, rows, confidence)
                     wins[i, j] += won
                     wins[j, i] += lost
     matrix = pd.DataFrame(wins, index=names, columns=names)
@@ -94,8 +100,8 @@ def penalty_label_counts(start: float, batch: float, end: float) -> FloatArray:
     return np.asarray(start + batch * 2.0 ** np.arange(longest), dtype=np.float64)
 
 
-def _shares(pair: PairedCurves, rows: pd.DataFrame, confidence: float) -> tuple[float, float]:
-    """Share of the label counts at which the first beats the second, and the other way."""
+def _win_rates(pair: PairedCurves, rows: pd.DataFrame, confidence: float) -> tuple[float, float]:
+    """Return at which share of the label counts the first beats the second, and vice versa."""
     n = len(pair.seeds)
     counts = np.unique(rows["n_labeled"].to_numpy(dtype=float))
     if n < MIN_SEEDS or len(counts) < 2:

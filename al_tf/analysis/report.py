@@ -12,7 +12,7 @@ from .verdict import verdict_table
 def report_table(
     results: pd.DataFrame, metric: str = "accuracy", baseline: str = "random"
 ) -> pd.DataFrame:
-    """Summarise one or several experiments, a row for each dataset and strategy.
+    """Summarise one or several experiments, one row per dataset and strategy.
 
     Parameters
     ----------
@@ -30,14 +30,21 @@ def report_table(
         ``final_…``: the mean last value of `metric` and of ``f1_macro`` where it was
         recorded; ``label_savings, savings_low, savings_high``: at the baseline's final value
         (see `label_savings`); ``verdict`` and ``note``.
+
+    Raises
+    ------
+    ValueError
+        See `check_results`.
+    UnknownNameError
+        A dataset without a run of the baseline.
     """
     keys = ["dataset", "strategy"]
     verdict = verdict_table(results, metric, baseline).rename(columns={"value": "aubc"})
-    saved = label_savings(results, metric, baseline).rename(
+    savings = label_savings(results, metric, baseline).rename(
         columns={"savings": "label_savings", "low": "savings_low", "high": "savings_high"}
     )
     table = verdict.merge(
-        saved[[*keys, "label_savings", "savings_low", "savings_high", "note"]],
+        savings[[*keys, "label_savings", "savings_low", "savings_high", "note"]],
         on=keys,
         how="left",
         suffixes=("", "_savings"),

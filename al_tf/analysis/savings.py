@@ -41,9 +41,9 @@ SAVINGS_COLUMNS = [
 def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) -> FloatArray:
     """Fewest labels at which a curve reaches a target.
 
-    More labels are taken not to hurt: the curve is made monotone by least squares (see
-    `monotone`) and then inverted, linearly between measurements. A running maximum would let
-    a single lucky round count as reaching.
+    The curve is first made monotone by least squares (see `monotone`), on the assumption that
+    more labels do not hurt, and then inverted, linearly between measurements. With a running
+    maximum instead, a single lucky round would count as reaching the target.
 
     Parameters
     ----------
@@ -59,6 +59,12 @@ def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) 
     ndarray of shape (...)
         The first label count where the first value is enough; infinity where the target is
         never reached.
+
+    Examples
+    --------
+    >>> from al_tf.analysis import labels_to_reach
+    >>> float(labels_to_reach([100, 200, 400], [0.5, 0.7, 0.8], 0.6))
+    150.0
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
     y = monotone(y)
@@ -69,13 +75,13 @@ def labels_to_reach(n_labeled: ArrayLike, values: ArrayLike, target: ArrayLike) 
     y_right = np.take_along_axis(y, right[..., None], axis=-1)[..., 0]
     y_left = np.take_along_axis(y, left[..., None], axis=-1)[..., 0]
     rise = np.where(right > left, y_right - y_left, 1.0)
-    share = np.where(right > left, (goal - y_left) / np.where(rise > 0, rise, 1.0), 0.0)
-    labels = x[left] + np.minimum(share, 1.0) * (x[right] - x[left])
+    part = np.where(right > left, (goal - y_left) / np.where(rise > 0, rise, 1.0), 0.0)
+    labels = x[left] + np.minimum(part, 1.0) * (x[right] - x[left])
     return np.where(reached.any(axis=-1), labels, np.inf)
 
 
 def monotone(values: ArrayLike) -> FloatArray:
-    """Closest curve, in least squares, that never falls (isotonic regression).
+    """Return the closest curve, in least squares, that never falls (isotonic regression).
 
     Parameters
     ----------
@@ -110,10 +116,10 @@ def label_savings(
 
     Both are read from the mean curves over the paired seeds, made monotone (see
     `labels_to_reach`). The interval is a percentile bootstrap that draws whole seeds, for
-    strategy and baseline together; with few seeds such an interval is too narrow, and it is a
-    description, not a test. At ``"final"`` a strategy that is no better than the baseline
-    either just reaches the target, and then shows a ratio of 1 or a little above, or does not
-    reach it: read the interval, not the ratio alone.
+    strategy and baseline together; with few seeds such an interval is too narrow, and it
+    describes the savings rather than testing them. At ``"final"`` a strategy that is no better
+    than the baseline either just reaches the target, with a ratio of 1 or a little above, or
+    does not reach it: read the interval, not the ratio alone.
 
     Parameters
     ----------
@@ -122,8 +128,8 @@ def label_savings(
     metric : str, default "accuracy"
     baseline : str, default "random"
     targets : iterable of float or "final", default ("final",)
-        Values of `metric` to reach. ``"final"`` is the baseline's own final mean, taken anew
-        in every bootstrap draw.
+        Values of `metric` to reach. ``"final"`` is the baseline's own final mean, computed
+        again in every bootstrap draw.
     n_resamples : int, default 2000
     confidence : float, default 0.95
     random_state : None, int, Generator or RandomState, default 0
@@ -136,8 +142,30 @@ def label_savings(
         Columns `SAVINGS_COLUMNS`. ``savings`` of 1.25 means that the baseline needed a
         quarter more labels; below 1 the strategy needed more. Where one of the two never
         reaches the target within its labels, its ``labels_…``, ``savings`` and the interval
-        are NaN and ``note`` says who did not reach it. An end of the interval is 0 (infinity)
-        where in that share of the draws the strategy (the baseline) does not reach it.
+        are NaN and ``note`` names the one that did not. The lower end of the interval is 0
+        where the strategy, and the upper end infinity where the baseline, does not reach the
+        target in enough of the draws.
+
+    Raises
+    ------
+    ValueError
+        See `check_results`; or a target that is neither a number nor ``"final"``.
+    UnknownNameError
+        A dataset without a run of the baseline.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import label_savings
+    >>> curves = {"random": [0.5, 0.6, 0.7, 0.8], "margin": [0.5, 0.7, 0.8, 0.85]}
+    >>> results = pd.DataFrame(
+    ...     [("digits", strategy, seed, 100 * (i + 1), value)
+    ...      for strategy, curve in curves.items()
+    ...      for seed in range(5) for i, value in enumerate(curve)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> label_savings(results)[["strategy", "labels_baseline", "labels_strategy", "savings"]].round(3)
+      strategy  labels_baseline  labels_strategy  savings
+    0   margin            400.0            300.0    1.333
     """
     seed = _bootstrap_seed(random_state)
     targets = list(targets)
@@ -179,8 +207,8 @@ def _one_target(
 ) -> dict[str, object]:
     if isinstance(target, str) and target != "final":
         raise ValueError(f"A target is a value of the metric or 'final'; got {target!r}.")
-    everyone = np.full((1, len(pair.seeds)), 1 / len(pair.seeds))
-    value, ours, theirs = (float(a[0]) for a in _reach(pair, target, everyone))
+    all_seeds = np.full((1, len(pair.seeds)), 1 / len(pair.seeds))
+    value, ours, theirs = (float(a[0]) for a in _reach(pair, target, all_seeds))
     absent = [name for name, n in zip(names, (ours, theirs), strict=True) if np.isinf(n)]
     notes = [f"{value:.4g} not reached by {' or '.join(absent)}"] if absent else []
     low, high = _interval(*_reach(pair, target, weights)[1:], confidence)
@@ -201,7 +229,7 @@ def _one_target(
 def _reach(
     pair: PairedCurves, target: Target, weights: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Target value and labels to reach it, for each weighting of the seeds, all ``(R,)``."""
+    """Return the target value and the labels each needs, per weighting of the seeds: ``(R,)``."""
     ours, theirs = weights @ pair.first, weights @ pair.second  # (R, L)
     value = theirs[:, -1] if target == "final" else np.full(len(weights), float(target))
     return (
@@ -212,7 +240,11 @@ def _reach(
 
 
 def _interval(ours: FloatArray, theirs: FloatArray, confidence: float) -> tuple[float, float]:
-    """Percentile interval of theirs / ours; a draw where neither arrives widens both ends."""
+    """Return the percentile interval of theirs / ours.
+
+    A draw in which neither reaches the target counts as 0 at the lower end, as infinity at the
+    upper one.
+    """
     neither = np.isinf(ours) & np.isinf(theirs)
     ratio = np.divide(theirs, ours, out=np.zeros_like(ours), where=~neither)
     tail = (1 - confidence) / 2

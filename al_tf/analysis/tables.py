@@ -28,8 +28,8 @@ def recall_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFr
     Parameters
     ----------
     records : pandas.DataFrame
-        One row a round with ``dataset, strategy, seed, n_labeled`` and ``recall``, a list of
-        one value a class.
+        One row per round with ``dataset, strategy, seed, n_labeled`` and ``recall``, a list of
+        one value per class.
     class_names : sequence of str
 
     Returns
@@ -44,23 +44,23 @@ def recall_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFr
         recall = np.array(group["recall"].tolist(), dtype=float)  # (S, K)
         if recall.shape != (len(group), len(class_names)):
             raise ValueError(
-                f"The records state {recall.shape[-1]} recalls a round, but there are "
+                f"The records have {recall.shape[-1]} recalls per round, but there are "
                 f"{len(class_names)} class names."
             )
-        stated = zip(class_names, *mean_interval(recall.T), strict=True)
-        rows += [(*key, name, len(group), *map(float, values)) for name, *values in stated]
+        of_class = zip(class_names, *mean_interval(recall.T), strict=True)
+        rows += [(*key, name, len(group), *map(float, values)) for name, *values in of_class]
     columns = [*keys, "class_name", "n_seeds", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def queried_class_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFrame:
-    """Count the classes that each strategy asked for, round by round.
+    """Count the classes of the images that each strategy queried, round by round.
 
     Parameters
     ----------
     records : pandas.DataFrame
-        One row a round with ``dataset, strategy, seed, round`` and ``queried_labels``, the
-        class indices the oracle answered with (empty where nothing was queried).
+        One row per round with ``dataset, strategy, seed, round`` and ``queried_labels``, the
+        class indices that the oracle answered (empty where nothing was queried).
     class_names : sequence of str
 
     Returns
@@ -74,29 +74,31 @@ def queried_class_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd
     rows = []
     keys = ["dataset", "strategy", "round"]
     for key, group in records.groupby(keys, sort=False):
-        labels = [np.asarray(asked, dtype=np.int64) for asked in group["queried_labels"]]
-        labels = [asked for asked in labels if len(asked)]
+        labels = [np.asarray(of_seed, dtype=np.int64) for of_seed in group["queried_labels"]]
+        labels = [of_seed for of_seed in labels if len(of_seed)]
         if not labels:
             continue
-        if max(asked.max() for asked in labels) >= len(class_names):
+        highest = max(of_seed.max() for of_seed in labels)
+        if highest >= len(class_names):
             raise ValueError(
-                f"The records name class {max(asked.max() for asked in labels)}, but there are "
-                f"{len(class_names)} class names."
+                f"The records name class {highest}, but there are {len(class_names)} class names."
             )
-        counts = np.mean([np.bincount(a, minlength=len(class_names)) for a in labels], axis=0)
+        counts = np.mean(
+            [np.bincount(of_seed, minlength=len(class_names)) for of_seed in labels], axis=0
+        )
         shares = counts / counts.sum()
         rows += [(*key, *line) for line in zip(class_names, counts, shares, strict=True)]
     return pd.DataFrame(rows, columns=[*keys, "class_name", "count", "share"])
 
 
 def seconds_table(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean seconds a round by phase.
+    """Return the mean seconds per round, phase by phase.
 
     Parameters
     ----------
     results : pandas.DataFrame
-        Tidy results with ``seconds_query, seconds_fit, seconds_eval``; a phase that did not
-        take place in a round is NaN and does not count.
+        Tidy results with ``seconds_query, seconds_fit, seconds_eval``; NaN where a round had no
+        such phase, and then not counted.
 
     Returns
     -------
@@ -118,13 +120,27 @@ def format_table(table: pd.DataFrame, fmt: str = "md") -> str:
     table : pandas.DataFrame
     fmt : {"md", "csv", "json"}, default "md"
         ``md`` rounds for reading (differences signed, p-values to three places), puts an
-        interval into the cell of what it belongs to and leaves a missing value empty; ``csv``
-        and ``json`` keep every digit. JSON is a list of objects, a value that is missing or not
+        interval into the cell of its estimate and leaves a missing value empty; ``csv`` and
+        ``json`` keep every digit. JSON is a list of objects; a value that is missing or not
         finite is null.
 
     Returns
     -------
     str
+
+    Raises
+    ------
+    UnknownNameError
+        A format that is not among these.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import format_table
+    >>> print(format_table(pd.DataFrame({"strategy": ["margin"], "difference": [0.0123]})), end="")
+    | strategy | difference |
+    | -------- | ---------: |
+    | margin   |    +0.0123 |
     """
     check_one_of("table format", fmt, FORMATS)
     if fmt == "csv":
@@ -141,7 +157,7 @@ def format_table(table: pd.DataFrame, fmt: str = "md") -> str:
 
 
 def _fold_intervals(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Every column as cells of text, an interval put into the cell of what it belongs to."""
+    """Return every column as cells of text, each interval in the cell of its estimate."""
     columns = {str(n): [_cell(v, str(n)) for v in table[n]] for n in table.columns}
     for centre, low, high in _INTERVALS:
         if {centre, low, high} <= columns.keys():
@@ -171,7 +187,7 @@ def _cell(value: object, column: str) -> str:
 
 
 def table_sha256(table: pd.DataFrame) -> str:
-    """SHA-256 of a table's CSV text, to say which records a figure was drawn from."""
+    """Return the SHA-256 of a table's CSV text, which tells what a figure was drawn from."""
     text = table.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(text.encode()).hexdigest()
 

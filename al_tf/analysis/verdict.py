@@ -1,9 +1,9 @@
-"""Is a strategy better than random here? Paired tests over seeds, and the answer in words.
+"""Is a strategy better than random here? Paired tests over seeds, and a verdict in words.
 
 The rule, stated once:
 
-- a run is reduced to one number (its AUBC unless told otherwise), and seed by seed the
-  baseline's number is taken from the strategy's;
+- a run is reduced to one number (its AUBC by default), and seed by seed the baseline's number
+  is subtracted from the strategy's;
 - the two-sided paired t-test decides, its p-values corrected by Holm over the strategies of
   one dataset; a strategy is "better" or "worse" where the corrected p is below 0.05;
 - fewer than `MIN_SEEDS` paired seeds never decide: the interval and the p are shown, the
@@ -78,7 +78,7 @@ def paired_test(differences: ArrayLike, confidence: float = 0.95) -> PairedTest:
     Parameters
     ----------
     differences : array_like of shape (..., n)
-        One paired difference a seed.
+        One paired difference per seed.
     confidence : float, default 0.95
         Of the t-interval ``low``–``high``; it is not corrected for several comparisons.
 
@@ -88,6 +88,18 @@ def paired_test(differences: ArrayLike, confidence: float = 0.95) -> PairedTest:
         p and the interval are NaN for a single seed, and where all seeds differ by exactly
         the same non-zero amount: no spread means that nothing was repeated. Where every
         difference is zero, p is 1.
+
+    Raises
+    ------
+    ValueError
+        No difference, or one that is not finite.
+
+    Examples
+    --------
+    >>> from al_tf.analysis import paired_test
+    >>> test = paired_test([0.01, 0.02, 0.03, 0.02, 0.02])
+    >>> print(f"{test.mean:.3f} [{test.low:.3f}, {test.high:.3f}], p = {test.p:.4f}")
+    0.020 [0.011, 0.029], p = 0.0032
     """
     d = np.asarray(differences, dtype=float)
     if d.shape[-1:] == (0,) or not d.ndim:
@@ -144,6 +156,12 @@ def holm(p_values: ArrayLike) -> FloatArray:
     Returns
     -------
     ndarray of shape (..., m)
+
+    Examples
+    --------
+    >>> from al_tf.analysis import holm
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, dtype=float)
     order = np.argsort(p, axis=-1)  # NaN comes last
@@ -162,7 +180,7 @@ def decide(mean: ArrayLike, p_holm: ArrayLike, n_seeds: ArrayLike) -> NDArray[np
     Parameters
     ----------
     mean : array_like
-        Mean paired difference (strategy less baseline; higher is better).
+        Mean paired difference, strategy minus baseline; higher is better.
     p_holm : array_like
         Corrected p-value of the paired t-test; NaN decides nothing.
     n_seeds : array_like
@@ -189,7 +207,7 @@ def verdict_table(
     baseline: str = "random",
     measure: str | float = "aubc",
 ) -> pd.DataFrame:
-    """Compare every strategy with the baseline, dataset by dataset, and say what was shown.
+    """Compare every strategy with the baseline, dataset by dataset, and give a verdict.
 
     Parameters
     ----------
@@ -200,8 +218,8 @@ def verdict_table(
         Higher is better.
     baseline : str, default "random"
     measure : "aubc", "final" or a number of labels, default "aubc"
-        What a run is reduced to: the area under the budget curve, the last value, or the
-        value at a number of labels.
+        The number that a run is reduced to: the area under the budget curve, the last value,
+        or the value at a number of labels.
 
     Returns
     -------
@@ -211,13 +229,29 @@ def verdict_table(
         to ``labels_to``; ``difference`` is their mean paired difference with its 95 %
         t-interval ``low``–``high`` (uncorrected); ``p`` is the paired t-test's, ``p_holm``
         corrected over the strategies of the dataset; see the module for the rule behind
-        ``verdict``. ``note`` says what was left out or could not be tested.
+        ``verdict``. ``note`` reports what was left out or could not be tested.
 
     Raises
     ------
     ValueError
-        Values that are not finite, a missing column, a label count outside the common range,
-        or no run of the baseline.
+        Values that are not finite, a missing column, or a label count outside the common range.
+    UnknownNameError
+        A dataset without a run of the baseline.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import verdict_table
+    >>> gains = {"random": [0.0] * 6, "margin": [0.05, 0.04, 0.05, 0.06, 0.05, 0.05]}
+    >>> results = pd.DataFrame(
+    ...     [("digits", strategy, seed, n, 0.5 + gain + n / 1000)
+    ...      for strategy, of_seeds in gains.items()
+    ...      for seed, gain in enumerate(of_seeds) for n in (100, 200)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> verdict_table(results)[["strategy", "n_seeds", "difference", "verdict"]].round(3)
+      strategy  n_seeds  difference             verdict
+    0   random        6         NaN            baseline
+    1   margin        6        0.05  better than random
     """
     tables = []
     for dataset, rows in by_dataset(check_results(results, metric)):

@@ -55,7 +55,7 @@ class TestCoursesOfTheRuns:
         assert list(recall_table(both, ["x", "y"]).columns[-3:]) == ["mean", "low", "high"]
 
     def test_recall_needs_as_many_names_as_classes(self):
-        with pytest.raises(ValueError, match="2 recalls a round, but there are 3 class names"):
+        with pytest.raises(ValueError, match="2 recalls per round, but there are 3 class names"):
             recall_table(records([[0]]), ["a", "b", "c"])
 
     def test_queried_classes_are_counted_over_seeds(self):

@@ -1,13 +1,13 @@
 """Exact, chunked, memory-bounded kernels on float32 rows ``(n, d)``; never an n × n array.
 
-Rows are centred and scaled before distances are taken by matrix products, so offsets and extreme
-units lose no digits; tiles run on all cores, and no answer depends on how many there are. Each
-kernel bounds its working memory by `memory_limit` bytes, beside inputs, outputs and one float32
-copy of the inputs.
+Rows are centred and scaled before distances are computed by matrix products, so that large offsets
+and extreme units lose no digits. Tiles run on all cores; no result depends on how many there are.
+Each kernel bounds its working memory by `memory_limit` bytes, beside inputs, outputs and one
+float32 copy of the inputs.
 """
 
 from ._bandwidth import DensityDiagnostic, diagnose_density, select_bandwidth
-from ._columns import centre_and_scale, principal_components, project, standardise
+from ._columns import center_and_scale, principal_components, project, standardise
 from ._covering import k_center_greedy, max_ball_cover
 from ._density import kde_log_density
 from ._distances import (
@@ -22,7 +22,7 @@ from ._points import MEMORY_LIMIT
 __all__ = [
     "MEMORY_LIMIT",
     "DensityDiagnostic",
-    "centre_and_scale",
+    "center_and_scale",
     "diagnose_density",
     "k_center_greedy",
     "kde_log_density",

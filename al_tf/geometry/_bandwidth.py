@@ -1,4 +1,4 @@
-"""Bandwidths from data, and whether a density estimate still says anything."""
+"""Bandwidths chosen from the data, and a check whether a density estimate is of any use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ._points import check_rows, make_points, precise_squared_distances
 
 BANDWIDTHS = ("scott", "silverman", "median", "cv")
 SAMPLE = 2000  # rows that the rules "median" and "cv" look at
-FLAT = 0.9  # effective sample size over n: above, the density hardly tells rows apart
-ALONE = 0.01  # kernel mass of all other rows over a row's own: below, for the median row
+FLAT = 0.9  # effective sample size over n; above, the density hardly tells rows apart
+ALONE = 0.01  # kernel mass of all other rows over a row's own; below, at the median, it is alone
 
 
 def select_bandwidth(
@@ -41,7 +41,20 @@ def select_bandwidth(
     Returns
     -------
     float
-        Positive; 1 where all rows are equal, since any bandwidth then says the same.
+        Positive; 1 where all rows are equal, since all bandwidths then give the same ranking.
+
+    Raises
+    ------
+    UnknownNameError
+        A rule that is not among these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import select_bandwidth
+    >>> X = np.random.default_rng(0).standard_normal((500, 2))
+    >>> 0.3 < select_bandwidth(X, "scott") < 0.4
+    True
     """
     if not isinstance(rule, str):
         return float(rule)
@@ -54,18 +67,18 @@ def select_bandwidth(
         return 1.0
     scott = spread * n ** (-1 / (d + 4))
     if rule == "scott":
-        found = scott
+        bandwidth = scott
     elif rule == "silverman":
-        found = spread * (n * (d + 2) / 4) ** (-1 / (d + 4))
+        bandwidth = spread * (n * (d + 2) / 4) ** (-1 / (d + 4))
     else:
         rng = check_random_state(random_state)
         sample = points.rows[rng.choice(n, min(n, SAMPLE), replace=False)]
         if rule == "median":
             apart = precise_squared_distances(sample, sample)[np.triu_indices(len(sample), 1)]
-            found = float(np.sqrt(np.median(apart))) / math.sqrt(2 * math.log(n)) or scott
+            bandwidth = float(np.sqrt(np.median(apart))) / math.sqrt(2 * math.log(n)) or scott
         else:
-            found = _most_likely(sample, scott) * (len(sample) / n) ** (1 / (d + 4))
-    return float(found * points.scale)
+            bandwidth = _most_likely(sample, scott) * (len(sample) / n) ** (1 / (d + 4))
+    return float(bandwidth * points.scale)
 
 
 def _most_likely(sample: np.ndarray, start: float) -> float:
@@ -86,7 +99,7 @@ def _most_likely(sample: np.ndarray, start: float) -> float:
 
 @dataclass(frozen=True)
 class DensityDiagnostic:
-    """Whether a bandwidth leaves the density anything to say.
+    """Whether a density at this bandwidth tells the rows apart.
 
     Attributes
     ----------
@@ -106,7 +119,7 @@ class DensityDiagnostic:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong, in words, with a remedy; None where nothing is."""
+        """A sentence on what is wrong, with a remedy; None where nothing is."""
         if self.effective_sample_size > FLAT * self.n:
             return (
                 f"The density is flat: its effective sample size is "
@@ -125,14 +138,14 @@ class DensityDiagnostic:
 
 
 def diagnose_density(log_density: np.ndarray, bandwidth: float, d: int) -> DensityDiagnostic:
-    """Return how flat, or how lonely, a leave-one-out density estimate is.
+    """Return how flat a leave-one-out density estimate is, and how isolated its rows are.
 
     Parameters
     ----------
     log_density : ndarray, shape (n,)
         From `kde_log_density` with ``leave_one_out=True``.
     bandwidth : float
-        The one it was made with.
+        The bandwidth of that estimate.
     d : int
         Number of columns of the rows.
 

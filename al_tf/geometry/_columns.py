@@ -1,4 +1,4 @@
-"""Columns made comparable before distances are taken, or reduced."""
+"""Columns made comparable before distances are computed, or reduced to fewer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from ._threads import for_each, ordered_map, scratch
 ROWS = 8192  # a step's worth of rows
 
 
-def centre_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return `X` less its mean, divided by a power of two so that it lies in [-1, 1].
+def center_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
+    """Subtract the mean of `X` and divide by a power of two, so that it lies in [-1, 1].
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def centre_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
     -------
     rows : ndarray, shape (n, d), float32
     scale : float
-        A distance between these rows, times `scale`, is one between the rows of `X`.
+        A distance between two of these rows, times `scale`, is the distance in `X`.
     """
     (points,) = make_points(X)
     return np.ascontiguousarray(points.rows), points.scale
@@ -37,8 +37,14 @@ def standardise(X: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n, d), float32
+
+    Examples
+    --------
+    >>> from al_tf.geometry import standardise
+    >>> standardise([[1.0, 5.0], [3.0, 5.0]]).tolist()
+    [[-1.0, 0.0], [1.0, 0.0]]
     """
-    rows, _ = centre_and_scale(X)
+    rows, _ = center_and_scale(X)
     deviation = np.sqrt(column_variances(rows))
     inverse = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
 
@@ -66,11 +72,16 @@ def principal_components(rows: np.ndarray, n_components: int) -> np.ndarray:
     rows : ndarray, shape (n, d)
         Of mean 0, as `standardise` leaves them.
     n_components : int
-        At least 1; `rows` come back as they are where it is d or more.
+        At least 1; where it is d or more, `rows` are returned unchanged.
 
     Returns
     -------
     ndarray, shape (n, n_components), float32
+
+    Raises
+    ------
+    ValueError
+        `n_components` is below 1.
     """
     if n_components < 1:
         raise ValueError(f"n_components must be 1 or more; got {n_components}.")
@@ -94,9 +105,10 @@ def principal_components(rows: np.ndarray, n_components: int) -> np.ndarray:
 
 
 def project(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return ``X @ weights``, each row's result the same bits wherever it stands.
+    """Return ``X @ weights``, bit for bit the same for a row wherever it stands in `X`.
 
-    A matrix product by BLAS rounds by a row's position; this one multiplies and sums row by row.
+    In a matrix product by BLAS the rounding depends on a row's position; here each row is
+    multiplied and summed by itself.
 
     Parameters
     ----------

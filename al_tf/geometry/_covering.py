@@ -31,10 +31,9 @@ def k_center_greedy(
     """Choose `k` rows, each the farthest from all centers and from the rows chosen before it.
 
     A distance to the nearest center can only shrink while centers are added. So the distances of
-    most rows may be left stale, as upper bounds: the rows with the largest ones are the only
-    candidates, and all rows are brought up to date, in one matrix product, when a stale bound
-    exceeds the best candidate. The choice is that of the plain algorithm, which passes over all
-    rows for each pick.
+    most rows may stay out of date, as upper bounds: only the rows with the largest bounds are
+    candidates, and all rows are updated, in one matrix product, when an old bound exceeds the best
+    candidate. The choice is that of the plain algorithm, which passes over all rows for each pick.
 
     Parameters
     ----------
@@ -42,7 +41,7 @@ def k_center_greedy(
     k : int
         1 to n.
     centers : ndarray, shape (m, d), optional
-        Rows covered already. Without any, the mean of `X` is the first center.
+        Rows that are centers already. Without any, the mean of `X` is the first center.
     random_state : RandomState
         Breaks ties.
     memory_limit : int
@@ -54,6 +53,20 @@ def k_center_greedy(
         In the order of choice.
     distances : ndarray, shape (k,), float64
         To the nearest center at the moment of choice; never rising.
+
+    Raises
+    ------
+    ValueError
+        `k` out of range, or rows that are not finite, not two-dimensional or of other widths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import k_center_greedy
+    >>> X = np.array([[0.0], [1.0], [5.0], [9.0]])
+    >>> chosen, distances = k_center_greedy(X, 2, centers=X[:1])
+    >>> chosen.tolist(), distances.tolist()
+    ([3, 2], [9.0, 4.0])
     """
     if centers is None or len(centers) == 0:
         centers = np.asarray(X).mean(axis=0, dtype=np.float64)[None]
@@ -80,7 +93,7 @@ def k_center_greedy(
 def _pick_by_rounded_distances(
     points: Points, given: Points, rank: np.ndarray, k: int, memory_limit: int
 ) -> tuple[list[int], list[float]]:
-    """Return the first picks, up to `k`, that float32 distances leave no doubt about.
+    """Return the first picks, up to `k`, that are certain in spite of float32 rounding.
 
     Distances are rounded for all rows and exact for the candidates; a candidate is picked while
     it is farther than any other row can be.
@@ -174,9 +187,10 @@ def max_ball_cover(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose rows whose balls cover the most targets that no ball covers yet, one after another.
 
-    No list of neighbours is kept: one pass counts them, and what a choice covers is subtracted.
-    A target is covered once, so all subtractions together cost at most one more pass. A count can
-    only fall, so, as in `k_center_greedy`, only the largest are kept up to date.
+    No list of neighbours is kept: one pass counts them, and the targets that a choice covers are
+    subtracted from the counts. A target is covered once, so all subtractions together cost at most
+    one more pass. A count can only fall, so, as in `k_center_greedy`, only the largest are kept up
+    to date.
 
     Parameters
     ----------
@@ -186,9 +200,9 @@ def max_ball_cover(
     radius : float
         Of the balls, 0 or more.
     centers : ndarray, shape (m, d), optional
-        Rows whose balls cover already.
+        Rows around which balls cover targets already.
     targets : ndarray, shape (t, d), optional
-        What is to be covered; `X` itself where left out.
+        The rows to cover; `X` itself by default.
     random_state : RandomState
         Breaks ties.
     memory_limit : int
@@ -197,9 +211,24 @@ def max_ball_cover(
     Returns
     -------
     chosen : ndarray, shape (k,), intp
-        In the order of choice. Once all is covered, the other rows at random.
+        In the order of choice. Once every target is covered, other rows at random.
     gains : ndarray, shape (k,), float64
         How many targets each newly covered; never rising.
+
+    Raises
+    ------
+    ValueError
+        `k` or `radius` out of range, or rows that are not finite, not two-dimensional or of other
+        widths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import max_ball_cover
+    >>> X = np.array([[0.0], [1.0], [2.0], [9.0]])
+    >>> chosen, gains = max_ball_cover(X, 2, radius=1.0)
+    >>> chosen.tolist(), gains.tolist()
+    ([1, 3], [3.0, 1.0])
     """
     targets = X if targets is None else targets
     given = X[:0] if centers is None else centers
@@ -232,7 +261,7 @@ def max_ball_cover(
 def _pick_balls(
     points: Points, goals: Points, counts: np.ndarray, rank: np.ndarray, reach: float, room: int
 ) -> tuple[list[int], list[float], np.ndarray]:
-    """Return picks, at most `room`, their gains, and which goals they cover; no pick without gain.
+    """Return at most `room` picks that gain, their gains, and which goals they cover.
 
     Picking stops where a row that is not a candidate may have a higher count.
     """

@@ -1,4 +1,4 @@
-"""Gaussian kernel density, exact, in tiles: one product and one exponential a pair of rows."""
+"""Gaussian kernel density, exact, in tiles: one product and one exponential per pair of rows."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def kde_log_density(
     ----------
     X : ndarray, shape (n, d)
     reference : ndarray, shape (m, d), optional
-        The rows the kernels sit on: `X` itself where left out; each pair is then computed once.
+        The rows under the kernels; `X` itself by default, and then each pair is computed once.
     bandwidth : float
         Standard deviation of the kernel, in the units of `X`.
     leave_one_out : bool
@@ -58,7 +58,14 @@ def kde_log_density(
     Raises
     ------
     ValueError
-        A bandwidth that is not a positive number, or nothing left to leave one out of.
+        A bandwidth that is not a positive number; `leave_one_out` with `reference` or with a
+        single row; or rows that are not finite, not two-dimensional or of other widths.
+
+    Examples
+    --------
+    >>> from al_tf.geometry import kde_log_density
+    >>> kde_log_density([[0.0], [0.0], [9.0]], bandwidth=1.0, leave_one_out=True).round(2).tolist()
+    [-1.61, -1.61, -41.42]
     """
     if not (np.isfinite(bandwidth) and bandwidth > 0):
         raise ValueError(f"bandwidth must be a positive number; got {bandwidth!r}.")
@@ -122,23 +129,23 @@ def _log2_sums_within(
     def scan(part: slice) -> np.ndarray:
         """Return what the tiles right of and on the diagonal add to rows ``part.start`` on."""
         block = points.take(part)
-        share = np.zeros(len(points) - part.start)
-        for columns in slices(len(share), side):
+        partial = np.zeros(len(points) - part.start)
+        for columns in slices(len(partial), side):
             others = points.take(slice(part.start + columns.start, part.start + columns.stop))
             tile = kernel.tile(block, others, SHIFT)
             if columns.start == 0:
                 np.fill_diagonal(tile, 0.0 if leave_one_out else 2.0**SHIFT)
-                share[columns] += tile.sum(axis=1)
+                partial[columns] += tile.sum(axis=1)
             else:
                 ones = np.ones(side, dtype=tile.dtype)
-                share[: len(block)] += tile @ ones[: len(others)]
-                share[columns] += ones[: len(block)] @ tile
-        return share
+                partial[: len(block)] += tile @ ones[: len(others)]
+                partial[columns] += ones[: len(block)] @ tile
+        return partial
 
     sums = np.zeros(len(points))
     parts = list(slices(len(points), side))
-    for part, share in zip(parts, ordered_map(scan, parts), strict=True):
-        sums[part.start :] += share
+    for part, partial in zip(parts, ordered_map(scan, parts), strict=True):
+        sums[part.start :] += partial
     return _rescue(points, points, kernel, sums, side, leave_one_out)
 
 
@@ -163,7 +170,7 @@ def _rescue(
     side: int,
     leave_one_out: bool,
 ) -> np.ndarray:
-    """Take log2 of `sums`, after doing again the rows so remote that clipping distorts theirs.
+    """Return log2 of `sums`, recomputed for rows so remote that clipping distorts them.
 
     Each such row gets its own shift: its nearest neighbour's exponent becomes 0.
     """

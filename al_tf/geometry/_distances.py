@@ -1,4 +1,4 @@
-"""What is asked of distances without keeping them: nearest of a set, mean similarity, neighbours."""
+"""Summaries of distances that are never kept: nearest of a set, mean similarity, neighbours."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def nearest_of_set(
     -------
     distances : ndarray, shape (n,), float64
     nearest : ndarray, shape (n,), intp
+
+    Raises
+    ------
+    ValueError
+        Rows that are not finite, not two-dimensional or of other widths.
+
+    Examples
+    --------
+    >>> from al_tf.geometry import nearest_of_set
+    >>> distances, nearest = nearest_of_set([[0.0, 0.0], [9.0, 1.0]], [[3.0, 4.0], [9.0, 0.0]])
+    >>> distances.tolist(), nearest.tolist()
+    ([5.0, 1.0], [0, 1])
     """
     points, others = make_points(X, centers)
     squared, nearest = nearest_points(points, others, memory_limit)
@@ -58,13 +70,13 @@ def nearest_points(
             tile = scratch("tile", (len(block), width), np.float32)
             np.matmul(block.operand, right[:, columns], out=tile)
             best = tile.argmin(axis=1)
-            found = tile[np.arange(len(tile)), best]
-            close = np.flatnonzero(found < CLOSE * (block.squared_norms.max() + reach))
+            lowest = tile[np.arange(len(tile)), best]
+            close = np.flatnonzero(lowest < CLOSE * (block.squared_norms.max() + reach))
             if len(close):
                 precise = precise_squared_distances(block.rows[close], centers.rows[columns])
-                best[close], found[close] = precise.argmin(axis=1), precise.min(axis=1)
-            nearer = found < squared[part]
-            squared[part][nearer] = found[nearer]
+                best[close], lowest[close] = precise.argmin(axis=1), precise.min(axis=1)
+            nearer = lowest < squared[part]
+            squared[part][nearer] = lowest[nearer]
             nearest[part][nearer] = best[nearer] + columns.start
         apart = scratch("apart", block.rows.shape, np.float64)
         np.subtract(block.rows, centers.rows[nearest[part]], out=apart, dtype=np.float64)
@@ -79,9 +91,9 @@ def lower_to_nearest(
 ) -> float:
     """Lower `bound` ``(n,)``, float32, to squared distances to the nearest center, as rounded.
 
-    They are what a float32 product gives, in scaled units, without the second look that
-    `nearest_points` takes at them. Returned is how far off one may be: by the usual bound of a
-    product of d + 2 terms.
+    The distances are those of a float32 product, in scaled units, not corrected as in
+    `nearest_points`. Returns the largest error that one may have, by the usual bound of a product
+    of d + 2 terms.
     """
     side = tile_size(memory_limit)
     right = distance_operand(centers).T
@@ -110,7 +122,7 @@ def mean_similarity(
     ----------
     X : ndarray, shape (n, d)
     reference : ndarray, shape (m, d), optional
-        `X` itself where left out; each row then counts itself (similarity 1), as in modAL. The
+        `X` itself by default; each row then counts itself (similarity 1), as in modAL. The
         distance is Euclidean.
     memory_limit : int
         Bytes of working memory, beside inputs, outputs and a float32 copy of the inputs.
@@ -119,6 +131,12 @@ def mean_similarity(
     -------
     ndarray, shape (n,), float64
         From 0 (far from everything) to 1.
+
+    Examples
+    --------
+    >>> from al_tf.geometry import mean_similarity
+    >>> mean_similarity([[0.0], [1.0]]).tolist()
+    [0.75, 0.75]
     """
     if reference is None:
         (points,) = make_points(X)
@@ -146,21 +164,21 @@ def _mean_similarity_within(points: Points, memory_limit: int) -> np.ndarray:
         """Return what the tiles right of and on the diagonal add to rows ``part.start`` on."""
         block = points.take(part)
         left = distance_operand(block)
-        share = np.zeros(len(points) - part.start)
+        partial = np.zeros(len(points) - part.start)
         for columns in slices(len(points) - part.start, side):
             others = points.take(slice(part.start + columns.start, part.start + columns.stop))
             on_diagonal = columns.start == 0
             tile = squared_distances(block, others, left, diagonal=0.0 if on_diagonal else None)
             _similarity(tile, points.scale)
-            share[: len(block)] += tile.sum(axis=1)
+            partial[: len(block)] += tile.sum(axis=1)
             if not on_diagonal:
-                share[columns] += tile.sum(axis=0)
-        return share
+                partial[columns] += tile.sum(axis=0)
+        return partial
 
     total = np.zeros(len(points))
     parts = list(slices(len(points), side))
-    for part, share in zip(parts, ordered_map(scan, parts), strict=True):
-        total[part.start :] += share
+    for part, partial in zip(parts, ordered_map(scan, parts), strict=True):
+        total[part.start :] += partial
     return total / len(points)
 
 
@@ -184,12 +202,18 @@ def mean_neighbour_distance(
     n_neighbours : int
         How many neighbours, at least 1; all other rows where there are fewer.
     groups : ndarray, shape (n,), optional
-        Neighbours are sought among the rows of the same group.
+        Neighbours are rows of the same group.
 
     Returns
     -------
     ndarray, shape (n,), float64
-        Zero for a row that is alone.
+        Zero for a row that is alone in its group.
+
+    Examples
+    --------
+    >>> from al_tf.geometry import mean_neighbour_distance
+    >>> mean_neighbour_distance([[0.0], [1.0], [5.0]], n_neighbours=2).tolist()
+    [3.0, 2.5, 4.5]
     """
     X = check_rows(X)
     groups = np.zeros(len(X), dtype=np.intp) if groups is None else np.asarray(groups)
@@ -246,13 +270,13 @@ def _packed(parts: list[tuple[slice, slice]], rows: int) -> list[list[tuple[slic
 
 
 def _runs(values: np.ndarray) -> list[slice]:
-    """Return the slices of equal neighbours."""
+    """Return the slices of equal consecutive values."""
     ends = np.append(np.flatnonzero(values[1:] != values[:-1]) + 1, len(values))
     return [slice(start, stop) for start, stop in zip(np.append(0, ends[:-1]), ends, strict=True)]
 
 
 def _centred_by_group(X: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return `X`, in place where it may be, less group means: close rows keep their digits."""
+    """Subtract group means from `X`, in place if it holds floats: close rows keep their digits."""
     runs = _runs(groups)
     if len(runs) == 1:
         return X  # `make_points` centres

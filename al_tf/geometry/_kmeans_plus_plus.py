@@ -10,7 +10,7 @@ from ._threads import for_each
 
 ROUNDING = 1e-5  # squared distances below this share of the squared norm are rounding: equal rows
 LARGEST_BLOCK = 256
-PATIENCE = 4  # rounds of draws, before stale values are called too stale
+PATIENCE = 4  # rounds of draws before all rows are brought up to date
 
 
 def kmeans_plus_plus(
@@ -21,17 +21,17 @@ def kmeans_plus_plus(
     random_state: RandomState = None,
     memory_limit: int = MEMORY_LIMIT,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose `k` rows of ``left ⊗ right`` by k-means++, from factors alone.
+    """Choose `k` rows of ``left ⊗ right`` by k-means++, from the factors alone.
 
     The first is a row of the largest norm; each next one is drawn with probability proportional
     to its squared distance D² to the nearest row chosen before. Inner products factorise,
     ``<a ⊗ h, a' ⊗ h'> = <a, a'> <h, h'>``, so the ``n × (K d)`` rows are never built. Ordinary
     rows: `left` of ones.
 
-    Drawing is by rejection. D² only shrinks while rows are chosen, so stale values are upper
-    bounds: a row drawn from the stale ones is accepted with probability fresh over stale, which
-    is a draw from the fresh ones. All rows are brought up to date in one matrix product, a few
-    times in a batch.
+    Drawing is by rejection. D² only shrinks while rows are chosen, so old values are upper bounds:
+    a row drawn by its old value is accepted with probability current over old, which is a draw by
+    the current values. All rows are brought up to date in one matrix product, a few times per
+    batch.
 
     Parameters
     ----------
@@ -49,8 +49,26 @@ def kmeans_plus_plus(
     chosen : ndarray, shape (k,), intp
         In the order of choice, without repeats.
     squared : ndarray, shape (k,), float64
-        D² at the moment of choice; for the first, its squared norm. 0 once every row that is left
+        D² at the moment of choice; for the first, its squared norm. 0 once every remaining row
         equals a chosen one.
+
+    Raises
+    ------
+    ValueError
+        `k` out of range; factors that are not finite, not two-dimensional or differ in rows.
+
+    References
+    ----------
+    Arthur and Vassilvitskii, "k-means++: The Advantages of Careful Seeding", SODA 2007.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import kmeans_plus_plus
+    >>> rows = np.array([[0.0], [0.0], [3.0]])
+    >>> chosen, squared = kmeans_plus_plus(np.ones((3, 1)), rows, 2, random_state=0)
+    >>> int(chosen[0]), squared.tolist()
+    (2, [9.0, 9.0])
     """
     rows = _OuterRows(left, right)
     n = len(rows.squared_norms)
@@ -104,9 +122,9 @@ class _OuterRows:
         """Lower `squared` ``(n,)`` to the squared distance to the nearest of `others`, in place."""
 
         def lower(part: slice) -> None:
-            found = self.squared_distances(part, others).min(axis=1) + self.squared_norms[part]
-            found[found < ROUNDING * self.squared_norms[part]] = 0.0
-            np.minimum(squared[part], found, out=squared[part])
+            lowest = self.squared_distances(part, others).min(axis=1) + self.squared_norms[part]
+            lowest[lowest < ROUNDING * self.squared_norms[part]] = 0.0
+            np.minimum(squared[part], lowest, out=squared[part])
 
         side = tile_size(memory_limit)
         for_each(lower, slices(len(squared), max(side, side * side // len(others))))
@@ -114,9 +132,9 @@ class _OuterRows:
     def squared_among(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return squared distances of a few rows: ``(len(some), len(others))``."""
         norms = self.squared_norms[some][:, None]
-        found = self.squared_distances(some, others) + norms
-        found[found < ROUNDING * norms] = 0.0
-        return found
+        squared = self.squared_distances(some, others) + norms
+        squared[squared < ROUNDING * norms] = 0.0
+        return squared
 
 
 def _squared_norms(rows: np.ndarray) -> np.ndarray:

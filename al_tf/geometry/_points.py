@@ -16,7 +16,7 @@ from ._threads import for_each, n_workers, ordered_map, scratch
 
 MEMORY_LIMIT = 256 * 2**20
 LARGEST_TILE = 512  # 512² float32 = 1 MiB: stays in a core's cache between the passes over it
-CLOSE = 1e-3  # pairs nearer than this share of the tile's squared radius are done in float64
+CLOSE = 1e-3  # pairs nearer than this part of the tile's squared radius are redone in float64
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ def squared_distances(
     A, B : Points
         At most a tile of each.
     left : ndarray, optional
-        ``distance_operand(A)``, where the caller has it already.
+        ``distance_operand(A)``, if the caller has it already.
     diagonal : float, optional
-        The tile is one of equal rows: what to write on its diagonal (0, or infinity to leave each
-        row out of its own neighbours).
+        For a tile whose rows and columns are the same points: the value to write on its diagonal
+        (0, or infinity to leave each row out of its own neighbours).
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""All cores on tiles: a thread pool whose answers come back in order.
+"""Tiles on all cores: a thread pool that returns its results in order.
 
-One thread a tile, each with a single-threaded BLAS, beats one tile on a threaded BLAS: the
+One thread per tile, each with a single-threaded BLAS, beats one tile on a threaded BLAS: the
 elementwise parts run on all cores too, and no result depends on the number of threads.
 """
 
@@ -30,13 +30,13 @@ _ONE_KERNEL_AT_A_TIME = threading.RLock()  # the BLAS thread limit belongs to th
 def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
     """Apply `function` to every task on as many threads as BLAS may use, results in order.
 
-    At most two results a thread are held before the caller takes them. While it runs, BLAS is
+    At most two results per thread are held before the caller consumes them. Meanwhile BLAS is
     limited to one thread, and kernels started from other threads wait.
 
     Parameters
     ----------
     function : callable
-        Must leave the interpreter lock to others for most of its time (numpy does).
+        Must release the interpreter lock for most of its time (numpy does).
     tasks : iterable
 
     Yields
@@ -65,14 +65,14 @@ def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> It
 
 
 def for_each(function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
-    """Run `ordered_map` for what `function` writes, not for what it returns."""
+    """Run `ordered_map` where only the side effects of `function` matter."""
     for _ in ordered_map(function, tasks):
         pass
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[int]:
-    """Limit BLAS to one thread inside the block; gives the number of threads it had before."""
+    """Limit BLAS to one thread inside the block; yields the number of threads it had before."""
     with _ONE_KERNEL_AT_A_TIME:
         n_threads = n_workers()
         with _blas().limit(limits=1):
@@ -93,14 +93,14 @@ def scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarr
     Parameters
     ----------
     name : str
-        What it is for; the arrays of two names do not overlap.
+        Its purpose; arrays of different names do not overlap.
     shape : tuple of int
     dtype : dtype
 
     Returns
     -------
     ndarray
-        Its content is whatever was there. It lives as long as the kernel's thread.
+        With arbitrary content. It lives as long as the kernel's thread.
     """
     wanted = math.prod(shape)
     held: dict[str, np.ndarray] = _MINE.__dict__

@@ -22,7 +22,7 @@ def cluster(
     Parameters
     ----------
     rows : ndarray, shape (n, d), float32
-        As `centre_and_scale` returns them.
+        As `center_and_scale` returns them.
     n_clusters : int
         K; fewer come back where there are fewer distinct rows.
     random_state : RandomState

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import centre_and_scale
+from ..geometry import center_and_scale
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -67,7 +67,7 @@ def cluster_margin(
     proba, found = proba_and_features(classifier, X)
     order = canonical_order(found, rng)
     doubtful, scores = top_k(margin_score(proba)[order], min(n, candidates * n_instances), rng)
-    rows, _ = centre_and_scale(found[order[doubtful]])
+    rows, _ = center_and_scale(found[order[doubtful]])
     labels = _average_linkage(rows, n_clusters or n_instances, rng)
     size = np.bincount(labels)[labels]
     chosen = np.lexsort((-scores, size, occurrence(labels)))[:n_instances]  # in turn, best first

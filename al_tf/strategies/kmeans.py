@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import centre_and_scale
+from ..geometry import center_and_scale
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -54,7 +54,7 @@ def kmeans(
     found = features(classifier, X)
     order = canonical_order(found, rng)
     found = found[order]
-    rows, scale = centre_and_scale(found)
+    rows, scale = center_and_scale(found)
     labels, centroids = cluster(rows, n_instances, rng)
     distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
     chosen, scores = top_k(-distances, n_instances, rng, groups=labels)

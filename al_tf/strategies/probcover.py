@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import centre_and_scale, max_ball_cover, nearest_of_set
+from ..geometry import center_and_scale, max_ball_cover, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -47,7 +47,7 @@ def purity_radius(
     rng = check_random_state(random_state)
     if len(features) > RADIUS_SAMPLE:
         features = features[np.sort(rng.choice(len(features), RADIUS_SAMPLE, replace=False))]
-    rows, scale = centre_and_scale(features)
+    rows, scale = center_and_scale(features)
     labels, centroids = cluster(rows, n_classes, rng)
     if len(centroids) == 1:
         return 0.0

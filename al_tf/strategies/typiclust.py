@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import centre_and_scale, mean_neighbour_distance
+from ..geometry import center_and_scale, mean_neighbour_distance
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -73,7 +73,7 @@ def typiclust(
     n_labeled = 0 if labeled is None else len(labeled)
     if labeled is not None:
         found = np.concatenate([found, labeled])
-    rows, scale = centre_and_scale(found)
+    rows, scale = center_and_scale(found)
     del found
     labels, centroids = cluster(rows, min(n_labeled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)

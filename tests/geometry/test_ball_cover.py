@@ -1,0 +1,61 @@
+"""Greedy ball cover: the largest gain each time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from al_tf import geometry
+
+from .naive import naive_distances, rows
+
+
+@pytest.mark.parametrize("with_centers", [True, False])
+@pytest.mark.parametrize(("n", "k", "radius"), [(900, 60, 0.6), (2000, 250, 0.3)])
+@pytest.mark.parametrize("m", [None, 700])
+def test_ball_cover_takes_a_largest_gain_each_time(with_centers, n, k, radius, m):
+    X = rows(n, 3)
+    targets = X if m is None else rows(m, 3, seed=2)
+    near = naive_distances(X, targets) <= radius
+    centers = X[:4] + np.float32(0.01) if with_centers else None
+    covered = np.zeros(len(targets), dtype=bool)
+    if with_centers:
+        covered = naive_distances(targets, centers).min(axis=1) <= radius
+    chosen, gains = geometry.max_ball_cover(
+        X, k, radius, centers, targets=None if m is None else targets, random_state=0
+    )
+    assert len(set(chosen)) == k
+    for row, gain in zip(chosen, gains, strict=True):
+        possible = (near & ~covered).sum(axis=1)
+        assert gain == possible[row] == possible.max()
+        covered |= near[row]
+
+
+def test_balls_without_extent_cover_copies():
+    X = np.repeat([[0.0], [1.0], [2.0]], [2, 1, 3], axis=0)
+    chosen, gains = geometry.max_ball_cover(X, 1, 0.0, random_state=0)
+    assert chosen[0] in (3, 4, 5)
+    assert gains.tolist() == [3]
+    chosen, gains = geometry.max_ball_cover(X, 3, 1.0, X[:1], random_state=0)
+    assert gains.tolist() == [3, 0, 0]  # what a center reaches exactly is covered already
+
+
+@pytest.mark.parametrize("radius", [-1.0, np.nan, np.inf])
+def test_a_radius_is_a_number(radius):
+    with pytest.raises(ValueError, match="radius must be a number of 0 or more"):
+        geometry.max_ball_cover(rows(5, 2), 1, radius)
+
+
+def test_ball_cover_of_targets_that_no_ball_reaches_is_a_random_choice():
+    X, targets = rows(50, 2), rows(20, 2, offset=100.0)
+    chosen, gains = geometry.max_ball_cover(X, 8, 1.0, targets=targets, random_state=0)
+    assert len(set(chosen)) == 8
+    assert not gains.any()
+    assert chosen.tolist() != geometry.max_ball_cover(X, 8, 1.0, targets=targets)[0].tolist()
+
+
+def test_ball_cover_fills_up_when_all_is_covered():
+    chosen, gains = geometry.max_ball_cover(rows(50, 2), 50, 100.0, random_state=0)
+    assert sorted(chosen) == list(range(50))
+    assert gains[0] == 50
+    assert not gains[1:].any()

@@ -1,0 +1,131 @@
+"""k-means++ on factors: the probabilities of the definition, at any scale."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from al_tf import geometry
+
+from .naive import naive_distances, rows
+
+
+def test_kmeans_plus_plus_draws_with_the_probabilities_of_the_definition():
+    rng = np.random.default_rng(3)
+    left, right = rng.standard_normal((5, 2)), rng.standard_normal((5, 3))
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(5, -1)
+    squared = naive_distances(outer, outer) ** 2
+    first = int((outer**2).sum(axis=1).argmax())
+    expected = {}
+    for second in set(range(5)) - {first}:
+        p = squared[first, second] / squared[first].sum()
+        rest = np.minimum(squared[first], squared[second])
+        for third in set(range(5)) - {first, second}:
+            expected[first, second, third] = p * rest[third] / rest.sum()
+    n = 3000
+    counts = Counter(
+        tuple(map(int, geometry.kmeans_plus_plus(left, right, 3, random_state=seed)[0]))
+        for seed in range(n)
+    )
+    assert set(counts) <= set(expected)
+    for triple, p in expected.items():
+        assert abs(counts[triple] - n * p) < 5 * np.sqrt(n * p * (1 - p)) + 1
+
+
+def test_kmeans_plus_plus_draws_in_blocks_as_it_would_one_by_one():
+    """Later picks are drawn several at once: each row must be among them as often as it should."""
+    rng = np.random.default_rng(3)
+    left, right = rng.standard_normal((14, 2)), rng.standard_normal((14, 3))
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(14, -1)
+    squared = naive_distances(outer, outer) ** 2
+    n, k = 4000, 10
+    alive = np.repeat(squared[[(outer**2).sum(axis=1).argmax()]], n, axis=0)  # (n, 14)
+    taken = np.zeros((n, 14), dtype=bool)
+    taken[:, (outer**2).sum(axis=1).argmax()] = True
+    for _ in range(k - 1):
+        cumulative = alive.cumsum(axis=1)
+        pick = (cumulative < rng.random((n, 1)) * cumulative[:, -1:]).sum(axis=1)
+        taken[np.arange(n), pick] = True
+        alive = np.minimum(alive, squared[pick])
+    found = np.zeros(14)
+    for seed in range(n):
+        found[geometry.kmeans_plus_plus(left, right, k, random_state=seed)[0]] += 1
+    expected = taken.sum(axis=0)
+    spread = np.sqrt(2 * expected * (1 - expected / n))
+    assert (np.abs(found - expected) <= 4.5 * spread + 1).all(), (found, expected)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_kmeans_plus_plus_at_any_scale(scale):
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((50, 3)), rng.standard_normal((50, 4))
+    expected = geometry.kmeans_plus_plus(left, right, 20, random_state=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, -right * scale, 20, random_state=0)
+    np.testing.assert_array_equal(chosen, expected[0])
+    np.testing.assert_allclose(squared / scale**2, expected[1], rtol=1e-3)
+
+
+def test_kmeans_plus_plus_of_rows_below_zero():
+    rng = np.random.default_rng(0)
+    left, right = rng.random((50, 3)), rng.random((50, 4)) + 0.1
+    expected = geometry.kmeans_plus_plus(left, right, 20, random_state=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, right * -1e30, 20, random_state=0)
+    np.testing.assert_array_equal(chosen, expected[0])
+    np.testing.assert_allclose(squared / 1e60, expected[1], rtol=1e-3)
+
+
+def test_kmeans_plus_plus_tells_short_rows_apart():
+    """As gradients of images that a network is nearly sure of are, beside others."""
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((200, 3)), rng.standard_normal((200, 8))
+    left[5:] *= 1e-4
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(200, -1)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    for place in range(1, 60):
+        to_chosen = naive_distances(outer[chosen[place]][None], outer[chosen[:place]])
+        assert squared[place] == pytest.approx(to_chosen.min() ** 2, rel=1e-3)
+
+
+def test_kmeans_plus_plus_of_nothing_but_zeros():
+    chosen, squared = geometry.kmeans_plus_plus(np.zeros((6, 2)), np.zeros((6, 3)), 6)
+    assert sorted(chosen) == list(range(6))
+    assert not squared.any()
+    assert geometry.kmeans_plus_plus(np.ones((3, 2)), np.ones((3, 2)), 1)[0].shape == (1,)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_kmeans_plus_plus_refuses_what_is_not_finite_or_does_not_fit(side):
+    factors = [rows(6, 2), rows(6, 3)]
+    factors[side][2] = np.nan
+    with pytest.raises(ValueError, match="left and right must be finite"):
+        geometry.kmeans_plus_plus(*factors, 2)
+    factors[side] = rows(5, 2)
+    with pytest.raises(ValueError, match=r"left and right differ in rows: (5 and 6|6 and 5)"):
+        geometry.kmeans_plus_plus(*factors, 2)
+    factors[side] = np.zeros(6)
+    with pytest.raises(ValueError, match=f"Expected {('left', 'right')[side]} of shape"):
+        geometry.kmeans_plus_plus(*factors, 2)
+
+
+def test_kmeans_plus_plus_reports_the_distances_of_the_outer_products():
+    rng = np.random.default_rng(0)
+    left, right = rng.standard_normal((400, 3)), rng.standard_normal((400, 8)) * 1e4
+    outer = np.einsum("nk,nd->nkd", left, right).reshape(400, -1)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    assert len(set(chosen)) == 60
+    assert squared[0] == pytest.approx((outer[chosen[0]] ** 2).sum(), rel=1e-4)
+    for place in range(1, 60):
+        to_chosen = naive_distances(outer[chosen[place]][None], outer[chosen[:place]])
+        assert squared[place] == pytest.approx(to_chosen.min() ** 2, rel=1e-3)
+
+
+def test_kmeans_plus_plus_takes_copies_last():
+    left = np.ones((60, 1))
+    right = np.repeat(rows(6, 4), 10, axis=0)
+    chosen, squared = geometry.kmeans_plus_plus(left, right, 60, random_state=0)
+    assert sorted(chosen) == list(range(60))
+    assert set(chosen[:6] // 10) == set(range(6))
+    assert (squared[:6] > 0).all()
+    assert not squared[6:].any()

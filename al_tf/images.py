@@ -140,6 +140,43 @@ def scales_conflict(known: str, new: str) -> bool:
     return new in {"0-255": ("uint8", "0-1"), "other": ("uint8",)}.get(known, ())
 
 
+def match_scale(new: Any, known: Any) -> Any:
+    """Return the images `new`, refusing those that one array with `known` would falsify.
+
+    Parameters
+    ----------
+    new, known : array-like (k, …) and (n, …)
+        What has one or two dimensions is not images, and is returned as it is.
+
+    Returns
+    -------
+    array-like (k, …)
+        `new`; as uint8 if they are integers of 0 to 255 and `known` is uint8.
+
+    Raises
+    ------
+    ValueError
+        For images of two scales, floats in [0, 1] beside uint8 among them.
+    """
+    if not (len(new) and len(known)) or np.ndim(new[0]) < 2 or np.ndim(known[0]) < 2:
+        return new
+    images, sample = np.asarray(new), np.asarray(known[:_SAMPLED_IMAGES])
+    if sample.dtype == np.uint8 and images.dtype.kind in "iu" and images.dtype != np.uint8:
+        fits = images.min() >= 0 and images.max() <= 255
+        images = new = images.astype(np.uint8) if fits else images
+    scales = image_scale(sample), image_scale(images)
+    one_is_uint8 = (scales[0] == "uint8") != (scales[1] == "uint8")
+    conflict = one_is_uint8 or scales_conflict(*scales)
+    if conflict and scales != ("0-255", "uint8"):  # floats of 0-255 can take uint8 in
+        old, added = (f"{x.dtype} from {x.min():g} to {x.max():g}" for x in (sample, images))
+        raise ValueError(
+            f"The new images are {added}, those of the labeled set {old}: two scales of pixel "
+            "values, of which one array would be nonsense. Give all images as uint8, or all as "
+            "floats of one range."
+        )
+    return new
+
+
 def list_images(folder: Path) -> list[Path]:
     """Return the image files beneath a folder, sorted by name; hidden ones are passed over."""
     found = []

@@ -8,7 +8,8 @@ What differs from modAL 0.4.2.1:
   estimator refuses does not stay in the training set;
 - a learner can be printed;
 - bootstrap draws come from the learner's own generator, not from numpy's global one;
-- data frames can be taught, and committees vote with string labels.
+- data frames can be taught, and committees vote with string labels;
+- images of another scale than those of the labeled set (floats in [0, 1] beside uint8) are refused.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ import numpy as np
 import scipy.sparse as sp
 from modAL.disagreement import vote_entropy_sampling
 from modAL.uncertainty import uncertainty_sampling
-from modAL.utils.data import data_vstack
 from sklearn.utils import check_array, check_consistent_length
 
+from .images import match_scale
 from .seeding import RandomState, check_random_state
 
 
@@ -182,6 +183,8 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             estimator refuses. The labeled set is then as before.
         """
         self._check_labeled(X, y)
+        if self.X_training is not None:
+            X = _match_scale(X, self.X_training)
         if only_new:
             self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
         elif self.X_training is None:
@@ -220,7 +223,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         if self.X_training is None:
             self.X_training, self.y_training = X, y
         else:
-            self.X_training, self.y_training = self._with_added(X, y)
+            self.X_training, self.y_training = self._with_added(_match_scale(X, self.X_training), y)
 
     def _with_added(self, X: Any, y: Any) -> tuple[Any, Any]:
         try:
@@ -330,11 +333,19 @@ def _rows(X: Any, indices: np.ndarray) -> Any:
     return X[indices]
 
 
+def _match_scale(new: Any, known: Any) -> Any:
+    """Have images, as opposed to rows of a table, match those of the labeled set."""
+    tables = any(hasattr(X, "iloc") or sp.issparse(X) for X in (new, known))
+    return new if tables else match_scale(new, known)
+
+
 def _stacked(known: Any, new: Any) -> Any:
     if hasattr(known, "iloc"):
         import pandas as pd
 
         return pd.concat([known, type(known)(new)], ignore_index=True)
-    if isinstance(known, list) or sp.issparse(known):
-        return data_vstack((known, new))
+    if isinstance(known, list):
+        return [*known, *new]
+    if sp.issparse(known):
+        return sp.vstack((known, new))
     return np.concatenate([np.asarray(known), np.asarray(new)])

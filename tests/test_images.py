@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from al_tf.images import ImageSource, image_scale, scales_conflict
+from al_tf.images import ImageSource, image_scale, match_scale, scales_conflict
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(7, 5, 4), dtype=np.uint8)
 
@@ -111,3 +111,49 @@ class TestScale:
     def test_conflicts_are_those_that_give_wrong_answers(self, known, conflicts):
         scales = ("uint8", "0-1", "0-255", "other", "unclear")
         assert {new for new in scales if scales_conflict(known, new)} == conflicts
+
+
+class TestImagesForOneArray:
+    @pytest.mark.parametrize(
+        ("known", "new"),
+        [
+            (IMAGES, UNIT),
+            (UNIT, IMAGES),
+            (IMAGES, IMAGES.astype(np.float32)),
+            (IMAGES, np.zeros_like(UNIT)),
+            (IMAGES, IMAGES.astype(np.uint16) * 257),
+            (IMAGES, IMAGES.astype(int) - 128),
+            (IMAGES, (UNIT - UNIT.mean()) / UNIT.std()),
+            (UNIT, IMAGES.astype(np.float32)),
+            (IMAGES.astype(np.float32), UNIT),
+            (list(IMAGES), list(UNIT)),
+            (IMAGES, UNIT.tolist()),
+        ],
+    )
+    def test_of_two_scales_are_refused(self, known, new):
+        with pytest.raises(ValueError, match=r"new images are .* labeled set .*two scales"):
+            match_scale(new, known)
+
+    @pytest.mark.parametrize(
+        ("known", "new"),
+        [
+            (IMAGES, IMAGES[:2]),
+            (UNIT, UNIT[:2]),
+            (UNIT, UNIT.astype(np.float32)[:2]),
+            (UNIT, np.zeros_like(UNIT)),
+            (IMAGES.astype(np.float32), IMAGES),
+            (IMAGES[:0], UNIT),
+            (IMAGES, UNIT[:0]),
+            (list(IMAGES), list(IMAGES)),
+            (UNIT[0], IMAGES[0]),  # rows of a table, whatever they hold
+            (np.array(["a"]), np.array(["b"])),
+        ],
+    )
+    def test_of_one_scale_are_left_as_they_are(self, known, new):
+        assert match_scale(new, known) is new
+
+    @pytest.mark.parametrize("new", [IMAGES.astype(int), IMAGES.tolist()])
+    def test_integers_beside_uint8_become_uint8(self, new):
+        matched = match_scale(new, IMAGES)
+        assert matched.dtype == np.uint8
+        np.testing.assert_array_equal(matched, IMAGES)

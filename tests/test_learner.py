@@ -179,6 +179,25 @@ class TestTeach:
         with pytest.raises(ValueError, match=r"images \(1, 3\).*images \(5, 4\)"):
             learner.teach(X[:1, :3], y[:1])
 
+    @pytest.mark.parametrize("only_new", [False, True])
+    def test_images_of_another_scale_are_refused_and_nothing_is_fitted(self, only_new):
+        images = np.random.default_rng(0).integers(0, 256, (6, 4, 4), dtype=np.uint8)
+        learner = ActiveLearner(Recorder(), first, images, np.arange(6) % 2)
+        with pytest.raises(ValueError, match=r"float64 from 0.* to .*uint8 from .* two scales"):
+            learner.teach(images[:2] / 255, [0, 1], only_new=only_new)
+        assert len(learner.estimator.fits_) == 1
+        learner.teach(images[:2].astype(int), [0, 1])
+        assert learner.X_training.dtype == np.uint8
+        assert learner.X_training.shape == (8, 4, 4)
+
+    def test_lists_of_images_stay_lists_of_images(self):
+        images = list(np.random.default_rng(0).integers(0, 256, (6, 4, 4), dtype=np.uint8))
+        learner = ActiveLearner(Recorder(), first, images[:4], [0, 1, 0, 1])
+        learner.teach(images[4:], [1, 0])
+        assert learner.y_training == [0, 1, 0, 1, 1, 0]
+        np.testing.assert_array_equal(learner.X_training, images)
+        assert learner.X_training[5].dtype == np.uint8
+
     def test_lengths_that_differ(self, blobs):
         X, y = blobs
         learner = ActiveLearner(Recorder(), first, X[:5], y[:5])
@@ -255,6 +274,14 @@ class TestCommittee:
         votes = committee.vote_proba(X)
         assert (votes[:, 0, 2] == 0).all()
         np.testing.assert_allclose(votes.sum(axis=2), 1)
+
+    def test_images_of_another_scale_reach_no_member(self):
+        images = np.full((4, 3, 3), 200, np.uint8)
+        members = [ActiveLearner(Recorder(), first, images, [0, 1, 0, 1]) for _ in range(2)]
+        committee = Committee(members)
+        with pytest.raises(ValueError, match="two scales"):
+            committee.teach(images / 255, [0, 1, 0, 1])
+        assert [len(member.X_training) for member in members] == [4, 4]
 
     def test_query_and_teach(self, committee, blobs):
         X, _ = blobs

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import check_one_of
+from ..images import match_scale
 from ..seeding import RandomState, check_random_state
 from ._select import check_pool, estimator_of, predict_proba, top_k
 from .uncertainty import entropy_score, uncertainty_score
@@ -61,7 +62,8 @@ def expected_errors(
         disable=None if progress is None else not progress,
     ) as bar:
         for position, candidate in enumerate(candidates):
-            X_new = np.concatenate([labeled, np.asarray(X[candidate])[None]])
+            image = match_scale(np.asarray(X[candidate])[None], labeled)
+            X_new = np.concatenate([labeled, image])
             for column, probability in enumerate(proba[candidate]):
                 y_new = np.concatenate([y, labels[column : column + 1]])
                 model.fit(X_new, y_new, **fit_kwargs)

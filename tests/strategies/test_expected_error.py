@@ -163,6 +163,13 @@ def test_the_learners_fit_arguments_are_used(labeled, pool):
     assert seen == [7] * 9
 
 
+def test_a_pool_of_another_scale_than_the_labeled_images_is_refused():
+    images = np.random.default_rng(0).integers(0, 256, (8, 4, 4), dtype=np.uint8)
+    learner = FakeLearner(FakeClassifier(), images, np.arange(8) % 2)
+    with pytest.raises(ValueError, match="two scales"):
+        expected_error(learner, images / 255, n_candidates=1)
+
+
 def test_a_bare_estimator_is_refused(points):
     learner, X = points
     with pytest.raises(TypeError, match="labeled set: pass a learner with X_training"):

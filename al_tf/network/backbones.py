@@ -15,6 +15,7 @@ import numpy as np
 from ..errors import check_one_of
 from . import efficientnet_lite
 from .device import without_start_messages
+from .feature_store import FeatureStore
 from .inputs import release_pages
 from .pixels import check_images, check_pixels, pixel_digests, prepared
 from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
@@ -27,8 +28,10 @@ _PREPARATION = "triangle resize 1"
 _LEAST_SIZE = 32
 _PASS_PIXELS = 1 << 21
 """Pixels, as the network sees them, that go through it at once."""
-_SOURCE_PIXELS = 1 << 24
+_PART_PIXELS = 1 << 23
 """Pixels, before resizing, that are read at once."""
+_MAX_PART = 1024
+"""Images that are read at once."""
 _MAX_KEPT = 8
 
 _kept: OrderedDict[Any, Backbone] = OrderedDict()
@@ -152,7 +155,9 @@ class Backbone:
             ``dtype``, ``len`` and slicing is read in batches, and may be larger than memory.
         cache_dir : path or False, optional
             Folder where features are kept, by the content of each image; by default the user's
-            cache, ``False`` for none.
+            cache, ``False`` for none. An image is embedded once for each backbone and size, in
+            whatever array, folder or process it turns up again; after a stop in the middle, all
+            but the last batch is there. `al-tf cache` shows and clears what is kept.
         progress : bool
             Show a progress bar when it takes more than two seconds.
 
@@ -164,41 +169,69 @@ class Backbone:
         ------
         ValueError
             For images of another shape or type, NaN, and floats outside [0, 1].
+
+        Warns
+        -----
+        RuntimeWarning
+            Features cannot be kept, because the disk is full, say. They are returned all the same.
         """
         from tqdm.auto import tqdm
 
         X = check_images(X)
+        store = FeatureStore(
+            cache_dir,
+            fingerprint=self.fingerprint,
+            label=f"{self.name} at {self.size} pixels",
+            dim=self.dim,
+        )
+        bar = tqdm(
+            total=len(X),
+            desc=f"Embedding ({self.name})",
+            unit="image",
+            disable=not progress,
+            delay=2,
+            leave=False,
+        )
+        with store, bar:
+            return self._embedded(X, store, bar)
+
+    def _embedded(self, X: Any, store: FeatureStore, bar: Any) -> np.ndarray:
+        """Read images once, a part at a time; embed those that neither came before nor are kept."""
         features = np.empty((len(X), self.dim), np.float32)
-        rows_of: dict[bytes, list[int]] = {}
-        pending: dict[bytes, np.ndarray] = {}
-        batch = self._batch_size(X.shape[1:])
-        forward = None
+        first_row: dict[bytes, int] = {}
+        waiting: dict[bytes, np.ndarray] = {}
+        repeats: list[tuple[int, int]] = []
+        batch, part = self._batch_size(X.shape[1:]), _images_a_part(X.shape[1:])
 
         def embed() -> None:
-            nonlocal forward
-            forward = forward or self._forward(X.shape[1:], X.dtype == np.uint8)
-            for digest, row in zip(pending, forward(np.stack([*pending.values()])), strict=True):
-                features[rows_of[digest]] = row
-            pending.clear()
+            forward = self._forward(X.shape[1:], X.dtype == np.uint8)
+            new = forward(np.stack([*waiting.values()]))
+            features[[first_row[digest] for digest in waiting]] = new
+            store.put([*waiting], new)
+            waiting.clear()
 
-        with tqdm(
-            total=len(X), desc=f"Embedding ({self.name})", unit="image",
-            disable=not progress, delay=2, leave=False,
-        ) as bar:  # fmt: skip
-            for start in range(0, len(X), batch):
-                pixels = check_pixels(X[start : start + batch], start)
-                release_pages(X)
-                for i, digest in enumerate(pixel_digests(pixels)):
-                    if digest not in rows_of:
-                        pending[digest] = pixels[i]
-                    elif digest not in pending:
-                        features[start + i] = features[rows_of[digest][0]]
-                    rows_of.setdefault(digest, []).append(start + i)
-                    if len(pending) == batch:
-                        embed()
-                bar.update(len(pixels))
-            if pending:
-                embed()
+        for start in range(0, len(X), part):
+            pixels = check_pixels(X[start : start + part], start)
+            release_pages(X)
+            digests = pixel_digests(pixels)
+            kept = store.get([digest for digest in digests if digest not in first_row])
+            for row, (digest, image) in enumerate(zip(digests, pixels, strict=True), start):
+                if digest in first_row:
+                    repeats.append((row, first_row[digest]))
+                    continue
+                first_row[digest] = row
+                if digest in kept:
+                    features[row] = kept[digest]
+                else:
+                    waiting[digest] = image.copy()  # a view would hold on to the whole part
+                if len(waiting) == batch:
+                    embed()
+            bar.update(len(pixels))
+        if waiting:
+            embed()
+        if repeats:
+            rows, sources = zip(*repeats, strict=True)
+            features[[*rows]] = features[[*sources]]
         return features
 
     def keras_model(
@@ -239,10 +272,8 @@ class Backbone:
             return self._network.build(for_inference)
 
     def _batch_size(self, image_shape: tuple[int, ...]) -> int:
-        side = np.broadcast_to(self.size, 2)
-        return max(
-            1, min(_PASS_PIXELS // math.prod(side), _SOURCE_PIXELS // math.prod(image_shape[:2]))
-        )
+        height, width = np.broadcast_to(self.size, 2).tolist()
+        return max(1, min(_PASS_PIXELS // (height * width), _images_a_part(image_shape)))
 
     def _forward(
         self, image_shape: tuple[int, ...], is_uint8: bool
@@ -259,6 +290,11 @@ class Backbone:
                     self._forwards.popitem(last=False)
             self._forwards.move_to_end(key)
             return self._forwards[key]
+
+
+def _images_a_part(image_shape: tuple[int, ...]) -> int:
+    """Return how many images are read at once."""
+    return max(1, min(_MAX_PART, _PART_PIXELS // math.prod(image_shape[:2])))
 
 
 def _load_again(name: str, size: Size) -> Backbone:

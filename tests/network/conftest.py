@@ -16,3 +16,11 @@ def shapes_data():
         else:
             image[2:6, 2:6] += 180
     return X, y
+
+
+@pytest.fixture(scope="session", autouse=True)
+def user_cache(tmp_path_factory):
+    """Keep features in a folder of these tests, not in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AL_TF_CACHE_DIR", str(tmp_path_factory.mktemp("user_cache")))
+        yield

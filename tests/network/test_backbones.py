@@ -114,7 +114,7 @@ class Source:
 
 
 def test_a_lazy_source_is_read_once_in_slices(backbone, images, monkeypatch):
-    monkeypatch.setattr("al_tf.network.backbones._PASS_PIXELS", 2 * 32 * 32)
+    monkeypatch.setattr("al_tf.network.backbones._MAX_PART", 2)
     source = Source(images)
     np.testing.assert_allclose(
         backbone.features(source, cache_dir=False), backbone.features(images), rtol=1e-4, atol=1e-4

@@ -1,0 +1,143 @@
+"""The features of one backbone on disk, by the content of each image."""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ..errors import DataCorruptError, StorageError
+from ..files import cache_dir as user_cache
+from .feature_database import REFRESH_SECONDS, FeatureDatabase
+
+_NOT_KEPT = (
+    "They are computed, and will be computed again next time: make room, or name another folder by "
+    "cache_dir or $AL_TF_CACHE_DIR."
+)
+
+
+def features_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder where features are kept: `cache_dir`, or one in the user's cache."""
+    return user_cache() / "features" if cache_dir is None else Path(cache_dir).expanduser()
+
+
+class FeatureStore:
+    """What `Backbone.features` keeps and finds again.
+
+    An entry is float32, so that an image has the same features whether they are kept or computed.
+    A disk that is full or cannot be written is no reason to stop: one warning says that features
+    are not kept, and nothing is read or written any more. A damaged entry counts as none.
+
+    Parameters
+    ----------
+    cache_dir : path, None or False
+        The folder; None is the user's cache, False keeps nothing.
+    fingerprint : str
+        Of the backbone.
+    label : str
+        What the backbone is called where the contents are listed.
+    dim : int
+        Number of features of an image.
+    """
+
+    def __init__(
+        self,
+        cache_dir: str | os.PathLike[str] | bool | None,
+        *,
+        fingerprint: str,
+        label: str,
+        dim: int,
+    ) -> None:
+        if cache_dir is True:
+            raise TypeError("cache_dir must be a folder, None (the user's cache) or False (none).")
+        self._fingerprint, self._label, self._dim = fingerprint, label, dim
+        self._database: FeatureDatabase | None = None
+        self._stale: list[int] = []
+        self._keeps = True
+        self._since = time.time() - REFRESH_SECONDS
+        if cache_dir is not False:
+            try:
+                self._database = FeatureDatabase(features_folder(cache_dir))
+                self._backbone = self._database.backbone_id(fingerprint, label, dim)
+            except StorageError as error:
+                self._give_up(error)
+            except DataCorruptError as error:
+                self._start_anew(error)
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._database is None:
+            return
+        try:
+            if self._stale:
+                self._database.touch(self._stale)
+        except (StorageError, DataCorruptError):
+            pass  # only the time of use is lost
+        self._database.close()
+
+    def get(self, digests: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """Return the features, float32 ``(dim,)``, of the digests that are kept."""
+        if self._database is None:
+            return {}
+        try:
+            kept, stale = self._database.read(self._backbone, digests, self._dim)
+        except StorageError as error:
+            self._give_up(error)
+            return {}
+        except DataCorruptError as error:
+            self._start_anew(error)
+            return {}
+        self._stale += stale
+        return kept
+
+    def put(self, digests: Sequence[bytes], features: np.ndarray) -> None:
+        """Keep the features ``(n, dim)`` of images, all or none of them."""
+        if self._database is None or not self._keeps:
+            return
+        try:
+            self._keeps = self._database.write(self._backbone, digests, features, self._since)
+        except StorageError as error:
+            self._keeps = False  # reading may go on
+            _warn(f"{error} {_NOT_KEPT}")
+        except DataCorruptError as error:
+            self._start_anew(error)
+        else:
+            if not self._keeps:
+                _warn(
+                    f"{self._database.path}: the limit of {self._database.limit / 1e9:.1f} GB is "
+                    "reached by images just used; features of further ones are computed but not "
+                    "kept. Raise it with: al-tf cache limit 20GB."
+                )
+
+    def _give_up(self, error: Exception) -> None:
+        _warn(f"{error} {_NOT_KEPT}")
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _start_anew(self, error: DataCorruptError) -> None:
+        self._stale = []
+        if self._database is None:
+            self._give_up(error)
+            return
+        try:
+            self._database.replace(error)
+            self._backbone = self._database.backbone_id(self._fingerprint, self._label, self._dim)
+        except (StorageError, DataCorruptError) as again:
+            self._give_up(again)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=4)

@@ -1,0 +1,27 @@
+"""What the tests of several rooms use."""
+
+import os
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Return a function that makes (or makes larger) a disk of some KiB and returns its folder."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(kib, *options):
+        how = ["remount"] if os.path.ismount(folder) else []
+        how = ",".join([*how, f"size={kib}k", *options])
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", how, "tmpfs", folder], capture_output=True, text=True
+        )
+        if done.returncode:
+            pytest.skip(f"SKIPPED, needs the right to mount a small disk: {done.stderr.strip()}")
+        return folder
+
+    yield mount
+    if os.path.ismount(folder):
+        subprocess.run(["umount", folder], check=True)

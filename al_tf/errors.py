@@ -1,4 +1,4 @@
-"""What can go wrong, and the one check that words most of it."""
+"""The error classes of the package, and the check of a value against a list."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class AlTfError(Exception):
 
 
 class DataNotFoundError(AlTfError, FileNotFoundError):
-    """A dataset is in none of the places searched; the message lists them and a remedy."""
+    """A dataset or folder of images was not found; the message says what to do."""
 
 
 class DataCorruptError(AlTfError, ValueError):
@@ -18,7 +18,7 @@ class DataCorruptError(AlTfError, ValueError):
 
 
 class UnknownNameError(AlTfError, ValueError):
-    """A name (strategy, dataset, profile, …) that is not registered; the message lists those that are."""
+    """A name (of a strategy, dataset, profile, …) that is not known; the message lists the known ones."""
 
 
 class UnknownLabelError(AlTfError, ValueError):
@@ -38,7 +38,7 @@ class RecordError(AlTfError, ValueError):
 
 
 class StorageError(AlTfError, OSError):
-    """The disk refuses a file: it is full, it is read-only, or rights are missing."""
+    """A file cannot be written: the disk is full or read-only, or permissions are missing."""
 
 
 class RunFailedError(AlTfError, RuntimeError):
@@ -54,11 +54,11 @@ class ImageGoneError(AlTfError, OSError):
 
 
 class LedgerError(AlTfError, RuntimeError):
-    """A label ledger that cannot be opened, read or written as asked; the message says why."""
+    """A label ledger cannot be opened, read or written; the message says why."""
 
 
 class StaleItemError(LedgerError):
-    """An answer to an image that is no longer the one asked about; nothing was recorded."""
+    """An answer came for an image that is no longer the one shown; nothing was recorded."""
 
 
 class TrainingFailedError(AlTfError, RuntimeError):
@@ -75,7 +75,7 @@ def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     Parameters
     ----------
     kind : str
-        What the value is, in words (``"strategy"``, ``"fit_mode"``).
+        What the value is, in words: ``"strategy"``, ``"fit_mode"``.
     value : object
         The value given.
     allowed : iterable

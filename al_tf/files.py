@@ -1,4 +1,4 @@
-"""Files written whole or not at all, the user cache, locks, and what a disk refuses."""
+"""Files written whole or not at all, the user cache, locks, and errors of the disk in words."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def locked(path: Path, *, seconds: float, busy: Exception) -> Iterator[None]:
 
 @contextmanager
 def storage_explained(place: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what a disk refuses into a `StorageError` that says what to do.
+    """Turn errors of the disk (full, read-only, no permission) into a `StorageError` with advice.
 
     Parameters
     ----------

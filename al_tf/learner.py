@@ -29,12 +29,12 @@ from .seeding import RandomState, check_random_state
 
 
 class _Shared:
-    """What the learner and the committee share: the query, and how they are printed."""
+    """The query and the printed form, which the learner and the committee have in common."""
 
     query_strategy: Callable[..., Any]
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Say what is in it without printing the labeled set."""
+        """Name the estimator, the strategy and the number of labels, not the labeled set itself."""
         strategy = getattr(self.query_strategy, "__name__", repr(self.query_strategy))
         return f"{type(self).__name__}({self._contents()}, {strategy})"
 
@@ -110,6 +110,20 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
     ----------
     X_training, y_training : array
         The labeled set so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from al_tf import ActiveLearner, get_strategy, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> x, y = digits.x_train.reshape(-1, 64) / 255, digits.y_train
+    >>> learner = ActiveLearner(LogisticRegression(), get_strategy("margin"), x[:50], y[:50])
+    >>> pool = np.arange(50, len(x))
+    >>> chosen, images = learner.query(x[pool], n_instances=10, random_state=0)
+    >>> learner.teach(images, y[pool[chosen]])  # where a person would answer
+    >>> len(learner.X_training)
+    60
     """
 
     X_training: Any
@@ -141,7 +155,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             self.fit(X_training, y_training, bootstrap=bootstrap_init)
 
     def fit(self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any) -> ActiveLearner:
-        """Forget the labeled set, take `X` and `y` in its place, and fit the estimator.
+        """Replace the labeled set by `X` and `y`, and fit the estimator.
 
         Parameters
         ----------
@@ -264,6 +278,22 @@ class Committee(_Shared, modAL.models.Committee):
         or one of modAL's.
     on_transformed : bool
         As in `ActiveLearner`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from al_tf import ActiveLearner, Committee, get_strategy, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> x, y = digits.x_train.reshape(-1, 64) / 255, digits.y_train
+    >>> members = [
+    ...     ActiveLearner(LogisticRegression(C=C), X_training=x[:50], y_training=y[:50])
+    ...     for C in (0.01, 1, 100)
+    ... ]
+    >>> committee = Committee(members, get_strategy("vote_entropy"))
+    >>> chosen, images = committee.query(x[50:], n_instances=5, random_state=0)
+    >>> committee.teach(images, y[50:][chosen])
+    >>> [len(member.X_training) for member in committee]
+    [55, 55, 55]
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Text that others wrote: JSON and TOML, of which anything may come."""
+"""JSON and TOML from files that others wrote and that may hold anything."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str | bytes, *, nan: bool = False) -> Any:
-    """Return what a JSON text says.
+    """Return the value of a JSON text.
 
     Parameters
     ----------
     text : str or bytes
     nan : bool
-        Take NaN and Infinity, which Python writes and JSON does not have.
+        Accept NaN and Infinity, which Python writes and JSON does not have.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def parse_json(text: str | bytes, *, nan: bool = False) -> Any:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Return what a TOML text says.
+    """Return the table of a TOML text.
 
     Raises
     ------

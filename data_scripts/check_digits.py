@@ -1,4 +1,4 @@
-"""Print what scikit-learn's bundled digits hold; nothing is fetched."""
+"""Describe the digits bundled with scikit-learn; nothing is fetched."""
 
 from common import fetch_and_describe, parser
 

@@ -1,13 +1,16 @@
-"""Read a folder of images (one subfolder a class) as the experiments will, and print what it holds."""
+"""Read a folder of images (one subfolder per class) as an experiment does, and describe it."""
 
 from common import fetch_and_describe, parser
 
 if __name__ == "__main__":
     options = parser(__doc__)
-    options.add_argument("path", help="folder with one subfolder a class, or train/ and test/")
+    options.add_argument("path", help="folder with one subfolder per class, or train/ and test/")
     options.add_argument("--size", type=int, help="scale and pad to this height and width")
     options.add_argument(
-        "--test-size", type=float, default=0.2, help="share for testing without a test/"
+        "--test-size",
+        type=float,
+        default=0.2,
+        help="part of each class to test on, without a test/",
     )
     args = options.parse_args()
     fetch_and_describe(

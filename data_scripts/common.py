@@ -1,4 +1,4 @@
-"""What the data scripts share: two options, one message on failure, and the facts at the end."""
+"""Common to the data scripts: two options, one message on failure, a description at the end."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from al_tf.errors import AlTfError
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(description=description)
-    made.add_argument(
+    options = argparse.ArgumentParser(description=description)
+    options.add_argument(
         "--data-dir", help="folder to search first, in place of $AL_TF_DATA_DIR (never written to)"
     )
-    made.add_argument("--seed", type=int, default=0, help="draws what is drawn (default 0)")
-    return made
+    options.add_argument("--seed", type=int, default=0, help="of random splits (default 0)")
+    return options
 
 
 def fetch_and_describe(

@@ -1,4 +1,4 @@
-"""Bring CIFAR-10 into the user cache, decode it once, and print what it holds."""
+"""Bring CIFAR-10 into the user cache, decode it once, and describe it."""
 
 from common import fetch_and_describe, parser
 

@@ -1,4 +1,4 @@
-"""Bring Fashion-MNIST into the user cache and print what it holds."""
+"""Bring Fashion-MNIST into the user cache and describe it."""
 
 from common import fetch_and_describe, parser
 

@@ -1,4 +1,4 @@
-"""Bring the magnetic-tile surfaces into the user cache, decode them once, print what they hold."""
+"""Bring the magnetic-tile surfaces into the user cache, decode them once, and describe them."""
 
 from common import fetch_and_describe, parser
 

@@ -1,4 +1,4 @@
-"""Bring Fashion-MNIST into the user cache and print what its long-tailed pool holds."""
+"""Bring Fashion-MNIST into the user cache and print the counts of its long-tailed pool."""
 
 from common import fetch_and_describe, parser
 
@@ -9,7 +9,7 @@ if __name__ == "__main__":
         type=float,
         nargs="+",
         default=[0.02],
-        help="smallest/largest class of a long tail (default 0.02), or the share kept of each class",
+        help="smallest/largest class of a long tail (default 0.02), or the fraction kept of each class",
     )
     args = options.parse_args()
     fetch_and_describe(

@@ -8,7 +8,8 @@ import pkgutil
 
 import pytest
 
-ROOMS = ["al_tf.analysis", "al_tf.geometry", "al_tf.plots", "al_tf.seeding", "al_tf.strategies"]
+ROOMS = ["al_tf.analysis", "al_tf.datasets", "al_tf.files", "al_tf.geometry", "al_tf.images",
+         "al_tf.learner", "al_tf.plots", "al_tf.seeding", "al_tf.strategies"]  # fmt: skip
 
 
 def modules_of(room):
@@ -30,9 +31,19 @@ def test_examples_give_what_they_print(name):
         "al_tf.analysis.label_savings",
         "al_tf.analysis.learning_curve_table",
         "al_tf.analysis.verdict_table",
+        "al_tf.datasets.ImageDataset",
+        "al_tf.datasets.LazyImageFolder",
+        "al_tf.datasets.describe",
+        "al_tf.datasets.fetch_dataset",
+        "al_tf.datasets.list_datasets",
+        "al_tf.datasets.load_dataset",
+        "al_tf.learner.ActiveLearner",
+        "al_tf.learner.Committee",
         "al_tf.plots.forest_plot",
         "al_tf.plots.learning_curves",
         "al_tf.plots.query_map",
+        "al_tf.seeding.derive_seed",
+        "al_tf.seeding.stream",
     ],
 )
 def test_what_users_call_first_has_an_example(name):

@@ -1,4 +1,4 @@
-"""The commands of datasets: which there are, and getting one."""
+"""The commands of datasets: list them, and fetch one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from ._tables import print_table
 
-app = typer.Typer(help="Datasets: which there are, and getting one.", no_args_is_help=True)
+app = typer.Typer(help="List the datasets, or fetch one.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -22,7 +22,7 @@ def data_list() -> None:
 
 @app.command("fetch")
 def data_fetch(name: Annotated[str, typer.Argument(help="See `al-tf data list`.")]) -> None:
-    """Bring a dataset into the user cache, check it and describe it."""
+    """Bring a dataset into the user cache, verify it and describe it."""
     from ..datasets import describe, fetch_dataset
 
     typer.echo(describe(fetch_dataset(name, report=typer.echo)))

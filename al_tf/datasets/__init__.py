@@ -35,7 +35,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """One line of the registry.
+    """A dataset in the registry.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class DatasetInfo:
     find : callable
         ``find(data_dir) -> str``: where it would be read from, without any download.
     fetch : callable, optional
-        ``fetch(data_dir, report)``: bring it into the user cache unless it is found.
+        ``fetch(data_dir, report)``: bring it into the user cache unless it is on this machine.
     imbalance : float, optional
-        The imbalance of the pool where the caller asks for none.
+        The imbalance of the pool unless the caller asks for another.
     """
 
     summary: str
@@ -95,7 +95,14 @@ _FOLDER = "folder:"
 
 
 def list_datasets() -> list[str]:
-    """Return the names in the registry; `load_dataset` also takes ``folder:PATH``."""
+    """Return the names in the registry; `load_dataset` also takes ``folder:PATH``.
+
+    Examples
+    --------
+    >>> from al_tf import list_datasets
+    >>> list_datasets()
+    ['digits', 'fashion_mnist', 'imbalanced_fashion_mnist', 'cifar10', 'magnetic_tile']
+    """
     return [*DATASETS]
 
 
@@ -112,19 +119,19 @@ def load_dataset(
     Parameters
     ----------
     name : str
-        One of `list_datasets`, or ``folder:PATH`` for images in one subfolder a class.
+        One of `list_datasets`, or ``folder:PATH`` for images in one subfolder per class.
     data_dir : path, optional
         A folder to search first, in place of ``$AL_TF_DATA_DIR``. Downloads do not go there but
         into the user cache.
     imbalance : float, sequence or mapping, optional
         Thin out the classes of the training pool: a float is the ratio of the smallest to the
-        largest class of an exponential long tail; a sequence or a mapping holds the share kept of
-        each class. The test set stays as it is.
+        largest class of an exponential long tail; a sequence or a mapping holds the fraction kept
+        of each class. The test set stays as it is.
     seed : int
         Draws what `imbalance` keeps, and the test set of data that come without one
         (``magnetic_tile``, folders without ``test/``).
     **options
-        What the dataset itself takes; another name is an error that lists them.
+        Options of the dataset itself; an unknown one is an error that lists them.
 
     Returns
     -------
@@ -134,11 +141,24 @@ def load_dataset(
     Raises
     ------
     UnknownNameError
-        No dataset of that name; the message lists those there are.
+        No dataset has that name; the message lists those that exist.
     DataNotFoundError
-        It is nowhere; the message lists the places tried and the command that supplies it.
+        It was not found; the message lists the places tried and the command that supplies it.
     DataCorruptError
         A file was found but is truncated, altered or of another format.
+
+    Examples
+    --------
+    >>> from al_tf import load_dataset
+    >>> digits = load_dataset("digits")
+    >>> digits.x_train.shape, digits.x_train.dtype, digits.y_test.shape
+    ((1438, 8, 8), dtype('uint8'), (359,))
+
+    A pool in which the last class is five times rarer than the first:
+
+    >>> import numpy as np
+    >>> np.bincount(load_dataset("digits", imbalance=0.2).y_train).tolist()
+    [142, 122, 99, 85, 71, 60, 50, 41, 33, 29]
     """
     info = _info(name)
     known = [
@@ -215,7 +235,7 @@ def fetch_dataset(
     data_dir : path, optional
         A folder to search first, in place of ``$AL_TF_DATA_DIR``.
     report : callable
-        Gets a line on each step, for example where it was found.
+        Gets a line on each step, for example where the files are.
     **options
         Passed to `load_dataset`.
 
@@ -227,7 +247,13 @@ def fetch_dataset(
     Raises
     ------
     DataNotFoundError
-        No way of getting it worked; the message says what was tried.
+        It could not be fetched; the message says what was tried.
+
+    Examples
+    --------
+    >>> from al_tf import fetch_dataset
+    >>> digits = fetch_dataset("digits")
+    digits: bundled with scikit-learn
     """
     info = _info(name)
     if info.fetch is None:

@@ -65,7 +65,7 @@ def iter_members(path: Path, max_bytes: int) -> Iterator[tuple[str, bytes]]:
     Parameters
     ----------
     path : Path
-        The archive; its kind is told by its first bytes.
+        The archive; its kind is read from its first bytes.
     max_bytes : int
         The most that the whole archive may hold decompressed.
 

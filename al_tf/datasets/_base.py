@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageDataset:
-    """Labeled images, split into what may be learned from and what only measures.
+    """Labeled images: a training set to draw the pool from, and a test set to measure on.
 
     Attributes
     ----------
@@ -33,6 +33,13 @@ class ImageDataset:
     Notes
     -----
     The arrays are read-only, because runs share them.
+
+    Examples
+    --------
+    >>> x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 1, 0, 1])
+    >>> data = ImageDataset(x[:3], y[:3], x[3:], y[3:], ("good", "bad"), "mine", source="made up")
+    >>> data  # doctest: +ELLIPSIS
+    ImageDataset('mine': 3 train + 1 test images of shape (8, 8) uint8, 2 classes, fingerprint ...)
     """
 
     x_train: np.ndarray
@@ -113,7 +120,20 @@ def fingerprint_of(arrays: Iterable[np.ndarray], class_names: Iterable[str]) -> 
 
 
 def describe(dataset: ImageDataset) -> str:
-    """Return counts per class, shapes and checksums of a dataset as a printable text."""
+    """Return counts per class, shapes and checksums of a dataset as a printable text.
+
+    Examples
+    --------
+    >>> from al_tf.datasets import load_dataset
+    >>> print(describe(load_dataset("digits")))  # doctest: +ELLIPSIS
+    ImageDataset('digits': 1,438 train + 359 test images of shape (8, 8) uint8, 10 classes, ...)
+    source: scikit-learn's load_digits (UCI optical digits), values spread over 0–255
+    class   train    test
+    0         142      36
+    1         146      36
+    ...
+    fingerprint be9cf8e790a237b6...
+    """
     k = len(dataset.class_names)
     train = np.bincount(dataset.y_train, minlength=k)
     test = np.bincount(dataset.y_test, minlength=k)

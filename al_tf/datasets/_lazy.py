@@ -52,6 +52,17 @@ class LazyImageFolder(ImageSource):
         (n, H, W) for grey, (n, H, W, 3) for colour.
     dtype : numpy.dtype
         uint8.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, side in (("a.png", 20), ("b.png", 30)):
+    ...         Image.new("RGB", (side, side), "navy").save(f"{folder}/{name}")
+    ...     images = LazyImageFolder(folder, size=16)
+    ...     print(images, images[:1].shape)
+    LazyImageFolder(2 images, shape (2, 16, 16, 3), uint8) (1, 16, 16, 3)
     """
 
     dtype = np.dtype(np.uint8)

@@ -18,7 +18,7 @@ def choose_test(
     labels : ndarray of int, shape (n,)
         Class of each image.
     fraction : float
-        Share of each class wanted in the test set, between 0 and 1.
+        Part of each class wanted in the test set, above 0 and below 1.
     rng : numpy.random.Generator
         Draws which groups.
     groups : ndarray of int, shape (n,), optional
@@ -45,8 +45,8 @@ def choose_test(
         if members.size < 2:
             continue
         sizes = counts[members].sum(axis=1)
-        # a group is taken while doing so brings the total nearer to the share wanted
-        taken = np.cumsum(sizes) - sizes / 2 <= fraction * sizes.sum()
-        taken[0], taken[-1] = True, False
-        chosen[members[taken]] = True
+        # a group goes to the test set while that brings the total nearer to the fraction wanted
+        tested = np.cumsum(sizes) - sizes / 2 <= fraction * sizes.sum()
+        tested[0], tested[-1] = True, False
+        chosen[members[tested]] = True
     return chosen[group_of]

@@ -33,7 +33,7 @@ def stored(
     -------
     dict of str to ndarray
         Read from the cache they are memory-mapped, and verified by their SHA-256. A damaged copy
-        is decoded again, and a cache that cannot be written is done without, each with a warning.
+        is decoded again, and where the cache cannot be written nothing is kept, each with a warning.
     """
     folder = cache_dir() / "decoded" / f"{name}-{key}"
     if folder.is_dir():

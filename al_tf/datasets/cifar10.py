@@ -100,11 +100,11 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
 
 def verify(archive: Path) -> None:
     """Raise `DataCorruptError` unless a file has the MD5 of the authors' binary archive."""
-    found = file_digest(archive, "md5")
-    if found != ARCHIVE_MD5:
+    digest = file_digest(archive, "md5")
+    if digest != ARCHIVE_MD5:
         raise DataCorruptError(
             f"{archive}: truncated or not the original archive; expected MD5 {ARCHIVE_MD5}, "
-            f"found {found}. Delete it and fetch it again."
+            f"found {digest}. Delete it and fetch it again."
         )
 
 

@@ -95,7 +95,7 @@ SOURCE = _FashionMnist()
 
 
 def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
-    """Load Fashion-MNIST from where it is found, or from a mirror into the user cache.
+    """Load Fashion-MNIST from this machine, or from a mirror into the user cache.
 
     Every file is verified by the SHA-256 of its decompressed bytes. The 60,000 training and
     10,000 test images are those of its authors; `seed` changes nothing.
@@ -162,10 +162,10 @@ def read_verified(path: Path, stem: str) -> bytes:
             f"{path}: truncated; expected {length:,} bytes decompressed, found {len(data):,}. "
             "Delete it and fetch it again."
         )
-    found = hashlib.sha256(data).hexdigest()
-    if found != expected:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != expected:
         raise DataCorruptError(
             f"{path}: not the original file; expected SHA-256 {expected} (decompressed), "
-            f"found {found}. Delete it and fetch it again."
+            f"found {digest}. Delete it and fetch it again."
         )
     return data

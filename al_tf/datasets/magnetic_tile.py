@@ -112,7 +112,7 @@ def load(
 
 
 def verify(path: Path) -> None:
-    """Raise `DataCorruptError` unless an archive holds as many images a class as it should."""
+    """Raise `DataCorruptError` unless an archive holds the right number of images of each class."""
     _, members = read_members(path, _FOLDERS, _MAX_DECOMPRESSED)
     _check_counts([defect for defect, _, _ in _tiles_in(members)], path)
 
@@ -126,9 +126,9 @@ def _tiles_in(members: Members) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _check_counts(defects: list[int], path: Path) -> None:
-    found = np.bincount(np.array(defects, dtype=int), minlength=len(COUNTS))
-    if found.tolist() != list(COUNTS.values()):
-        counted = ", ".join(f"{n} {name}" for name, n in zip(CLASS_NAMES, found, strict=True))
+    counts = np.bincount(np.array(defects, dtype=int), minlength=len(COUNTS))
+    if counts.tolist() != list(COUNTS.values()):
+        counted = ", ".join(f"{n} {name}" for name, n in zip(CLASS_NAMES, counts, strict=True))
         expected = ", ".join(f"{n} {name}" for name, n in COUNTS.items())
         raise DataCorruptError(f"{path}: expected {expected} images; found {counted}.")
 

@@ -41,10 +41,10 @@ def test_images_keep_their_labels_and_their_order(balanced):
     assert (balanced.y_train[origin] == thinned.y_train).all()
 
 
-def test_shares_by_class(balanced):
-    shares = np.arange(1, 11) / 10
-    for given in (shares, list(shares), dict(zip(NAMES, shares, strict=True))):
-        assert (counts(imbalance_pool(balanced, given, seed=0)) == 200 * shares).all()
+def test_fractions_by_class(balanced):
+    fractions = np.arange(1, 11) / 10
+    for given in (fractions, list(fractions), dict(zip(NAMES, fractions, strict=True))):
+        assert (counts(imbalance_pool(balanced, given, seed=0)) == 200 * fractions).all()
 
 
 def test_a_mapping_keeps_the_classes_it_does_not_name(balanced):
@@ -84,8 +84,8 @@ def test_one_class_alone_has_no_tail():
         (1.5, "above 0 and at most 1; got 1.5"),
         (float("nan"), "above 0 and at most 1; got nan"),
         (True, "above 0 and at most 1; got True"),
-        ("0.1", "must be a float, a mapping of classes to shares, or 10 shares"),
-        ([0.1, 0.2], "or 10 shares .* got \\[0.1, 0.2\\]"),
+        ("0.1", "must be a float, a mapping of classes to fractions, or 10 fractions"),
+        ([0.1, 0.2], "or 10 fractions .* got \\[0.1, 0.2\\]"),
         ([0.5] * 9 + [2], "above 0 and at most 1; got 2"),
         ({"b": 0}, "above 0 and at most 1; got 0"),
         ({"z": 0.1}, "names the class 'z'. Expected names among a, b"),

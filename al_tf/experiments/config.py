@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigMismatchError, check_one_of
+from ..network.fitting import FIT_MODES
 from .estimators import MODELS
 
 MOST_SEEDS = 10_000
@@ -337,7 +338,7 @@ def _check_values(config: ExperimentConfig) -> None:
         )
     check_one_of("model", config.model, MODELS)
     _check_dropout(config)
-    check_one_of("fit_mode", config.fit_mode, ("scratch", "warm", "warm_weights", "shrink_perturb"))
+    check_one_of("fit_mode", config.fit_mode, FIT_MODES)
     if config.model == "logistic" and config.fit_mode != "scratch":
         raise ValueError("The model 'logistic' is fitted from scratch; set fit_mode='scratch'.")
     if config.rounds % config.eval_every:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..network.fitting import gradient_steps as steps_of_fit
+
 if TYPE_CHECKING:
     from .config import ExperimentConfig
 
@@ -130,4 +132,9 @@ def gradient_steps(config: ExperimentConfig, n_labeled: int) -> int:
     """Return how many gradient steps one fit takes; 0 for a model without them."""
     if config.model != "cnn":
         return 0
-    return max(-(-n_labeled * config.epochs // config.batch_size), config.min_steps)
+    return steps_of_fit(
+        n_labeled,
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        min_steps=config.min_steps,
+    )

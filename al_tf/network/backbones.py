@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import check_one_of
+from ..images import ImageSource
 from . import efficientnet_lite
 from .device import without_start_messages
 from .feature_store import FeatureStore
-from .inputs import release_pages
 from .pixels import check_images, check_pixels, pixel_digests, prepared
 from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
+from .sources import image_source
 
 if TYPE_CHECKING:
     import keras
@@ -177,7 +178,7 @@ class Backbone:
         """
         from tqdm.auto import tqdm
 
-        X = check_images(X)
+        X = image_source(check_images(X))
         store = FeatureStore(
             cache_dir,
             fingerprint=self.fingerprint,
@@ -195,7 +196,7 @@ class Backbone:
         with store, bar:
             return self._embedded(X, store, bar)
 
-    def _embedded(self, X: Any, store: FeatureStore, bar: Any) -> np.ndarray:
+    def _embedded(self, X: ImageSource, store: FeatureStore, bar: Any) -> np.ndarray:
         """Read images once, a part at a time; embed those that neither came before nor are kept."""
         features = np.empty((len(X), self.dim), np.float32)
         first_row: dict[bytes, int] = {}
@@ -211,8 +212,8 @@ class Backbone:
             waiting.clear()
 
         for start in range(0, len(X), part):
-            pixels = check_pixels(X[start : start + part], start)
-            release_pages(X)
+            pixels = check_pixels(X.read_range(start, min(start + part, len(X))), start)
+            X.release()
             digests = pixel_digests(pixels)
             kept = store.get([digest for digest in digests if digest not in first_row])
             for row, (digest, image) in enumerate(zip(digests, pixels, strict=True), start):

@@ -9,31 +9,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ..errors import check_one_of
+from ..images import ImageSource
 from ..seeding import RandomState, check_random_state, derive_seed, stream
-from .engine import Engine, NetworkState, block_steps, get_engine, images_a_pass
-from .inputs import (
-    class_weights,
-    encoded_labels,
-    is_streamed,
-    network_input,
-    one_hot_codes,
-    release_pages,
-    taken,
-)
+from .engine import Engine, NetworkState, block_steps, images_a_pass
+from .fitting import FIT_MODES, gradient_steps
+from .image_classifier import ImageClassifier
+from .inputs import check_scale, class_weights, encoded_labels, prediction_batches, training_blocks
+from .kept_engines import get_engine
 from .models import build_cnn
 from .prediction_cache import PredictionCache, prediction_key
+from .weights_file import numbered, read_arrays, write_arrays
 
 if TYPE_CHECKING:
     import keras
 
-FIT_MODES = ("scratch", "warm", "warm_weights", "shrink_perturb")
 
-
-class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+class KerasImageClassifier(ImageClassifier):
     """A Keras network with scikit-learn's interface, made for repeated fits.
 
     The compiled network is kept between fits and shared by clones, so only the first fit of an
@@ -128,57 +122,25 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         self.cache_dir = cache_dir
         self.verbose = verbose
 
-    classes_: np.ndarray
     history_: dict[str, Any]
-    input_shape_: tuple[int, ...]
-    n_features_in_: int
     _state: NetworkState
     _n_fits: int
 
     # Training ---------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any) -> KerasImageClassifier:
-        """Train on labeled images.
-
-        Parameters
-        ----------
-        X : array-like (n, H, W), (n, H, W, C) or any (n, …) that `model_fn` takes
-            uint8 in 0–255, scaled to [0, 1] on the device, or finite numbers taken as they are.
-            Anything with ``shape``, ``dtype`` and slicing is read in batches.
-        y : array-like (n,) or (n, n_classes)
-            Labels, or one-hot rows whose columns follow `classes` (else 0, 1, …).
-
-        Returns
-        -------
-        KerasImageClassifier
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            For `X` or `y` of a wrong shape, of different lengths, or not finite; and if the
-            training loss becomes infinite or NaN.
-        UnknownLabelError
-            For a label that is not among `classes`.
-        """
-        before = self.__dict__.copy()
-        try:
-            self._fit(X, y)
-        except BaseException:  # Ctrl-C too: a fit that did not end leaves the classifier as it was
-            self.__dict__ = before
-            raise
-        return self
-
     def _fit(self, X: Any, y: Any) -> None:
         self._check_parameters()
-        X = self._checked_images(X, fitting=True)
-        classes, codes = encoded_labels(y, len(X), self.classes)
         continues = self.fit_mode != "scratch" and hasattr(self, "_state")
+        known_scale = self._scale if continues else None
+        source = self._checked_images(X, fitting=True)
+        classes, codes = encoded_labels(y, len(source), self.classes)
         if continues and not np.array_equal(classes, self.classes_):
             raise ValueError(
                 f"fit_mode={self.fit_mode!r} goes on from a network for classes "
                 f"{list(self.classes_)}, but this fit has {list(classes)}. Fix classes=… up front."
             )
+        if known_scale is not None:
+            check_scale(known_scale, source)
         self.classes_ = classes
         self._n_fits = self._n_fits + 1 if continues else 1
         engine = self._engine()
@@ -186,7 +148,7 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         with engine.lock:
             engine.owner = None  # until training has ended, its state belongs to nobody
             engine.load(self._starting_state(engine, seed, continues))
-            self._train(engine, X, codes, seed)
+            self._train(engine, source, codes, seed)
             self._state = engine.state()
             engine.owner = self._state
 
@@ -205,24 +167,31 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         ]
         return NetworkState(variables, fresh.optimizer)
 
-    def _train(self, engine: Engine, X: Any, codes: np.ndarray, seed: int) -> None:
-        n = len(X)
-        steps = max(-(-n * self.epochs // self.batch_size), self.min_steps)
-        weights = class_weights(self.class_weight, self.classes_, codes)
-        rng = stream(seed, "shuffle", self._n_fits)
+    def _train(self, engine: Engine, source: ImageSource, codes: np.ndarray, seed: int) -> None:
+        n = len(source)
+        steps = gradient_steps(
+            n, epochs=self.epochs, batch_size=self.batch_size, min_steps=self.min_steps
+        )
+        blocks = training_blocks(
+            source,
+            codes,
+            class_weights(self.class_weight, self.classes_, codes),
+            batch_size=self.batch_size,
+            steps=steps,
+            block=block_steps((self.batch_size, *source.shape[1:])),
+            rng=stream(seed, "shuffle", self._n_fits),
+        )
         losses: list[np.ndarray] = []
         with self._progress(steps, "fit", "step") as bar:
-            block = block_steps((self.batch_size, *X.shape[1:]))
-            for rows in _row_blocks(n, self.batch_size, steps, block, rng):
-                images = taken(X, rows.ravel()).reshape(*rows.shape, *X.shape[1:])
-                losses.append(engine.train(images, codes[rows], weights[rows]))
+            for block in blocks:
+                losses.append(engine.train(*block))
                 if not np.isfinite(losses[-1]).all():
                     raise ValueError(
                         f"Training diverged: the loss became {losses[-1][-1]} within "
                         f"{sum(map(len, losses))} steps. Scale the images to [0, 1] (uint8 are "
                         "scaled for you) or lower the learning rate in model_params."
                     )
-                bar.update(len(rows))
+                bar.update(len(losses[-1]))
         passes = max(1, round(steps * self.batch_size / n))
         per_pass = np.array_split(np.concatenate(losses), min(passes, steps))
         self.history_ = {
@@ -233,19 +202,6 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         }
 
     # Prediction -------------------------------------------------------------------------
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable label of each image, ``(n,)``, from `classes_`."""
-        proba = self.predict_proba(X)
-        return self.classes_[proba.argmax(axis=1)]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return class probabilities, float32 ``(n, n_classes)``, columns as in `classes_`."""
-        return self.predict_with_features(X)[0]
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the features of the images, float32 ``(n, d)``: see `build_cnn`."""
-        return self.predict_with_features(X)[1]
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities and penultimate features from one forward pass.
@@ -268,19 +224,20 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             For images of another shape or with values that are not finite.
         """
         check_is_fitted(self)
-        X = self._checked_images(X, fitting=False)
+        source = self._checked_images(X, fitting=False)
         if self.cache_dir is None:
-            return self._predicted(X)
-        cache, key = PredictionCache(self.cache_dir), prediction_key(self._state.variables, X)
+            return self._predicted(source)
+        cache, key = PredictionCache(self.cache_dir), prediction_key(self._state.variables, source)
         prediction = cache.load(key)
         if prediction is None:
-            prediction = self._predicted(X)
+            prediction = self._predicted(source)
             cache.save(key, prediction)
         return prediction
 
-    def _predicted(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        with self._loaded_engine() as engine, self._progress(len(X), "predict", "image") as bar:
-            proba, features = self._forward(engine, X, bar)
+    def _predicted(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
+        total = len(source)
+        with self._loaded_engine() as engine, self._progress(total, "predict", "image") as bar:
+            proba, features = self._forward(engine, source, bar)
         if abs(proba.sum(axis=1) - 1).max() > 1e-3:
             raise ValueError(
                 "The network's outputs do not sum to 1: model_fn must end in a softmax layer."
@@ -310,43 +267,34 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             If the network has no dropout layer: all samples would be the same.
         """
         check_is_fitted(self)
-        X = self._checked_images(X, fitting=False)
+        source = self._checked_images(X, fitting=False)
         if not self._engine().has_dropout:
             raise ValueError(
                 "sample_proba needs a network with dropout; this one has none. With build_cnn, "
                 "pass model_params={'dropout': 0.25} and fit again."
             )
         seed = int(check_random_state(random_state).integers(2**31))
-        total = n_samples * len(X)
+        total = n_samples * len(source)
         with self._loaded_engine() as engine, self._progress(total, "sample", "image") as bar:
             engine.reseed_dropout(seed)
             engine.owner = None  # its dropout state is no longer the one that was loaded
-            samples = [self._forward(engine, X, bar, sample=True)[0] for _ in range(n_samples)]
+            samples = [self._forward(engine, source, bar, sample=True)[0] for _ in range(n_samples)]
         return np.stack(samples)
 
-    def score(self, X: Any, y: Any, sample_weight: np.ndarray | None = None) -> float:
-        """Return the accuracy on images and labels (or one-hot rows), in [0, 1]."""
-        check_is_fitted(self)
-        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
-            y = self.classes_[one_hot_codes(np.asarray(y), len(self.classes_))]
-        return super().score(X, y, sample_weight)
-
     def _forward(
-        self, engine: Engine, X: Any, bar: Any, *, sample: bool = False
+        self, engine: Engine, source: ImageSource, bar: Any, *, sample: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Run all of `X` forward, in batches, into arrays of the final size."""
+        """Run all images forward, in batches, into arrays of the final size."""
         self._check_parameters()  # a batch size may have been set since the fit
-        size = self.predict_batch_size
+        n, size = len(source), self.predict_batch_size
         if size is None:
-            size = images_a_pass(X.shape[1:])
+            size = images_a_pass(source.shape[1:])
         outputs: tuple[np.ndarray, ...] = ()
-        for start in range(0, len(X), size):
-            images = network_input(X[start : start + size], start)
-            found = engine.forward(images, sample=sample, largest=size)
-            outputs = outputs or tuple(np.empty((len(X), *a.shape[1:]), a.dtype) for a in found)
-            for output, part in zip(outputs, found, strict=True):
-                output[start : start + size] = part
-            release_pages(X)
+        for rows, images in prediction_batches(source, size):
+            parts = engine.forward(images, sample=sample, largest=size)
+            outputs = outputs or tuple(np.empty((n, *a.shape[1:]), a.dtype) for a in parts)
+            for output, part in zip(outputs, parts, strict=True):
+                output[rows] = part
             bar.update(len(images))
         return outputs[0], outputs[1]
 
@@ -359,39 +307,39 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         predict or to go on training in a classifier made with the same parameters.
         """
         check_is_fitted(self)
-        path = Path(path)
         arrays: dict[str, Any] = {
             "classes": self.classes_,
             "input_shape": np.array(self.input_shape_),
+            "scale": self._scale,
             "n_fits": self._n_fits,
         }
         arrays |= {f"variable_{i}": v for i, v in enumerate(self._state.variables)}
         arrays |= {f"optimizer_{i}": v for i, v in enumerate(self._state.optimizer)}
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        partial.replace(path)
+        write_arrays(path, arrays)
 
     def load_weights(self, path: str | Path) -> KerasImageClassifier:
         """Take over the fitted state that `save_weights` wrote.
 
         Raises
         ------
+        DataCorruptError
+            If the file cannot be read.
         ValueError
             If the file holds the weights of another architecture.
         """
         self._check_parameters()
-        with np.load(path, allow_pickle=False) as file:
-            variables = [file[f"variable_{i}"] for i in range(_count(file, "variable_"))]
-            optimizer = [file[f"optimizer_{i}"] for i in range(_count(file, "optimizer_"))]
-            classes, n_fits = file["classes"], int(file["n_fits"])
-            input_shape = tuple(int(side) for side in file["input_shape"])
+        arrays = read_arrays(path)
+        state = NetworkState(numbered(arrays, "variable_"), numbered(arrays, "optimizer_"))
+        classes, n_fits = arrays["classes"], int(arrays["n_fits"])
+        input_shape = tuple(int(side) for side in arrays["input_shape"])
         engine = get_engine(self.model_fn, self.model_params, input_shape, len(classes))
-        engine.check_state(NetworkState(variables, optimizer), source=str(path))
+        engine.check_state(state, source=str(path))
         self.classes_, self.input_shape_, self._n_fits = classes, input_shape, n_fits
+        self._scale = str(arrays.get("scale", "unclear"))  # older files do not state it
+        self._forget_columns()
         if len(input_shape) == 1:
             self.n_features_in_ = input_shape[0]
-        self._state = NetworkState(variables, optimizer)
+        self._state = state
         self.history_ = {"loaded_from": str(path)}
         return self
 
@@ -421,12 +369,6 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         uncompiled = keras.Model(network.inputs, network.outputs)
         return keras.Model(inputs, uncompiled(scaled))
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        tags.input_tags.three_d_array = True
-        return tags
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_state")
 
@@ -444,8 +386,6 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 engine.owner = self._state
             yield engine
 
-    # Input ------------------------------------------------------------------------------
-
     def _check_parameters(self) -> None:
         check_one_of("fit_mode", self.fit_mode, FIT_MODES)
         bounds = {"epochs": 1, "batch_size": 1, "min_steps": 0}
@@ -455,49 +395,3 @@ class KerasImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             value = getattr(self, name)
             if not isinstance(value, numbers.Integral) or value < least:
                 raise ValueError(f"{name} must be an integer of {least} or more; got {value!r}.")
-
-    def _checked_images(self, X: Any, *, fitting: bool) -> Any:
-        """Return `X` as something with shape, dtype and slicing; streamed sources as they are."""
-        given = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
-        if len(given) < 2:
-            raise ValueError(
-                "X must be images (n, H, W) or (n, H, W, C), or another array of two or more "
-                f"dimensions; got shape {given}. Reshape your data: for one image pass "
-                "X[np.newaxis]."
-            )
-        validate_data(self, X, reset=fitting, skip_check_array=True)  # feature names and count
-        if not is_streamed(X):
-            X = check_array(X, allow_nd=True, ensure_2d=False, dtype="numeric", estimator=self)
-        if len(X) == 0:
-            raise ValueError(f"X holds no images: its shape is {tuple(X.shape)}.")
-        shape = tuple(int(side) for side in X.shape[1:])
-        if fitting:
-            self.input_shape_ = shape
-        elif shape != self.input_shape_:
-            raise ValueError(
-                f"The network was fitted on images of shape {self.input_shape_}; got {shape}."
-            )
-        return X
-
-    def _progress(self, total: int, what: str, unit: str) -> Any:
-        from tqdm.auto import tqdm
-
-        return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose, leave=False)
-
-
-def _row_blocks(
-    n: int, batch: int, steps: int, block: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Yield row numbers ``(at most block, batch)`` from an endless stream of reshuffled epochs."""
-    rest = np.empty(0, dtype=np.intp)
-    while steps:
-        size = min(steps, block)
-        epochs = max(0, -(-(size * batch - len(rest)) // n))
-        rest = np.concatenate([rest, *(rng.permutation(n) for _ in range(epochs))])
-        yield rest[: size * batch].reshape(size, batch)
-        rest = rest[size * batch :]
-        steps -= size
-
-
-def _count(file: Any, prefix: str) -> int:
-    return sum(name.startswith(prefix) for name in file.files)

@@ -1,4 +1,4 @@
-"""What the network runs on, and what it says of itself when it wakes."""
+"""The device that trains, and the messages that TensorFlow prints when it starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _START_MESSAGE = re.compile(
 
 
 def describe_device() -> str:
-    """Say in one line what trains here.
+    """Name what trains here in one line.
 
     Returns
     -------
@@ -35,13 +35,20 @@ def describe_device() -> str:
 
 @contextmanager
 def without_start_messages() -> Iterator[None]:
-    """Hold back what TensorFlow says of itself when it starts, whatever its log level is.
+    """Hold back the messages that TensorFlow prints when it is imported, whatever its log level.
 
-    The lines come from C++, before any setting applies; everything else that is written to
-    standard error meanwhile is passed on.
+    Some come from C++ code that runs before ``TF_CPP_MIN_LOG_LEVEL`` is read (TensorFlow 2.21
+    prints six lines at level 3), so that the file descriptor of standard error has to be replaced.
+    Everything else that is written to it meanwhile is passed on at the end. A process without a
+    standard error, as of a desktop program, is left as it is.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:
+        yield
+        return
+    if sys.stderr is not None:
+        sys.stderr.flush()
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,37 +10,93 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ..errors import UnknownLabelError, check_one_of
+from ..images import ImageSource, image_scale, scales_conflict
 
 
-def is_streamed(X: Any) -> bool:
-    """Whether `X` is read batch by batch, as it is: not a list, frame, sparse or plain array."""
-    if isinstance(X, np.ndarray):
-        return isinstance(X, np.memmap) or X.dtype == np.uint8
-    has_all = all(hasattr(X, name) for name in ("shape", "dtype", "__len__", "__getitem__"))
-    return has_all and not hasattr(X, "iloc") and not hasattr(X, "toarray")
+def training_blocks(
+    source: ImageSource,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    *,
+    batch_size: int,
+    steps: int,
+    block: int,
+    rng: np.random.Generator,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield images, classes and weights for at most `block` gradient steps at a time.
 
+    Parameters
+    ----------
+    source : ImageSource (n, …)
+    codes : ndarray of int (n,)
+        Class indices.
+    weights : ndarray of float32 (n,)
+    batch_size : int
+    steps : int
+        Gradient steps in all.
+    block : int
+        The most in one block.
+    rng : numpy.random.Generator
+        Shuffles each pass over the images. Batches go across the end of a pass, so all are full.
 
-def taken(X: Any, rows: np.ndarray) -> np.ndarray:
-    """Return the images at `rows`, ready for the network; sources see sorted unique rows."""
-    if isinstance(X, np.ndarray):
-        return network_input(X[rows], None)
-    unique, inverse = np.unique(rows, return_inverse=True)
-    return network_input(X[unique], None)[inverse]
-
-
-def release_pages(X: Any) -> None:
-    """Give back the memory that reading a memory-mapped file has taken.
-
-    The pages stay in the system's cache. A private mapping (mode ``"c"``) is left alone: it may
-    hold changes that are nowhere else.
+    Yields
+    ------
+    images : ndarray (steps of the block, batch_size, …)
+    codes, weights : ndarray (steps of the block, batch_size)
     """
-    if not isinstance(X, np.memmap) or X.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
-        return
-    base = X.base
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap):
-        base.madvise(mmap.MADV_DONTNEED)
+    for rows in _row_blocks(len(source), batch_size, steps, block, rng):
+        images = network_input(source.read(rows.ravel()), None)
+        yield images.reshape(*rows.shape, *source.shape[1:]), codes[rows], weights[rows]
+
+
+def prediction_batches(source: ImageSource, size: int) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the rows and images of batches of at most `size`, in order."""
+    n = len(source)
+    for start in range(0, n, size):
+        rows = slice(start, min(start + size, n))
+        yield rows, network_input(source.read_range(rows.start, rows.stop), start)
+        source.release()
+
+
+def _row_blocks(
+    n: int, batch: int, steps: int, block: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield row numbers ``(at most block, batch)`` from an endless stream of reshuffled epochs."""
+    rest = np.empty(0, dtype=np.intp)
+    while steps:
+        size = min(steps, block)
+        epochs = max(0, -(-(size * batch - len(rest)) // n))
+        rest = np.concatenate([rest, *(rng.permutation(n) for _ in range(epochs))])
+        yield rest[: size * batch].reshape(size, batch)
+        rest = rest[size * batch :]
+        steps -= size
+
+
+_SCALES = {
+    "uint8": "uint8 images, which are divided by 255",
+    "0-1": "numbers in [0, 1]",
+    "0-255": "numbers in 0–255 that are not uint8 and so not divided by 255",
+    "other": "numbers of another range",
+}
+_RESCALING = {
+    ("uint8", "0-255"): "Pass them as uint8, or divide them by 255.",
+    ("0-1", "0-255"): "Pass them as uint8, or divide them by 255.",
+    ("0-255", "uint8"): "Pass them as floats (X.astype('float32')), or fit on uint8.",
+    ("0-255", "0-1"): "Multiply them by 255, or fit on images in [0, 1].",
+}
+
+
+def check_scale(known: str, source: ImageSource) -> None:
+    """Raise ValueError if `source` is clearly of another scale than images of the scale `known`.
+
+    Rows of numbers ``(n, d)`` may be anything but pixels: of them only the dtypes are compared.
+    """
+    new = image_scale(source)
+    if scales_conflict(known, new) and (source.ndim > 2 or "uint8" in (known, new)):
+        advice = _RESCALING.get((known, new), "Bring them to the scale of the images of the fit.")
+        raise ValueError(
+            f"The network was fitted on {_SCALES[known]}, but these are {_SCALES[new]}. {advice}"
+        )
 
 
 def network_input(images: Any, start: int | None) -> np.ndarray:

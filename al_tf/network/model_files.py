@@ -25,7 +25,7 @@ PARTS_OF_KERAS = {
     "keras.optimizers", "keras.optimizers.schedules", "keras.losses", "keras.metrics",
 }  # fmt: skip
 OF_KERAS = {"Functional", "Sequential", "DTypePolicy"}
-"""What may come from the module ``keras`` itself, which also has its functions."""
+"""Classes that the module ``keras`` itself offers; it also has functions, which are refused."""
 DATA_NAMES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__tuple__", "__slice__",
               "__ellipsis__"}  # fmt: skip
 """Values that Keras marks as classes of no module."""
@@ -59,7 +59,7 @@ def load_network(path: str | os.PathLike[str]) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # what Keras raises on a file that is none of its own is open-ended
-        raise _no_model(path, error) from error
+        raise _unreadable(path, error) from error
 
 
 def _check_what_is_named(path: Path) -> None:
@@ -73,20 +73,20 @@ def _check_what_is_named(path: Path) -> None:
                 raise ValueError(f"{CONFIG} is longer than {MAX_CONFIG:,} bytes")
             pending = [parse_json(archive.read(CONFIG), nan=True)]
     except Exception as error:  # what zipfile raises on hostile bytes is open-ended
-        raise _no_model(path, error) from error
+        raise _unreadable(path, error) from error
     while pending:
-        found = pending.pop()
-        if isinstance(found, dict):
-            pending += found.values()
-            if "class_name" in found and not _may_be_built(found):
-                module, name = found.get("module"), found["class_name"]
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += value.values()
+            if "class_name" in value and not _may_be_built(value):
+                module, name = value.get("module"), value["class_name"]
                 raise DataCorruptError(
                     f"{path}: this model names {f'{module}.' if module else ''}{name}, which is no "
                     "plain part of Keras and could run code of its own. Load it with Keras itself "
                     "if you trust who made it."
                 )
-        elif isinstance(found, list):
-            pending += found
+        elif isinstance(value, list):
+            pending += value
 
 
 def _may_be_built(named: dict[str, Any]) -> bool:
@@ -98,7 +98,7 @@ def _may_be_built(named: dict[str, Any]) -> bool:
     return module in PARTS_OF_KERAS or (module == "keras" and name in OF_KERAS)
 
 
-def _no_model(path: str | os.PathLike[str], error: Exception) -> DataCorruptError:
+def _unreadable(path: str | os.PathLike[str], error: Exception) -> DataCorruptError:
     return DataCorruptError(
         f"{path}: expected a Keras model (.keras), found a file that cannot be read "
         f"({type(error).__name__}: {error})."

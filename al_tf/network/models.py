@@ -29,9 +29,9 @@ def build_cnn(
 ) -> keras.Model:
     """Build and compile the three-convolution network.
 
-    Three blocks of 3 × 3 convolution (ReLU) and 2 × 2 max-pooling, flatten, a
-    dense ReLU layer (by default the features that strategies see) and a dense softmax layer; Adam on
-    categorical cross-entropy.
+    Three blocks of 3 × 3 convolution (ReLU) and 2 × 2 max-pooling, flatten, a dense ReLU layer
+    (by default the features that strategies see) and a dense softmax layer; Adam on categorical
+    cross-entropy.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def build_cnn(
     padding : {"same", "valid"}
         Zero padding, or none (then the maps shrink by 2 with each convolution).
     dropout : float
-        Share of the flattened maps and of the penultimate layer dropped in training, in [0, 1).
+        Fraction of the flattened maps and of the penultimate layer dropped in training, in [0, 1).
         `KerasImageClassifier.sample_proba` (and so the ``bald`` strategy) needs more than 0.
     features : {"dense", "flatten"}
         What strategies see: the penultimate layer, or the flattened maps before it.
@@ -55,9 +55,9 @@ def build_cnn(
         Adam's step size.
     dtype : {"float32", "mixed_bfloat16"}, optional
         Policy of all layers but the softmax, which is float32; Keras' global policy if not given
-        (``"float32"`` unless you set another). On processors with
-        bfloat16 instructions ``"mixed_bfloat16"`` trains about twice and predicts about three
-        times as fast (``benchmarks/README.md``); on others it is slower.
+        (``"float32"`` unless you set another). On processors with bfloat16 instructions
+        ``"mixed_bfloat16"`` trains about twice and predicts about three times as fast
+        (``benchmarks/README.md``); on others it is slower.
 
     Returns
     -------

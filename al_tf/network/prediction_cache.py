@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import mmap
 import os
-import shutil
-import tempfile
+import warnings
+import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ..files import storage_explained, write_atomically
+from ..images import ImageSource
+from .sources import ArraySource
+
 MAX_ENTRIES = 4
 """Predictions kept in one folder: a new model makes the old ones useless."""
-
-SAMPLED_ROWS = 256
-"""Rows of a memory-mapped file that are read to tell it from another one."""
 
 Prediction = tuple[np.ndarray, np.ndarray]
 
@@ -34,35 +34,62 @@ class PredictionCache:
         self._folder = Path(folder)
 
     def load(self, key: str) -> Prediction | None:
-        """Return the probabilities and features kept under `key`, or None."""
-        entry = self._folder / key
+        """Return the probabilities and features kept under `key`, or None.
+
+        A damaged entry counts as absent, with a warning; its checksums are read too.
+        """
+        entry = self._entry(key)
         try:
-            found = np.load(entry / "proba.npy"), np.load(entry / "features.npy")
+            with np.load(entry, allow_pickle=False) as file:
+                prediction = file["proba"], file["features"]
             os.utime(entry)
-        except FileNotFoundError:
+        except FileNotFoundError:  # not there, or dropped by another process meanwhile
             return None
-        return found
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            warnings.warn(
+                f"{entry}: this kept prediction cannot be read and is computed again. ({error})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+            return None
+        return prediction
 
     def save(self, key: str, prediction: Prediction) -> None:
-        """Keep `prediction` under `key` and drop the entries unused for longest."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self._folder))
-        for name, array in zip(("proba", "features"), prediction, strict=True):
-            np.save(partial / f"{name}.npy", array)
+        """Keep `prediction` under `key` and drop the entries unused for longest.
+
+        A disk that refuses it is a warning, since the prediction itself is there.
+        """
+        proba, features = prediction
+        entry = self._entry(key)
         try:
-            partial.rename(self._folder / key)
-        except OSError:  # another process was first, with the same arrays
-            shutil.rmtree(partial)
-        entries = sorted(self._folder.glob("[0-9a-f]*"), key=lambda e: e.stat().st_mtime_ns)
-        for old in entries[:-MAX_ENTRIES]:
-            shutil.rmtree(old, ignore_errors=True)
+            with storage_explained(entry):
+                write_atomically(entry, lambda path: np.savez(path, proba=proba, features=features))
+        except OSError as error:
+            warnings.warn(
+                f"The prediction was computed but could not be kept for later: {error}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        self._drop_oldest()
+
+    def _entry(self, key: str) -> Path:
+        return self._folder / f"{key}.npz"
+
+    def _drop_oldest(self) -> None:
+        used = []
+        for entry in self._folder.glob("*.npz"):
+            with contextlib.suppress(FileNotFoundError):  # dropped by another process meanwhile
+                used.append((entry.stat().st_mtime_ns, entry))
+        for _, entry in sorted(used)[:-MAX_ENTRIES]:
+            with contextlib.suppress(OSError):  # open in another process, on Windows
+                entry.unlink()
 
 
-def prediction_key(variables: list[np.ndarray], X: Any) -> str:
-    """Return the key of the prediction of pool `X` by a network with these variables.
+def prediction_key(variables: list[np.ndarray], source: ImageSource) -> str:
+    """Return the key of the prediction of the pool `source` by a network with these variables.
 
-    A memory-mapped file is told by its path, size and time of change and by some of its rows;
-    any other array by all its bytes; another source by its ``fingerprint``.
+    A memory-mapped file is identified by its path, size, time of change and some of its rows; any
+    other array by all its bytes; another source by its ``fingerprint``.
 
     Raises
     ------
@@ -70,24 +97,20 @@ def prediction_key(variables: list[np.ndarray], X: Any) -> str:
         For a source without a ``fingerprint``.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for part in (*variables, *_identity(X)):
+    facts = [tuple(source.shape), str(source.dtype), *_identity(source)]
+    for part in (*variables, *facts):
         digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else
                       repr(part).encode())  # fmt: skip
     return digest.hexdigest()
 
 
-def _identity(X: Any) -> list[Any]:
-    facts = [tuple(X.shape), str(X.dtype)]
-    if isinstance(X, np.memmap) and isinstance(X.base, mmap.mmap):
-        file = os.stat(X.filename)
-        facts += [str(X.filename), X.offset, file.st_size, file.st_mtime_ns]
-        return [*facts, X[:: max(1, len(X) // SAMPLED_ROWS)]]
-    if isinstance(X, np.ndarray):
-        return [*facts, X]
-    if isinstance(getattr(X, "fingerprint", None), str):
-        return [*facts, X.fingerprint]
+def _identity(source: ImageSource) -> list[object]:
+    if isinstance(source, ArraySource):
+        return source.identity()
+    if isinstance(source.fingerprint, str):
+        return [source.fingerprint]
     raise TypeError(
-        f"cache_dir needs a pool that can be told from others: an array, a memory-mapped file or a "
-        f"source with a fingerprint (text); got {type(X).__name__}. Give it one, or set "
+        "cache_dir needs a pool that can be distinguished from others: an array, a memory-mapped "
+        f"file, or a source with a fingerprint (text); got {source!r}. Give it one, or set "
         "cache_dir=None."
     )

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from al_tf import KerasImageClassifier
-from al_tf.errors import UnknownLabelError, UnknownNameError
+from al_tf.errors import DataCorruptError, UnknownLabelError, UnknownNameError
 
 from .networks import build_mlp, build_small_cnn
 
@@ -108,12 +108,85 @@ class TestLearning:
         np.testing.assert_allclose(*fitted, atol=1e-5)
 
 
+def in_every_scale(X):
+    unit = X / 255
+    rng = np.random.default_rng(0)
+    return {
+        "uint8": X,
+        "0-1": unit,
+        "0-255": X.astype(np.float32),
+        "standard": (unit - unit.mean()) / unit.std(),
+        "noisy": unit + rng.normal(0, 0.1, unit.shape),
+        "black": np.zeros_like(unit),
+    }
+
+
 class TestScaling:
     def test_uint8_is_scaled_and_floats_are_taken_as_they_are(self, shapes_data):
         X, y = shapes_data
         classifier = make().fit(X[:60], y[:60])
         scaled = classifier.predict_proba(X.astype(np.float32) / 255)
         np.testing.assert_allclose(classifier.predict_proba(X), scaled, atol=1e-6)
+
+    @pytest.mark.parametrize(
+        ("fitted", "given", "message"),
+        [
+            ("uint8", "0-255", r"fitted on uint8 images.*in 0–255.*Pass them as uint8, or divide"),
+            ("0-1", "0-255", r"fitted on numbers in \[0, 1\].*or divide them by 255"),
+            (
+                "uint8",
+                "standard",
+                r"fitted on uint8.*another range.*scale of the images of the fit",
+            ),
+            ("0-255", "uint8", r"fitted on numbers in 0–255.*Pass them as floats"),
+            ("0-255", "0-1", r"fitted on numbers in 0–255.*Multiply them by 255"),
+            ("standard", "uint8", r"fitted on numbers of another range.*these are uint8"),
+        ],
+    )
+    @pytest.mark.parametrize("again", ["predict_proba", "sample_proba", "fit"])
+    def test_images_of_another_scale_are_refused(self, shapes_data, fitted, given, message, again):
+        X, y = shapes_data
+        forms = in_every_scale(X)
+        classifier = make(epochs=1, fit_mode="warm", model_params={"dropout": 0.5})
+        classifier.fit(forms[fitted][:60], y[:60])
+        with pytest.raises(ValueError, match=message):
+            getattr(classifier, again)(forms[given], *([y] if again == "fit" else []))
+        assert classifier.predict_proba(forms[fitted]).shape == (len(X), 3)
+        classifier.set_params(fit_mode="scratch").fit(forms[given][:60], y[:60])
+        assert classifier.predict_proba(forms[given]).shape == (len(X), 3)
+
+    @pytest.mark.parametrize(
+        ("fitted", "given"),
+        [
+            ("uint8", "noisy"),
+            ("0-1", "uint8"),
+            ("0-1", "noisy"),
+            ("uint8", "black"),
+            ("0-255", "black"),
+            ("standard", "0-1"),
+            ("standard", "black"),
+        ],
+    )
+    def test_images_that_may_be_of_the_same_scale_pass(self, shapes_data, fitted, given):
+        X, y = shapes_data
+        forms = in_every_scale(X)
+        classifier = make(epochs=1).fit(forms[fitted][:60], y[:60])
+        assert np.isfinite(classifier.predict_proba(forms[given])).all()
+
+    def test_rows_of_numbers_are_not_held_to_a_range(self, shapes_data):
+        flat, y = shapes_data[0].reshape(240, -1), shapes_data[1]
+        classifier = KerasImageClassifier(build_mlp, epochs=1).fit(flat / 255, y)
+        assert classifier.predict_proba(flat.astype(float)).shape == (240, 3)
+        classifier.fit(flat.astype(float), y)
+        with pytest.raises(ValueError, match="these are uint8 images"):
+            classifier.predict_proba(flat)
+
+    def test_the_scale_is_kept_with_the_weights(self, shapes_data, tmp_path):
+        X, y = shapes_data
+        make(epochs=1).fit(X, y).save_weights(tmp_path / "weights.npz")
+        loaded = make().load_weights(tmp_path / "weights.npz")
+        with pytest.raises(ValueError, match="fitted on uint8 images"):
+            loaded.predict(X.astype(float))
 
     def test_uint8_stays_uint8_until_the_network(self, shapes_data, monkeypatch):
         X, y = shapes_data
@@ -399,7 +472,7 @@ class TestStreaming:
     def test_nan_in_a_stream_is_found(self, shapes_data):
         X, y = shapes_data
         classifier = make(predict_batch_size=100).fit(X, y)
-        broken = X.astype(np.float32)
+        broken = X.astype(np.float32) / 255
         broken[130] = np.nan
         with pytest.raises(ValueError, match="1 images among rows 100 to 199"):
             classifier.predict(Streamed(broken))
@@ -422,6 +495,21 @@ class TestScikitLearnTools:
         copy = make(fit_mode="warm").load_weights(tmp_path / "weights.npz")
         assert np.array_equal(copy.predict_proba(X), classifier.predict_proba(X))
         assert same_weights(copy.fit(X, y), classifier.fit(X, y))
+
+    def test_weights_without_a_scale_are_read(self, shapes_data, tmp_path):
+        X, y = shapes_data
+        classifier = make(epochs=1).fit(X, y)
+        classifier.save_weights(tmp_path / "new.npz")
+        with np.load(tmp_path / "new.npz") as file:
+            np.savez(tmp_path / "old.npz", **{k: file[k] for k in file.files if k != "scale"})
+        loaded = make().load_weights(tmp_path / "old.npz")
+        assert np.array_equal(loaded.predict_proba(X), classifier.predict_proba(X))
+
+    @pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 and no more"])
+    def test_files_that_hold_no_weights_are_refused(self, tmp_path, content):
+        (tmp_path / "weights.npz").write_bytes(content)
+        with pytest.raises(DataCorruptError, match=r"weights\.npz: expected weights"):
+            make().load_weights(tmp_path / "weights.npz")
 
     def test_weights_of_another_architecture_are_refused(self, shapes_data, tmp_path):
         X, y = shapes_data

@@ -1,0 +1,133 @@
+"""What the classifiers of images have in common: scikit-learn's interface and the check of images."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from ..images import ImageSource, image_scale
+from .inputs import check_scale, one_hot_codes
+from .sources import image_source, is_plain
+
+_Self = TypeVar("_Self", bound="ImageClassifier")
+
+
+class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
+    """Base of the classifiers.
+
+    A subclass provides ``_fit(X, y)``, which sets `classes_` and, through `_checked_images`,
+    `input_shape_`; and ``predict_with_features(X)``.
+    """
+
+    classes_: np.ndarray
+    input_shape_: tuple[int, ...]
+    n_features_in_: int
+    verbose: int
+    _scale: str
+
+    def fit(self: _Self, X: Any, y: Any) -> _Self:
+        """Train on labeled images.
+
+        Parameters
+        ----------
+        X : array-like (n, H, W), (n, H, W, C) or (n, …)
+            uint8 in 0–255, scaled to [0, 1] on the device, or finite numbers taken as they are.
+            Anything with ``shape``, ``dtype`` and slicing is read in batches.
+        y : array-like (n,) or (n, n_classes)
+            Labels, or one-hot rows whose columns follow `classes` (else 0, 1, …).
+
+        Returns
+        -------
+        object
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            For `X` or `y` of a wrong shape, of different lengths, or not finite; and if training
+            fails. The classifier is then as it was before.
+        UnknownLabelError
+            For a label that is not among `classes`.
+        """
+        before = self.__dict__.copy()
+        try:
+            self._fit(X, y)
+        except BaseException:  # Ctrl-C too: a fit that did not end leaves the classifier as it was
+            self.__dict__ = before
+            raise
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each image, ``(n,)``, from `classes_`."""
+        proba = self.predict_proba(X)
+        return self.classes_[proba.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return class probabilities, float32 ``(n, n_classes)``, columns as in `classes_`."""
+        return self.predict_with_features(X)[0]
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return the features of the images, float32 ``(n, d)``."""
+        return self.predict_with_features(X)[1]
+
+    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities ``(n, n_classes)`` and features ``(n, d)``, both float32."""
+        raise NotImplementedError
+
+    def score(self, X: Any, y: Any, sample_weight: np.ndarray | None = None) -> float:
+        """Return the accuracy on images and labels (or one-hot rows), in [0, 1]."""
+        check_is_fitted(self)
+        if np.ndim(y) == 2 and np.shape(y)[1] > 1:
+            y = self.classes_[one_hot_codes(np.asarray(y), len(self.classes_))]
+        return super().score(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: Any) -> None:
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _checked_images(self, X: Any, *, fitting: bool) -> ImageSource:
+        """Return `X` as a source; refuse images unlike those of the fit in shape or scale."""
+        given = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
+        if len(given) < 2:
+            raise ValueError(
+                "X must be images (n, H, W) or (n, H, W, C), or another array of two or more "
+                f"dimensions; got shape {given}. Reshape your data: for one image pass "
+                "X[np.newaxis]."
+            )
+        if len(given) == 2:
+            validate_data(self, X, reset=fitting, skip_check_array=True)  # names and number
+        elif fitting:
+            self._forget_columns()
+        if is_plain(X):
+            X = check_array(X, allow_nd=True, ensure_2d=False, dtype="numeric", estimator=self)
+        source = image_source(X)
+        if len(source) == 0:
+            raise ValueError(f"X holds no images: its shape is {tuple(source.shape)}.")
+        shape = tuple(int(side) for side in source.shape[1:])
+        if fitting:
+            self.input_shape_, self._scale = shape, image_scale(source)
+        elif shape != self.input_shape_:
+            raise ValueError(
+                f"The network was fitted on images of shape {self.input_shape_}; got {shape}."
+            )
+        else:
+            check_scale(self._scale, source)
+        return source
+
+    def _forget_columns(self) -> None:
+        """Drop what a fit on 2-D `X` has left: images have no columns."""
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+
+    def _progress(self, total: int, what: str, unit: str) -> Any:
+        from tqdm.auto import tqdm
+
+        return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose, leave=False)

@@ -8,6 +8,8 @@ import pkgutil
 
 import pytest
 
+from al_tf.strategies._registry import REGISTRY
+
 ROOMS = ["al_tf.analysis", "al_tf.datasets", "al_tf.files", "al_tf.geometry", "al_tf.images",
          "al_tf.learner", "al_tf.plots", "al_tf.seeding", "al_tf.strategies"]  # fmt: skip
 
@@ -16,6 +18,15 @@ def modules_of(room):
     module = importlib.import_module(room)
     inside = pkgutil.walk_packages(getattr(module, "__path__", []), f"{room}.")
     return [room, *(info.name for info in inside)]
+
+
+@pytest.fixture(autouse=True)
+def registry():
+    """Leave the registry of strategies as it was: an example registers one."""
+    before = dict(REGISTRY)
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
 
 
 @pytest.mark.parametrize("name", [name for room in ROOMS for name in modules_of(room)])
@@ -44,6 +55,11 @@ def test_examples_give_what_they_print(name):
         "al_tf.plots.query_map",
         "al_tf.seeding.derive_seed",
         "al_tf.seeding.stream",
+        "al_tf.strategies.get_strategy",
+        "al_tf.strategies.list_strategies",
+        "al_tf.strategies.query_by_proba",
+        "al_tf.strategies.register_strategy",
+        "al_tf.strategies.testing.check_strategy",
     ],
 )
 def test_what_users_call_first_has_an_example(name):

@@ -2,9 +2,8 @@
 
 Every strategy has the form
 ``strategy(classifier, X, n_instances=1, *, random_state=None, **params) -> (indices, scores)``
-and lives in the module of its name or family (``al_tf.strategies.uncertainty.entropy``).
-A new one is a function there and a line in `BUILT_IN`; `query_by_proba` and `top_k` do what most of
-them end in.
+and is in the module of its name or family (``al_tf.strategies.uncertainty.entropy``). A new one is
+a function there and a line in `BUILT_IN`. Most end in a call of `query_by_proba` or `top_k`.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ __all__ = [
     "top_k",
 ]
 
-# Costs beyond the forward pass: n pool, k batch, d features, K classes, m labeled set, S passes
-# with dropout, L learners.
+# Costs after the forward pass: n pool, k batch, d features, K classes, m labeled set, S samples of
+# the weights, L learners.
 BUILT_IN: dict[str, StrategyInfo] = {
     "random": StrategyInfo("random", random.random, "baseline", (), "n log n", "", stochastic=True),
     "uncertainty": StrategyInfo(

@@ -1,4 +1,4 @@
-"""k-means for strategies: scikit-learn's, started by k-means++ and bounded for large pools."""
+"""k-means for strategies: scikit-learn's, started by k-means++, on a sample of large pools."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..geometry import kmeans_plus_plus, nearest_of_set
 from ..seeding import RandomState, check_random_state
 
-ROWS_PER_CLUSTER = 256  # more rows than this move the centroids hardly at all
+ROWS_PER_CLUSTER = 256  # more rows than this hardly move the centroids
 START_ROWS_PER_CLUSTER = 5
 MAX_ITERATIONS = 7  # the inertia is then that of MiniBatchKMeans with 3 starts
 
@@ -17,14 +17,15 @@ def cluster(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the cluster of each row and the centroids.
 
-    The centroids are fitted on a random sample of 256 rows a cluster where there are more.
+    Where there are more than 256 rows per cluster, the centroids are fitted on a random sample of
+    that size.
 
     Parameters
     ----------
     rows : ndarray, shape (n, d), float32
         As `center_and_scale` returns them.
     n_clusters : int
-        K; fewer come back where there are fewer distinct rows.
+        K; fewer are returned where there are fewer distinct rows.
     random_state : RandomState
         Draws the sample and the start.
 
@@ -50,7 +51,7 @@ def cluster(
 def _start(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:
     """Return `k` rows by k-means++, fewer where fewer are distinct.
 
-    It looks at 5 random rows a cluster, which gives k-means the same inertia, and at all rows
+    It draws from 5 random rows per cluster, which gives k-means the same inertia, and from all rows
     where too few of those are distinct.
     """
     tries = [rows]

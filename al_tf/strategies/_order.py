@@ -1,8 +1,8 @@
 """An order of the images that does not depend on how the pool is ordered.
 
-A batch strategy that draws at random would choose other images for a reordered pool, although
-nothing about the images has changed. So such strategies put the rows into an order of their own,
-which follows from what is in them, and draw there.
+A batch strategy that draws at random would choose other images from a reordered pool, although
+the images are the same. So such strategies first sort the rows by their content, and draw from
+the sorted rows.
 """
 
 from __future__ import annotations

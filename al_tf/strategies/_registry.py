@@ -13,34 +13,37 @@ from ..errors import PluginError, UnknownNameError
 Strategy = Callable[..., Any]
 
 ENTRY_POINT_GROUP = "al_tf.strategies"
-NEEDS = ("probabilities", "features", "labeled set", "dropout", "committee")
+NEEDS = ("probabilities", "features", "labeled set", "dropout", "joint samples", "committee")
+# "dropout": ``sample_proba``, its samples independent or not between images. "joint samples": each
+# sample of ``sample_proba`` is one draw of the weights for all images.
 
 REGISTRY: dict[str, StrategyInfo] = {}
 
 
 @dataclass(frozen=True)
 class StrategyInfo:
-    """What is known about a strategy without running it.
+    """Facts about a strategy that are known without running it.
 
     Parameters
     ----------
     name : str
-        The name it is asked for by.
+        The name to get it by.
     function : callable
         ``strategy(classifier, X, n_instances=1, *, random_state=None, **params)``, returning
         ``(indices, scores)``.
     family : str
-        The idea behind it in a word: ``"uncertainty"``, ``"diversity"``, …
+        The idea behind it: ``"uncertainty"``, ``"diversity"``, …
     needs : tuple of str
-        What it asks of the classifier, out of `NEEDS`.
+        What it needs of the classifier, out of `NEEDS`: an empty tuple works before any model is
+        fitted, ``("features",)`` and ``("features", "labeled set")`` with features alone.
     cost : str
         Time after the forward pass, in n (pool), k (batch), d (features), K (classes),
         m (labeled set), S (stochastic passes), L (learners).
     paper : str
-        Where it comes from.
+        Its source.
     stochastic : bool
-        Draws at random beyond breaking ties, so that the choice may change with the order of the
-        pool under one seed; only its distribution does not.
+        Draws at random beyond breaking ties, so that under one seed the choice may change with the
+        order of the pool; its distribution does not.
     sequential : bool
         A score is the value at the moment of choice, so that scores need not descend.
     error : str
@@ -76,6 +79,17 @@ def get_strategy(name: str) -> Strategy:
         No such strategy; the message lists the known ones.
     PluginError
         An installed package offers it and cannot be loaded; the message names the package.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf import get_strategy
+    >>> from al_tf.strategies.testing import FakeClassifier
+    >>> X = np.random.default_rng(0).random((50, 8, 8))
+    >>> classifier = FakeClassifier().fit(X[:6], [0, 1, 2, 0, 1, 2])
+    >>> indices, scores = get_strategy("margin")(classifier, X[6:], n_instances=5, random_state=0)
+    >>> indices.shape
+    (5,)
     """
     info = strategy_info(name)
     if info.error:
@@ -86,19 +100,31 @@ def get_strategy(name: str) -> Strategy:
 def list_strategies() -> list[str]:
     """Return all known names: built-in and registered ones, then those of installed packages.
 
-    Packages are found, not loaded; one that cannot be loaded is listed too, and its
-    ``strategy_info(name).error`` says why.
+    Packages are looked up, not loaded; a strategy that cannot be loaded is listed too, with the
+    reason in ``strategy_info(name).error``.
+
+    Examples
+    --------
+    >>> from al_tf import list_strategies
+    >>> list_strategies()[:4]
+    ['random', 'uncertainty', 'margin', 'entropy']
     """
     return [*REGISTRY, *sorted(_plugins())]
 
 
 def strategy_info(name: str) -> StrategyInfo:
-    """Return what is known about the strategy registered as `name`; see `StrategyInfo`.
+    """Return the facts about the strategy registered as `name`; see `StrategyInfo`.
 
     Raises
     ------
     UnknownNameError
         No such strategy; the message lists the known ones.
+
+    Examples
+    --------
+    >>> from al_tf.strategies import strategy_info
+    >>> strategy_info("kcenter").needs
+    ('features', 'labeled set')
     """
     if name in REGISTRY:
         return REGISTRY[name]
@@ -123,21 +149,20 @@ def register_strategy(
 ) -> Any:
     """Register a strategy for this process, as a decorator or by a call.
 
-    ``@register_strategy`` takes the function's own name; ``@register_strategy("name", ...)`` and
-    ``register_strategy("name", function, ...)`` give one. Other parameters: `StrategyInfo`.
-    A strategy for everybody belongs into a package with an entry point of the group
-    ``al_tf.strategies``.
+    ``@register_strategy`` uses the function's own name; ``@register_strategy("name", ...)`` and
+    ``register_strategy("name", function, ...)`` another. To share a strategy, give its package an
+    entry point in the group ``al_tf.strategies``.
 
     Parameters
     ----------
     name : str or callable
-        The name, or, as a bare decorator, the function.
+        The name; the function itself where it is used as a bare decorator.
     function : callable, optional
         The strategy; without it, a decorator is returned.
     family, needs, cost, paper, stochastic, sequential
         As in `StrategyInfo`.
     overwrite : bool
-        Replace a strategy of this name; for a notebook cell that is run again.
+        Replace a strategy of this name, as when a notebook cell runs again.
 
     Returns
     -------
@@ -147,7 +172,18 @@ def register_strategy(
     Raises
     ------
     ValueError
-        The name belongs to another function and `overwrite` is False.
+        The name belongs to another function and `overwrite` is False; or `needs` has something
+        that is not in `NEEDS`.
+
+    Examples
+    --------
+    >>> from al_tf.strategies import get_strategy, query_by_proba, register_strategy
+    >>> @register_strategy("gini", needs=("probabilities",), overwrite=True)
+    ... def gini(classifier, X, n_instances=1, *, random_state=None):
+    ...     score = lambda proba: 1 - (proba**2).sum(axis=1)
+    ...     return query_by_proba(score, classifier, X, n_instances, random_state)
+    >>> get_strategy("gini") is gini
+    True
     """
     if isinstance(name, str):
         chosen_name = name
@@ -171,8 +207,8 @@ def register_strategy(
 
 
 def _plugins() -> dict[str, list[EntryPoint]]:
-    """Return the strategies that installed packages offer, not loaded; a built-in name is kept."""
-    found: dict[str, list[EntryPoint]] = {}
+    """Return the strategies that installed packages offer, not loaded; registered names win."""
+    plugins: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=ENTRY_POINT_GROUP):
         if point.name in REGISTRY:
             warnings.warn(
@@ -180,13 +216,13 @@ def _plugins() -> dict[str, list[EntryPoint]]:
                 "name is registered already.",
                 stacklevel=3,
             )
-        elif point not in found.setdefault(point.name, []):
-            found[point.name].append(point)
-    return found
+        elif point not in plugins.setdefault(point.name, []):
+            plugins[point.name].append(point)
+    return plugins
 
 
 def _load(name: str, points: list[EntryPoint]) -> StrategyInfo:
-    """Return what an installed package offers as `name`; on failure an info with its error."""
+    """Load the strategy that an installed package offers as `name`; on failure, say why in it."""
     if len(points) > 1:
         origins = " and ".join(_origin(point) for point in points)
         return _broken(name, f"Several packages offer the strategy {name!r}: {origins}.")

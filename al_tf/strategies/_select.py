@@ -1,4 +1,4 @@
-"""What the strategies share: asking a classifier, checking what it answers, choosing the best.
+"""Common parts of strategies: ask a classifier, check its answers, choose the best.
 
 A `classifier` here is either a bare estimator or a learner (this package's or modAL's own) that
 holds one. Nothing in this module writes to its arguments or to numpy's global generator.
@@ -18,14 +18,14 @@ SUM_TOLERANCE = 1e-2  # half-precision softmax over 1,000 classes stays inside
 
 
 def check_pool(X: Any, n_instances: int) -> int:
-    """Return the number of images in the pool, once the request is known to make sense.
+    """Check the pool and the batch size; return the number of images in the pool.
 
     Parameters
     ----------
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
-        How many images are asked for.
+        Batch size.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def check_pool(X: Any, n_instances: int) -> int:
 def estimator_of(classifier: Any) -> Any:
     """Return the estimator inside a learner, or `classifier` itself where it is an estimator.
 
-    A learner is told by having both ``estimator`` and ``query_strategy``: scikit-learn's
-    meta-estimators have the first alone, and there it is the unfitted template.
+    A learner is recognised by having both ``estimator`` and ``query_strategy``. scikit-learn's
+    meta-estimators have only the first, and there it is the unfitted template.
     """
     if hasattr(classifier, "query_strategy") and hasattr(classifier, "estimator"):
         return classifier.estimator
@@ -84,7 +84,7 @@ def predict_proba(classifier: Any, X: Any) -> np.ndarray:
     TypeError
         The classifier has no ``predict_proba``.
     ValueError
-        Not two-dimensional, not one row an image, not finite, or rows that are no distribution.
+        Not two-dimensional, not one row per image, not finite, or rows that do not sum to 1.
     """
     if not hasattr(classifier, "predict_proba"):
         raise TypeError(
@@ -95,7 +95,7 @@ def predict_proba(classifier: Any, X: Any) -> np.ndarray:
 
 
 def check_proba(proba: Any, n: int | None = None) -> np.ndarray:
-    """Return `proba` as float64 ``(n, K)``, or raise the ValueError that `predict_proba` states."""
+    """Return `proba` as float64 ``(n, K)``; raise ValueError as documented in `predict_proba`."""
     proba = np.array(proba, dtype=np.float64)
     if proba.ndim != 2 or proba.shape[1] == 0 or n not in (None, proba.shape[0]):
         raise ValueError(
@@ -131,7 +131,7 @@ def features(classifier: Any, X: Any) -> np.ndarray:
     TypeError
         The estimator has no ``transform`` and `X` is not two-dimensional.
     ValueError
-        Not two-dimensional, not one row an image, or not finite.
+        Not two-dimensional, not one row per image, or not finite.
     """
     estimator = estimator_of(classifier)
     if hasattr(estimator, "transform"):
@@ -146,11 +146,11 @@ def features(classifier: Any, X: Any) -> np.ndarray:
 
 
 def proba_and_features(classifier: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return what `predict_proba` and `features` return, from one forward pass where possible."""
+    """Return ``(predict_proba(…), features(…))``, from one forward pass where possible."""
     estimator = estimator_of(classifier)
     if hasattr(estimator, "predict_with_features"):
-        proba, found = estimator.predict_with_features(X)
-        return check_proba(proba, len_of(X)), _check_features(found, len_of(X))
+        proba, pool_features = estimator.predict_with_features(X)
+        return check_proba(proba, len_of(X)), _check_features(pool_features, len_of(X))
     return predict_proba(classifier, X), features(classifier, X)
 
 
@@ -180,9 +180,9 @@ def top_k(
     random_state : RandomState
         For ties.
     groups : ndarray of int, shape (n,), optional
-        Usually the predicted classes. The batch is then spread over them: the best of each group
-        is taken, then the second best of each, and so on; a group that runs out drops out, and the
-        places left in the last, incomplete turn go to the highest scores.
+        Usually the predicted classes. The batch is then spread over them: the best of each group,
+        then the second best of each, and so on, while a group has images left; in the last,
+        incomplete turn the highest scores are chosen.
 
     Returns
     -------
@@ -193,7 +193,17 @@ def top_k(
     Raises
     ------
     ValueError
-        Scores that are not finite, or not one a row.
+        Scores that are not finite, or not of shape (n,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.strategies import top_k
+    >>> indices, scores = top_k(np.array([0.1, 0.9, 0.5, 0.8]), 2)
+    >>> indices.tolist(), scores.tolist()
+    ([1, 3], [0.9, 0.8])
+    >>> top_k(np.array([0.1, 0.9, 0.5, 0.8]), 2, groups=np.array([0, 1, 0, 1]))[0].tolist()
+    [1, 2]
     """
     scores = np.asarray(scores, dtype=np.float64)
     if scores.ndim != 1:
@@ -218,12 +228,12 @@ def query_by_proba(
     *,
     balance: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ask for the probabilities of the pool and choose the highest of a score of them.
+    """Predict the probabilities of the pool and choose the images with the highest score.
 
     Parameters
     ----------
     score : callable
-        Of probabilities ``(n, K)``, returns ``(n,)``; higher = more informative.
+        From probabilities ``(n, K)`` to scores ``(n,)``; higher = more informative.
     classifier : learner or estimator
         With ``predict_proba``.
     X : array-like, shape (n, ...)
@@ -233,7 +243,7 @@ def query_by_proba(
     random_state : RandomState
         Breaks ties.
     balance : bool
-        Spread the batch over the predicted classes, as `top_k` does over groups.
+        Spread the batch over the predicted classes; see ``groups`` in `top_k`.
 
     Returns
     -------
@@ -245,6 +255,22 @@ def query_by_proba(
     ------
     ValueError
         Empty pool, a batch larger than it, probabilities or scores that are not finite.
+
+    Examples
+    --------
+    A strategy of one's own, from a score of probabilities:
+
+    >>> import numpy as np
+    >>> from al_tf.strategies import query_by_proba
+    >>> from al_tf.strategies.testing import FakeClassifier
+    >>> def gini(classifier, X, n_instances=1, *, random_state=None):
+    ...     score = lambda proba: 1 - (proba**2).sum(axis=1)
+    ...     return query_by_proba(score, classifier, X, n_instances, random_state)
+    >>> X = np.random.default_rng(0).random((20, 4, 4))
+    >>> classifier = FakeClassifier().fit(X[:6], [0, 1, 2, 0, 1, 2])
+    >>> indices, scores = gini(classifier, X, 3, random_state=0)
+    >>> len(set(indices.tolist())), bool(scores[0] >= scores[1] >= scores[2])
+    (3, True)
     """
     check_pool(X, n_instances)
     proba = predict_proba(classifier, X)
@@ -278,9 +304,9 @@ def check_finite_rows(what: str, values: np.ndarray) -> None:
         )
 
 
-def _check_features(found: Any, n: int) -> np.ndarray:
-    found = np.asarray(found, dtype=np.float32)
-    if found.ndim != 2 or found.shape[0] != n:
-        raise ValueError(f"Features must have the shape (n, d) with n={n}; got {found.shape}.")
-    check_finite_rows("features", found)
-    return found
+def _check_features(features: Any, n: int) -> np.ndarray:
+    features = np.asarray(features, dtype=np.float32)
+    if features.ndim != 2 or features.shape[0] != n:
+        raise ValueError(f"Features must have the shape (n, d) with n={n}; got {features.shape}.")
+    check_finite_rows("features", features)
+    return features

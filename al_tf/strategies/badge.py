@@ -19,14 +19,14 @@ def badge(
     *,
     random_state: RandomState = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query images by k-means++ on the gradients they would cause if the model were right.
+    """Query images by k-means++ on the gradients of their most probable labels.
 
     The gradient of the cross-entropy at the predicted label with respect to the last layer is
-    ``g(x) = (p(x) - onehot(argmax p(x))) ⊗ f(x)``: long where the model doubts, and pointing
-    elsewhere for other classes and features. The first image is one of the longest gradient; each
-    next one is drawn with probability proportional to its squared distance to the nearest
-    gradient chosen. As in the paper the labeled set takes no part: of images the model has
-    fitted the gradients are close to 0.
+    ``g(x) = (p(x) - onehot(argmax p(x))) ⊗ f(x)``: long where the model is uncertain, and in
+    other directions for other classes and features. The first image is one with the longest
+    gradient; each next one is drawn with probability proportional to its squared distance to the
+    nearest gradient chosen. As in the paper the labeled set is not used: images that the model
+    has fitted have gradients close to 0.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def badge(
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
         Squared distance to the nearest gradient chosen before; for the first, its squared length.
-        Drawn, so they need not descend.
+        Images are drawn, so scores need not descend.
 
     References
     ----------
@@ -54,10 +54,10 @@ def badge(
     """
     check_pool(X, n_instances)
     rng = check_random_state(random_state)
-    proba, found = proba_and_features(classifier, X)
-    order = canonical_order(found, rng)
+    proba, pool_features = proba_and_features(classifier, X)
+    order = canonical_order(pool_features, rng)
     proba = proba[order]
     proba[np.arange(len(proba)), proba.argmax(axis=1)] -= 1.0
-    found = found[order]
-    chosen, squared = kmeans_plus_plus(proba, found, n_instances, random_state=rng)
+    pool_features = pool_features[order]
+    chosen, squared = kmeans_plus_plus(proba, pool_features, n_instances, random_state=rng)
     return order[chosen], squared

@@ -1,4 +1,4 @@
-"""BALD: where the passes of a network with dropout disagree with each other."""
+"""BALD: where samples of the model's weights disagree with each other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def bald_score(samples: np.ndarray) -> np.ndarray:
     """Return the mutual information between label and weights, in nats.
 
     ``H[mean_s p_s] - mean_s H[p_s]``: from 0 (all passes agree) to ln K (each pass is certain,
-    of another class each time). Doubt that all passes share does not count.
+    of another class each time). Uncertainty that all passes have in common does not count.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def bald_score(samples: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        Not three-dimensional, fewer than two passes, or not finite probabilities.
+        Not three-dimensional, fewer than two passes, or probabilities that are not finite.
     """
     if np.ndim(samples) != 3 or len(samples) < 2:
         raise ValueError(
@@ -56,7 +56,7 @@ def sampled_proba(
     TypeError
         The estimator has no ``sample_proba``.
     ValueError
-        Fewer than two passes, an answer of another shape, or a network without dropout.
+        Fewer than two passes, samples of another shape, or a network without dropout.
     """
     estimator = estimator_of(classifier)
     if not hasattr(estimator, "sample_proba"):
@@ -92,20 +92,23 @@ def bald(
     n_samples: int = 20,
     balance: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query where the label says most about the weights: MC dropout's mutual information.
+    """Query the images whose labels carry most information about the model's weights.
+
+    The mutual information ``H[mean_s p_s] - mean_s H[p_s]`` over S samples of the weights: MC
+    dropout of a network, or the Laplace approximation of a linear probe.
 
     Parameters
     ----------
     classifier : learner or estimator
-        With ``sample_proba``; the network needs dropout.
+        With ``sample_proba``; a network needs dropout for it.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
         Batch size.
     random_state : RandomState
-        Seeds the dropout masks, and breaks ties.
+        Seeds the samples, and breaks ties.
     n_samples : int
-        Stochastic passes S; the cost is S forward passes over the pool.
+        Samples S; for a network the cost is S forward passes over the pool.
     balance : bool
         Spread the batch evenly over the predicted classes; the rule is in `top_k`.
 

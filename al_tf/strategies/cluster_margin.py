@@ -44,9 +44,9 @@ def cluster_margin(
     random_state : RandomState
         Breaks ties, and starts k-means.
     candidates : int
-        Candidates for each image of the batch.
+        Candidates per image of the batch.
     n_clusters : int, optional
-        The batch size where left out.
+        By default the batch size.
 
     Returns
     -------
@@ -64,14 +64,14 @@ def cluster_margin(
         if value is not None and value < 1:
             raise ValueError(f"{name} must be 1 or more; got {value}.")
     rng = check_random_state(random_state)
-    proba, found = proba_and_features(classifier, X)
-    order = canonical_order(found, rng)
-    doubtful, scores = top_k(margin_score(proba)[order], min(n, candidates * n_instances), rng)
-    rows, _ = center_and_scale(found[order[doubtful]])
+    proba, pool_features = proba_and_features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    uncertain, scores = top_k(margin_score(proba)[order], min(n, candidates * n_instances), rng)
+    rows, _ = center_and_scale(pool_features[order[uncertain]])
     labels = _average_linkage(rows, n_clusters or n_instances, rng)
     size = np.bincount(labels)[labels]
     chosen = np.lexsort((-scores, size, occurrence(labels)))[:n_instances]  # in turn, best first
-    return order[doubtful[chosen]], scores[chosen]
+    return order[uncertain[chosen]], scores[chosen]
 
 
 def _average_linkage(rows: np.ndarray, n_clusters: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Query by committee: where several models, trained apart, disagree.
+"""Query by committee: where several models, trained separately, disagree.
 
 The definitions are modAL's. A committee is anything with ``vote(X) -> (n, L)`` labels and
 ``vote_proba(X) -> (n, L, K)`` probabilities of its L learners.
@@ -21,7 +21,7 @@ def vote_entropy_score(votes: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     votes : ndarray, shape (n, L)
-        Labels, one column a learner.
+        Labels, one column per learner.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def max_disagreement_score(vote_proba: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     vote_proba : ndarray, shape (n, L, K)
-        Probabilities, one row a learner.
+        Probabilities, one row per learner.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def vote_entropy(
     n_instances : int
         Batch size.
     random_state : RandomState
-        Breaks ties, of which votes make many.
+        Breaks ties, which are frequent among votes.
     balance : bool
         Spread the batch evenly over the classes the committee predicts; the rule is in `top_k`.
 
@@ -108,8 +108,8 @@ def consensus_entropy(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the images on which the committee as a whole is most uncertain.
 
-    Parameters and returns as in `vote_entropy`, with ``vote_proba`` asked for; the scores are the
-    entropy of the mean probabilities in nats.
+    Parameters and returns as in `vote_entropy`, but the committee needs ``vote_proba``; the scores
+    are the entropy of the mean probabilities in nats.
 
     References
     ----------
@@ -126,10 +126,10 @@ def max_disagreement(
     random_state: RandomState = None,
     balance: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query the images on which one learner departs farthest from the consensus.
+    """Query the images on which one learner differs most from the consensus.
 
-    Parameters and returns as in `vote_entropy`, with ``vote_proba`` asked for; the scores are
-    `max_disagreement_score`.
+    Parameters and returns as in `vote_entropy`, but the committee needs ``vote_proba``; the scores
+    are `max_disagreement_score`.
 
     References
     ----------
@@ -158,7 +158,7 @@ def _ask(classifier: Any, method: str, X: Any) -> np.ndarray:
 
 
 def _vote_shares(votes: np.ndarray) -> np.ndarray:
-    """Return the share of learners ``(n, K')`` that vote for each label that has a vote at all."""
+    """Return the share of votes ``(n, K')`` for each label that has any."""
     votes = np.asarray(votes)
     if votes.ndim != 2 or votes.shape[1] == 0:
         raise ValueError(f"Votes must have the shape (n, n_learners); got {votes.shape}.")

@@ -1,4 +1,4 @@
-"""Density-weighted sampling: images from where the pool is dense, alone or times entropy."""
+"""Density-weighted sampling: images from dense regions of the pool, alone or times entropy."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from .uncertainty import entropy_score
 
 EXACT_UP_TO = 100_000  # rows; a larger pool is compared with a sample of REFERENCE_SIZE
 REFERENCE_SIZE = 20_000
-FEW = 20  # images: below, a density has nothing to be wrong about
+FEW = 20  # images; with no more of them, the density is not diagnosed
 
 
 def feature_log_density(
-    found: np.ndarray,
+    pool_features: np.ndarray,
     *,
     bandwidth: str | float = "cv",
     n_components: int | None = 10,
     reference_size: int | None = None,
     random_state: RandomState = None,
 ) -> tuple[np.ndarray, DensityDiagnostic]:
-    """Return each image's log density among the others, and whether it says anything.
+    """Return each image's log density among the others, and a diagnostic of the estimate.
 
-    Gaussian kernels on standardised features, each image left out of its own estimate: otherwise
-    its own kernel drowns all the others when there are many features.
+    Gaussian kernels on standardised features, each image left out of its own estimate: with many
+    features its own kernel would outweigh all others.
 
     Parameters
     ----------
-    found : ndarray, shape (n, d)
+    pool_features : ndarray, shape (n, d)
         Features.
     bandwidth : {"scott", "silverman", "median", "cv"} or float
         As in `al_tf.geometry.select_bandwidth`, in units of the standardised features.
     n_components : int, optional
-        Principal components kept of the standardised features; None keeps all features. Densities
-        in many dimensions are a matter of the nearest neighbour alone.
+        Principal components kept of the standardised features; None keeps all features. In many
+        dimensions the density depends on the nearest neighbour alone.
     reference_size : int, optional
-        Size of the random sample of images the kernels sit on. All images where left out, or
-        20,000 if the pool is larger than 100,000. On 40,000 simulated images a sample of 20,000
+        Size of the random sample of images under the kernels. By default all images, or 20,000 if
+        the pool is larger than 100,000. On 40,000 simulated images a sample of 20,000
         was off by 0.22 nats (median; 2.0 at the 99th percentile) and kept 93 % of the top 1 %.
     random_state : RandomState
         Draws the samples.
@@ -62,7 +62,7 @@ def feature_log_density(
     diagnostic : DensityDiagnostic
     """
     rng = check_random_state(random_state)
-    rows = standardise(found)
+    rows = standardise(pool_features)
     if n_components is not None:
         rows = principal_components(rows, n_components)
     n, d = rows.shape
@@ -94,7 +94,7 @@ def density(
     mode: str = "top",
     reference_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query images from where the pool is densest; the model's doubt plays no part.
+    """Query images from the densest regions of the pool; the model's uncertainty is not used.
 
     ``log p(x) = log 1/(n-1) sum_{y != x} N(f(x); f(y), bandwidth² I)`` on standardised features.
 
@@ -119,12 +119,12 @@ def density(
     indices : ndarray, shape (n_instances,)
         Into `X`, best first.
     scores : ndarray, shape (n_instances,)
-        Log density; in mode ``"sample"`` plus the standard Gumbel noise that made the draw.
+        Log density; in mode ``"sample"`` plus the standard Gumbel noise of the draw.
 
     Warns
     -----
     UserWarning
-        The density is flat, or every image is alone (`DensityDiagnostic`).
+        The density is flat, or every image is isolated (`DensityDiagnostic`).
 
     References
     ----------
@@ -134,10 +134,10 @@ def density(
     check_pool(X, n_instances)
     check_one_of("mode", mode, ("top", "sample"))
     rng = check_random_state(random_state)
-    found = features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
-    log_density = _checked_log_density(found, bandwidth, n_components, reference_size, rng)
+    pool_features = features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
+    log_density = _checked_log_density(pool_features, bandwidth, n_components, reference_size, rng)
     chosen, scores = _choose(log_density, n_instances, mode, rng)
     return order[chosen], scores
 
@@ -154,7 +154,7 @@ def entropy_density(
     mode: str = "top",
     reference_size: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query images the model doubts in places where the pool is dense.
+    """Query images on which the model is uncertain, in dense regions of the pool.
 
     ``H(x) p(x)^beta``: entropy times density (see `density`) to the power of beta.
 
@@ -188,30 +188,30 @@ def entropy_density(
     if not (np.isfinite(beta) and beta >= 0):
         raise ValueError(f"beta must be a number of 0 or more; got {beta!r}.")
     rng = check_random_state(random_state)
-    proba, found = proba_and_features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
-    log_density = _checked_log_density(found, bandwidth, n_components, reference_size, rng)
+    proba, pool_features = proba_and_features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
+    log_density = _checked_log_density(pool_features, bandwidth, n_components, reference_size, rng)
     entropy = np.maximum(entropy_score(proba)[order], np.finfo(np.float64).tiny)
     chosen, scores = _choose(np.log(entropy) + beta * log_density, n_instances, mode, rng)
     return order[chosen], scores
 
 
 def _checked_log_density(
-    found: np.ndarray,
+    pool_features: np.ndarray,
     bandwidth: str | float,
     n_components: int | None,
     reference_size: int | None,
     rng: np.random.Generator,
 ) -> np.ndarray:
     log_density, diagnostic = feature_log_density(
-        found,
+        pool_features,
         bandwidth=bandwidth,
         n_components=n_components,
         reference_size=reference_size,
         random_state=rng,
     )
-    if diagnostic.problem and len(found) > FEW:
+    if diagnostic.problem and len(pool_features) > FEW:
         warnings.warn(diagnostic.problem, UserWarning, stacklevel=3)
     return log_density
 

@@ -1,4 +1,4 @@
-"""Entropy seeds and their neighbourhood: uncertain images, then images like (or unlike) them."""
+"""Entropy seeds and their neighbourhood: uncertain images, then images close to (or far from) them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def entropy_cluster(
     n_clusters: int = 3,
     select: str = "nearest",
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Query alpha·k images by entropy, the others by distance to clusters of the first.
+    """Query alpha·k images by entropy, the others by distance to clusters of those.
 
     1. The round(alpha·k) images of highest predictive entropy are the seeds (at least one).
     2. k-means with `n_clusters` centroids on the seeds' features.
     3. Every other image has a distance to its nearest centroid; the (1 - alpha)·k images with the
-       smallest distance fill the batch (``"nearest"``, as the paper's text has it) or those with
-       the largest (``"farthest"``, as its code does).
+       smallest distance fill the batch (``"nearest"``, as in the paper's text) or the largest
+       (``"farthest"``, as in its code).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def entropy_cluster(
     n_clusters : int
         Centroids K, at most one for each distinct seed; published: 3 and 10.
     select : {"nearest", "farthest"}
-        Which distances fill the batch.
+        Which distances fill the batch; see step 3.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def entropy_cluster(
         Into `X`: the seeds by entropy, then the others by distance, best first in each part.
     scores : ndarray, shape (n_instances,)
         Entropy in nats for the seeds; for the others the distance d to the nearest centroid, as
-        ``-d`` for ``"nearest"`` and ``d`` for ``"farthest"``. The two parts do not compare.
+        ``-d`` for ``"nearest"`` and ``d`` for ``"farthest"``. The two parts are not comparable.
 
     References
     ----------

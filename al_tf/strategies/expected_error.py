@@ -1,4 +1,4 @@
-"""Expected error reduction: try every label on every image, and see what the model would become."""
+"""Expected error reduction: refit the model with every label of every image, and compare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOSSES = {"log": entropy_score, "binary": uncertainty_score}
 def expected_errors(
     classifier: Any, X: Any, candidates: np.ndarray, loss: str = "log", progress: bool | None = None
 ) -> np.ndarray:
-    """Return the loss on the rest of the pool that is expected once a candidate is labeled.
+    """Return the expected loss on the rest of the pool after a candidate is labeled.
 
     ``sum_y P(y | x) · sum_{x' != x} L(p_{D + (x, y)}(x'))`` for each candidate x, with L the
     entropy or ``1 - max p``, and ``p_{D + (x, y)}`` a clone fitted to the labeled set D with x
@@ -101,9 +101,9 @@ def expected_error(
     random_state : RandomState
         Draws the candidates, and breaks ties.
     loss : {"log", "binary"}
-        What is to become small: the entropy of the predictions, or ``1 - max p``.
+        The loss: the entropy of the predictions, or ``1 - max p``.
     n_candidates : int, optional
-        Try that many images, drawn at random; by default all.
+        Try this many images, drawn at random; by default all.
     max_fits : int
         Refuse a query that would take more fits.
     progress : bool, optional
@@ -172,6 +172,6 @@ def _possible_labels(classifier: Any, y: np.ndarray, n_columns: int | None) -> n
         labels = np.asarray(getattr(estimator_of(classifier), "classes_", np.unique(y)))
     if n_columns is not None and len(labels) != n_columns:
         raise ValueError(
-            f"The classifier names {len(labels)} classes and predicts {n_columns} probabilities."
+            f"The classifier has {len(labels)} classes but predicts {n_columns} probabilities."
         )
     return labels

@@ -26,8 +26,8 @@ def information_density(
     """Query the images of the highest mean similarity to the pool.
 
     ``I(x) = 1/n sum_y 1 / (1 + |f(x) - f(y)|)``, x itself included: what
-    ``modAL.density.information_density(features, "euclidean")`` returns, which holds an n × n
-    array for it. The model's doubt plays no part; multiply by a score of your own for that.
+    ``modAL.density.information_density(features, "euclidean")`` returns, which builds an
+    n × n array. The model's uncertainty is not used; multiply by a score of your own for that.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def information_density(
     random_state : RandomState
         Breaks ties, and draws the sample.
     reference_size : int, optional
-        Images the mean is taken over: a random sample of this size. All where left out, or 20,000
-        if the pool is larger than 100,000.
+        Average over a random sample of this many images. By default over all, or over 20,000 if
+        the pool is larger than 100,000.
 
     Returns
     -------
@@ -61,11 +61,11 @@ def information_density(
     if reference_size < 1:
         raise ValueError(f"reference_size must be 1 or more; got {reference_size}.")
     rng = check_random_state(random_state)
-    found = features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
+    pool_features = features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
     sample = None
     if reference_size < n:
-        sample = found[rng.choice(n, reference_size, replace=False)]
-    chosen, scores = top_k(mean_similarity(found, sample), n_instances, rng)
+        sample = pool_features[rng.choice(n, reference_size, replace=False)]
+    chosen, scores = top_k(mean_similarity(pool_features, sample), n_instances, rng)
     return order[chosen], scores

@@ -21,9 +21,9 @@ def kcenter(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the images farthest from everything labeled or chosen, one after another.
 
-    ``x_i = argmax_x min_{c in labeled ∪ {x_1 … x_(i-1)}} |f(x) - f(c)|``: the greedy answer to
-    the k-center problem, at most twice the best covering radius. Without a labeled set the mean
-    of the pool's features stands in for it.
+    ``x_i = argmax_x min_{c in labeled ∪ {x_1 … x_(i-1)}} |f(x) - f(c)|``: the greedy solution
+    of the k-center problem, whose covering radius is at most twice the best. Without a labeled set
+    the mean of the pool's features takes its place.
 
     Parameters
     ----------
@@ -51,10 +51,10 @@ def kcenter(
     """
     check_pool(X, n_instances)
     rng = check_random_state(random_state)
-    found = features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
+    pool_features = features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
     chosen, distances = k_center_greedy(
-        found, n_instances, labeled_features(classifier), random_state=rng
+        pool_features, n_instances, labeled_features(classifier), random_state=rng
     )
     return order[chosen], distances

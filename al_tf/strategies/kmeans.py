@@ -22,7 +22,7 @@ def kmeans(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query, from each of k clusters of the pool's features, the image nearest to the centroid.
 
-    k is the batch size. The labeled set is not looked at. Where the pool has fewer distinct
+    k is the batch size. The labeled set is not used. Where the pool has fewer distinct
     images than k, the second nearest of each cluster follow, and so on.
 
     Parameters
@@ -51,10 +51,10 @@ def kmeans(
     """
     check_pool(X, n_instances)
     rng = check_random_state(random_state)
-    found = features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
-    rows, scale = center_and_scale(found)
+    pool_features = features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
+    rows, scale = center_and_scale(pool_features)
     labels, centroids = cluster(rows, n_instances, rng)
     distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
     chosen, scores = top_k(-distances, n_instances, rng, groups=labels)

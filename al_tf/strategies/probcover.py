@@ -21,10 +21,10 @@ def purity_radius(
     purity: float = 0.95,
     random_state: RandomState = None,
 ) -> float:
-    """Return the largest radius at which this share of the balls holds one cluster alone.
+    """Return the largest radius at which a part `purity` of the balls holds a single cluster.
 
-    The paper's rule: k-means clusters stand in for the classes nobody knows yet. A ball is pure
-    while its radius is below the distance to the nearest image of another cluster, so the
+    The paper's rule: k-means clusters stand for the classes, which are not known yet. A ball is
+    pure while its radius is below the distance to the nearest image of another cluster, so the
     radius is the ``1 - purity`` quantile of these distances, on at most 5,000 images.
 
     Parameters
@@ -41,6 +41,11 @@ def purity_radius(
     -------
     float
         0 where all images are equal.
+
+    Raises
+    ------
+    ValueError
+        `purity` outside (0, 1).
     """
     if not 0 < purity < 1:
         raise ValueError(f"purity must lie between 0 and 1; got {purity!r}.")
@@ -66,8 +71,8 @@ def probcover(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the image whose ball covers the most images not covered yet, one after another.
 
-    ``x_i = argmax_x |{y not covered : |f(x) - f(y)| <= radius}|``; what lies in a ball around a
-    labeled image is covered from the start.
+    ``x_i = argmax_x |{y not covered : |f(x) - f(y)| <= radius}|``; images in a ball around a
+    labeled image are covered from the start.
 
     Parameters
     ----------
@@ -81,10 +86,10 @@ def probcover(
     random_state : RandomState
         Breaks ties, draws the targets, and chooses the rest once everything is covered.
     radius : float, optional
-        Of the balls, in units of the features; `purity_radius` where left out.
+        Of the balls, in units of the features; by default `purity_radius`.
     max_targets : int
-        Images that have to be covered: a random sample of this size where the pool is larger.
-        Every image of the pool remains a candidate.
+        How many images to cover: a random sample where the pool is larger. Every image of the
+        pool remains a candidate.
 
     Returns
     -------
@@ -101,16 +106,16 @@ def probcover(
     if max_targets < 1:
         raise ValueError(f"max_targets must be 1 or more; got {max_targets}.")
     rng = check_random_state(random_state)
-    proba, found = proba_and_features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
+    proba, pool_features = proba_and_features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
     if radius is None:
-        radius = purity_radius(found, proba.shape[1], random_state=rng)
-    targets = found
-    if len(found) > max_targets:
-        targets = found[np.sort(rng.choice(len(found), max_targets, replace=False))]
+        radius = purity_radius(pool_features, proba.shape[1], random_state=rng)
+    targets = pool_features
+    if len(pool_features) > max_targets:
+        targets = pool_features[np.sort(rng.choice(len(pool_features), max_targets, replace=False))]
     chosen, gains = max_ball_cover(
-        found,
+        pool_features,
         n_instances,
         radius,
         labeled_features(classifier),

@@ -13,7 +13,7 @@ from ._select import check_pool, top_k
 def random(
     classifier: Any, X: Any, n_instances: int = 1, *, random_state: RandomState = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose uniformly at random, without replacement; the classifier is not asked.
+    """Query images uniformly at random, without replacement; the classifier is not used.
 
     Parameters
     ----------
@@ -24,14 +24,14 @@ def random(
     n_instances : int
         Batch size.
     random_state : RandomState
-        Decides everything.
+        Draws the batch.
 
     Returns
     -------
     indices : ndarray, shape (n_instances,)
         Into `X`.
     scores : ndarray, shape (n_instances,)
-        The uniform draws in [0, 1) that were the highest.
+        The uniform draws in [0, 1) by which the images were chosen, the highest first.
     """
     n = check_pool(X, n_instances)
     rng = check_random_state(random_state)

@@ -1,4 +1,4 @@
-"""Ranked batch-mode sampling: uncertainty weighed against distance to what is labeled or chosen."""
+"""Ranked batch-mode sampling: uncertainty and distance to the labeled or chosen images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def rank_batch(
     """Choose one after another by ``a · (1 - 1/(1 + d)) + (1 - a) · u``.
 
     d is the Euclidean distance to the nearest image that is labeled or chosen, u the uncertainty,
-    and a the unlabeled share of all images at that moment. The distances are kept and brought
-    down with each choice, so that a batch of k costs k passes over ``(n, d)``.
+    and a the fraction of all images that is unlabeled at that moment. The distances are kept and
+    lowered with each choice, so that a batch of k costs k passes over ``(n, d)``.
 
     Parameters
     ----------
@@ -71,12 +71,14 @@ def ranked_batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query a batch of uncertain images that are far from the labeled set and from each other.
 
-    While few images are labeled, distance decides nearly alone; see `rank_batch`.
+    While few images are labeled, the distance decides almost alone; the formula is in
+    `rank_batch`.
 
     Parameters
     ----------
     classifier : learner or estimator
-        With ``predict_proba``, and features or a pool of shape (n, d); the labeled set counts.
+        With ``predict_proba``, and ``transform`` unless the pool has the shape (n, d); the labeled
+        set is its ``X_training``.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -93,9 +95,10 @@ def ranked_batch(
 
     Notes
     -----
-    The picks are those of modAL's ``uncertainty_batch_sampling`` where both measure the same
-    features and there is a labeled set. Without one, modAL starts with the most central image,
-    which takes all n² distances, and may choose it twice; here the start is the most uncertain.
+    With the same features and a labeled set, the choice is that of modAL's
+    ``uncertainty_batch_sampling``. Without a labeled set, modAL starts with the most central image,
+    which takes all n² distances, and may choose it twice; this strategy starts with the most
+    uncertain one.
 
     References
     ----------

@@ -1,8 +1,8 @@
-"""Two published variants on softmax outputs, kept as they were run, for comparison.
+"""Two published variants on softmax outputs, kept as published, for comparison.
 
-Their text describes diversity against the images already selected, and density-weighted
-uncertainty. Their code does what the docstrings below say. For the described ideas see `kcenter`
-and `entropy_density`.
+The text of the publication describes diversity against the images already selected, and
+density-weighted uncertainty; its code does what the docstrings below describe. For the ideas of
+the text see `kcenter` and `entropy_density`.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def softmax_outlier(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the outliers of k-means on softmax outputs; published as "diversity sampling".
 
-    It never looks at the labeled set, and an image far from every centroid is not thereby unlike
-    the others of the batch.
+    The labeled set is not used, and two images far from every centroid may well be alike.
 
     Parameters
     ----------
@@ -76,8 +75,8 @@ def softmax_outlier(
     random_state : RandomState
         Starts k-means, and breaks ties.
     n_clusters : int, optional
-        As published, one centroid for ten images of the pool, which makes the cost quadratic:
-        a second or more for 10,000 images, a minute for 50,000. Fewer are faster.
+        By default, as published, one centroid per ten images of the pool. The cost is then
+        quadratic in the pool: a second or more for 10,000 images, a minute for 50,000.
 
     Returns
     -------
@@ -107,7 +106,7 @@ def softmax_kde(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw with probability proportional to the density of softmax outputs.
 
-    Published as "density-weighted sampling", without uncertainty in it. At the published bandwidth
+    Published as "density-weighted sampling", although uncertainty is not used. At the published bandwidth
     the density of ten-class softmax outputs is nearly flat, so this is close to `random`.
 
     Parameters
@@ -119,7 +118,7 @@ def softmax_kde(
     n_instances : int
         Batch size.
     random_state : RandomState
-        Decides the draw, without replacement.
+        Draws the batch, without replacement.
     bandwidth : float
         Of the Gaussian kernel; as published 0.5.
 
@@ -128,7 +127,7 @@ def softmax_kde(
     indices : ndarray, shape (n_instances,)
         Into `X`, in the order of the draw.
     scores : ndarray, shape (n_instances,)
-        Log densities of the images drawn; higher = likelier to be drawn.
+        Log densities of the images drawn; higher = more likely to be drawn.
     """
     n = check_pool(X, n_instances)
     rng = check_random_state(random_state)

@@ -13,7 +13,7 @@ from ._order import canonical_order
 from ._select import check_pool, features, labeled_features, occurrence
 
 MIN_CLUSTER_SIZE = 5  # as in the authors' code: smaller clusters come last
-LARGEST_CLUSTER = 20_000  # of a larger one a random sample this large is looked at
+LARGEST_CLUSTER = 20_000  # a random sample of this size stands for a larger one
 TYPICAL_AT_MOST = 1e5  # typicality of an image among copies of itself, over 1 / scale
 
 
@@ -30,9 +30,9 @@ def typiclust(
 
     1. k-means of pool and labeled set into (labeled + k) clusters, at most `max_clusters`.
     2. Clusters with the fewest labeled images first, the larger ones first among these.
-    3. From each in turn the image of the highest typicality, the inverse mean distance to its
-       nearest neighbours in the cluster: ``(1/r sum_{y in NN_r(x)} |f(x) - f(y)|)^-1``; in a
-       cluster of more than 20,000 images, of a random sample of these.
+    3. From each in turn the image with the highest typicality, the inverse mean distance to its
+       nearest neighbours in the cluster: ``(1/r sum_{y in NN_r(x)} |f(x) - f(y)|)^-1``; in
+       a cluster of more than 20,000 images, among a random sample of these.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def typiclust(
     indices : ndarray, shape (n_instances,)
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
-        Typicality; it does not compare between clusters, so it need not descend.
+        Typicality; it is not comparable between clusters, so it need not descend.
 
     References
     ----------
@@ -66,32 +66,32 @@ def typiclust(
         if value < 1:
             raise ValueError(f"{name} must be 1 or more; got {value}.")
     rng = check_random_state(random_state)
-    found = features(classifier, X)
-    order = canonical_order(found, rng)
-    found = found[order]
+    pool_features = features(classifier, X)
+    order = canonical_order(pool_features, rng)
+    pool_features = pool_features[order]
     labeled = labeled_features(classifier)
     n_labeled = 0 if labeled is None else len(labeled)
     if labeled is not None:
-        found = np.concatenate([found, labeled])
-    rows, scale = center_and_scale(found)
-    del found
+        pool_features = np.concatenate([pool_features, labeled])
+    rows, scale = center_and_scale(pool_features)
+    del pool_features
     labels, centroids = cluster(rows, min(n_labeled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)
-    looked_at = _members(labels, turns, len(order), rng)
-    apart = mean_neighbour_distance(rows[looked_at], n_neighbours, labels[looked_at])
-    in_pool = looked_at < len(order)
-    looked_at, apart = looked_at[in_pool], apart[in_pool]
-    ranking = np.lexsort((rng.random(len(apart)), apart, labels[looked_at]))
-    first = np.searchsorted(labels[looked_at][ranking], turns)
+    members = _members(labels, turns, len(order), rng)
+    apart = mean_neighbour_distance(rows[members], n_neighbours, labels[members])
+    in_pool = members < len(order)
+    members, apart = members[in_pool], apart[in_pool]
+    ranking = np.lexsort((rng.random(len(apart)), apart, labels[members]))
+    first = np.searchsorted(labels[members][ranking], turns)
     best = ranking[first + occurrence(turns)]
-    chosen, apart = looked_at[best], apart[best]
+    chosen, apart = members[best], apart[best]
     return order[chosen], 1.0 / ((apart + 1.0 / TYPICAL_AT_MOST) * scale)
 
 
 def _members(
     labels: np.ndarray, turns: np.ndarray, n_pool: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Return the rows of the clusters that have a turn; of a huge one a sample of its pool rows."""
+    """Return the rows of the clusters that have a turn; a sample of the pool's from a huge one."""
     picks = np.bincount(turns, minlength=labels.max() + 1)
     rows = np.flatnonzero(picks[labels] > 0)
     sizes = np.bincount(labels[rows], minlength=len(picks))

@@ -1,8 +1,8 @@
 """Uncertainty sampling: least confident, smallest margin, highest entropy.
 
-Settles, "Active Learning Literature Survey", 2009, section 3.1. Each in three layers: the score
+Settles, "Active Learning Literature Survey", 2009, section 3.1. Each has three layers: the score
 of probabilities (``entropy_score``), the score of a classifier on a pool (``classifier_entropy``),
-the strategy (``entropy``). Every score is 0 where the model is certain and rises with doubt.
+and the strategy (``entropy``). Every score is 0 where the model is certain; higher is less certain.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def uncertainty_score(proba: np.ndarray) -> np.ndarray:
 
 
 def margin_score(proba: np.ndarray) -> np.ndarray:
-    """Return ``1 - (p_1st - p_2nd)`` for probabilities ``(n, K)``: from 0 (certain) to 1 (a draw).
+    """Return ``1 - (p_1st - p_2nd)`` for probabilities ``(n, K)``: from 0 (certain) to 1 (equal).
 
-    The margin itself is small where the model doubts; one minus it makes higher = more
-    informative. With a single class the runner-up has probability 0.
+    One minus the margin, so that higher = more informative. With a single class the second
+    probability counts as 0.
     """
     proba = check_proba(proba)
     if proba.shape[1] == 1:

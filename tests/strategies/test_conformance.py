@@ -41,7 +41,7 @@ def test_a_broken_strategy_fails_the_check_meant_for_it(name):
         (broken.draws_ties_afresh, None,
          r"gave \[[\d, ]+\], then \[[\d, ]+\]\. Draw from check_random_state"),
         (broken.does_not_say_what_it_lacks, ("probabilities", "labeled set"),
-         r"the error's message must say 'labeled'; it says: unsupported argument"),
+         r"the error's message must contain 'labeled'; it is: unsupported argument"),
     ],
 )  # fmt: skip
 def test_the_kit_says_what_it_expected(strategy, needs, message):

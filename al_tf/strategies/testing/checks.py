@@ -1,4 +1,4 @@
-"""The checks of the conformance kit; `al_tf.strategies.testing` is its front door."""
+"""The checks of the conformance kit, one function each."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case, StrategyCheckError, Subject, checked_form
-from .fakes import FakeClassifier
+from .answers import StrategyCheckError, check_answer
+from .cases import Case
+from .spies import spy_on
+from .subject import Subject
 
-N_SEEDS = 120  # of the checks that compare frequencies
-Z_LIMIT = 5.5  # standard errors: exceeded by chance in less than one strategy of a million
-MANY_QUERIES = ("place in the pool", "ties")  # checks that deserve fewer cases than the others
-
+N_SEEDS = 120  # queries of the checks that compare frequencies
+Z_LIMIT = 5.5  # standard errors; exceeded by chance in fewer than one strategy in a million
+MANY_QUERIES = ("place in the pool", "ties")  # checks that run on fewer cases than the others
 
 Check = Callable[[Subject, Case], None]
 CHECKS: dict[str, Check] = {}
 
 
 def _check(name: str) -> Callable[[Callable[[Subject, Case, str], None]], Check]:
-    """Enter a function into `CHECKS` under `name`, which it gets as its last argument."""
+    """Enter a function into `CHECKS` under `name`, which is passed as its last argument."""
 
     def enter(function: Callable[[Subject, Case, str], None]) -> Check:
         def check(subject: Subject, case: Case) -> None:
@@ -58,13 +59,13 @@ def _defaults(subject: Subject, case: Case, name: str) -> None:
         raise StrategyCheckError(
             name, f"strategy(classifier, X) raised {type(error).__name__}: {error}"
         ) from error
-    checked_form(answer, case.n, 1, subject.sequential)
+    check_answer(answer, case.n, 1, subject.sequential)
     subject.answer(name, classifier, case.pool, case.k, np.random.default_rng(case.seed))
 
 
 @_check("k = 1")
 def _one(subject: Subject, case: Case, name: str) -> None:
-    """Require an answer for a batch of one, also out of a pool of one."""
+    """Require an answer for a batch of one, also from a pool of one."""
     classifier = subject.classifier(case)
     subject.answer(name, classifier, case.pool, 1)
     subject.answer(name, classifier, case.pool[:1], 1)
@@ -104,7 +105,7 @@ def _global(subject: Subject, case: Case, name: str) -> None:
     classifier = subject.classifier(case)
     saved = np.random.get_state(), python_random.getstate()  # noqa: NPY002
     try:
-        # Unlikely seeds: a strategy that seeds with 0 must not find the generators so already.
+        # Unlikely seeds: a strategy that seeds with 0 must not leave the state unchanged.
         np.random.seed(987_654_321)  # noqa: NPY002
         python_random.seed(987_654_321)
         before = pickle.dumps((np.random.get_state(), python_random.getstate()))  # noqa: NPY002
@@ -122,7 +123,7 @@ def _global(subject: Subject, case: Case, name: str) -> None:
 @_check("same seed, same answer")
 def _reproducible(subject: Subject, case: Case, name: str) -> None:
     """Require that queries with one random_state agree, in indices and in scores."""
-    _ask_twice(subject, case, name, case.pool)
+    _query_twice(subject, case, name, case.pool)
 
 
 @_check("pool order")
@@ -142,14 +143,14 @@ def _order(subject: Subject, case: Case, name: str) -> None:
         raise StrategyCheckError(
             name,
             f"chose images {sorted(chosen.tolist())}, and {sorted(again.tolist())} when they stood "
-            "in another order, and they are no ties. A strategy that draws at random states "
+            "in another order, and they do not tie. Register a strategy that draws at random with "
             "stochastic=True.",
         )
 
 
 @_check("place in the pool")
 def _place(subject: Subject, case: Case, name: str) -> None:
-    """Require of a stochastic strategy that no image is chosen oftener for its place."""
+    """Require that a stochastic strategy prefers no place in the pool."""
     if not subject.stochastic:
         return
     case = replace(case, n=case.n + 6)
@@ -159,8 +160,8 @@ def _place(subject: Subject, case: Case, name: str) -> None:
     for seed in range(N_SEEDS):
         there[subject.answer(name, classifier, pool, k, seed)[0]] += 1
         back[case.n - 1 - subject.answer(name, classifier, pool[::-1], k, seed + N_SEEDS)[0]] += 1
-    share = (there + back) / (2 * N_SEEDS)
-    error = np.sqrt(2 * N_SEEDS * share * (1 - share))
+    frequency = (there + back) / (2 * N_SEEDS)
+    error = np.sqrt(2 * N_SEEDS * frequency * (1 - frequency))
     z = np.divide(abs(there - back), error, out=np.zeros(case.n), where=error > 0)
     worst = int(z.argmax())
     if z[worst] > Z_LIMIT:
@@ -173,11 +174,11 @@ def _place(subject: Subject, case: Case, name: str) -> None:
 
 @_check("ties")
 def _ties(subject: Subject, case: Case, name: str) -> None:
-    """Require that random_state chooses among identical images, each as often."""
+    """Require that random_state chooses among identical images, each equally often."""
     classifier, n = subject.classifier(case), 4
     pool = np.repeat(case.pool[:1], n, axis=0)
-    found = [int(subject.answer(name, classifier, pool, 1, seed)[0][0]) for seed in range(N_SEEDS)]
-    counts = np.bincount(found, minlength=n)
+    chosen = [int(subject.answer(name, classifier, pool, 1, seed)[0][0]) for seed in range(N_SEEDS)]
+    counts = np.bincount(chosen, minlength=n)
     z = abs(counts - N_SEEDS / n) / np.sqrt(N_SEEDS / n * (1 - 1 / n))
     if z.max() > Z_LIMIT:
         raise StrategyCheckError(
@@ -189,7 +190,7 @@ def _ties(subject: Subject, case: Case, name: str) -> None:
 
 @_check("kinds of pool")
 def _kinds(subject: Subject, case: Case, name: str) -> None:
-    """Require of non-contiguous and memory-mapped pools what the plain array gives."""
+    """Require the same answer for non-contiguous and memory-mapped copies of the pool."""
     classifier, pool = subject.classifier(case), case.pool
     expected, _ = subject.answer(name, classifier, pool, case.k)
     strided = np.repeat(pool, 2, axis=0)[::2]
@@ -207,14 +208,14 @@ def _kinds(subject: Subject, case: Case, name: str) -> None:
 
 @_check("duplicates")
 def _duplicates(subject: Subject, case: Case, name: str) -> None:
-    """Require the same answer twice where every image is there three times, or one n times."""
-    _ask_twice(subject, case, name, np.repeat(case.pool, 3, axis=0))
-    _ask_twice(subject, case, name, np.repeat(case.pool[:1], case.n, axis=0))
+    """Require reproducible answers from a pool of triplicates, and of one image n times."""
+    _query_twice(subject, case, name, np.repeat(case.pool, 3, axis=0))
+    _query_twice(subject, case, name, np.repeat(case.pool[:1], case.n, axis=0))
 
 
 @_check("missing classes")
 def _missing(subject: Subject, case: Case, name: str) -> None:
-    """Require an answer where labels lack one class, and where they are of one class."""
+    """Require an answer where one class has no label, and where only one class has any."""
     classes = case.classes
     for seen in (classes[1:], classes[:1]):
         for fixed in (True, False):
@@ -225,7 +226,7 @@ def _missing(subject: Subject, case: Case, name: str) -> None:
 
 @_check("bare estimator")
 def _bare(subject: Subject, case: Case, name: str) -> None:
-    """Require that a bare estimator is served, or refused by naming what it lacks."""
+    """Require an answer for a bare estimator, or an error that names what it lacks."""
     classifier = subject.classifier(case)
     if subject.wants_committee:
         estimator = classifier.learner_list[0].estimator
@@ -242,78 +243,43 @@ def _bare(subject: Subject, case: Case, name: str) -> None:
         subject.answer(name, classifier.estimator, case.pool, case.k)
 
 
-class _Spied(FakeClassifier):
-    """A classifier that notes what it is asked for, and spoils two rows of one kind of answer."""
-
-    asked: set[str] | None = None
-    spoil = ""
-
-    def _note(self, kind: str, answer: np.ndarray) -> np.ndarray:
-        if self.asked is not None:
-            self.asked.add(kind)
-        if self.spoil == kind:
-            answer[..., :2, :] = np.nan
-        return answer
-
-    def transform(self, X: Any) -> np.ndarray:
-        return self._note("features", super().transform(X))
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        return self._note("probabilities", super().predict_proba(X))
-
-    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        return self.predict_proba(X), self.transform(X)
-
-    def sample_proba(self, X: Any, n_samples: int = 10, random_state: Any = None) -> np.ndarray:
-        return self._note("dropout", super().sample_proba(X, n_samples, random_state))
-
-
-def _spied(subject: Subject, case: Case, spoil: str = "") -> tuple[Any, set[str]]:
-    """Return a classifier under observation, and the set that fills with what it is asked for."""
-    classifier = subject.classifier(case, kind=_Spied)
-    asked: set[str] = set()
-    for learner in classifier.learner_list if subject.wants_committee else [classifier]:
-        learner.estimator.asked, learner.estimator.spoil = asked, spoil
-    return classifier, asked
-
-
 @_check("stated needs")
 def _needs(subject: Subject, case: Case, name: str) -> None:
-    """Require that the classifier is asked for nothing beyond the stated needs."""
+    """Require that nothing of the classifier is used beyond the registered needs."""
     if subject.needs is None:
         return
-    classifier, asked = _spied(subject, case)
+    classifier, calls = spy_on(subject, case)
     subject.answer(name, classifier, case.pool, case.k)
     allowed = {*subject.needs, *(["probabilities"] if subject.wants_committee else [])}
-    if asked - allowed:
+    if calls - allowed:
         raise StrategyCheckError(
-            name, f"states needs={subject.needs} and asked for {sorted(asked)}."
+            name, f"is registered with needs={subject.needs} but uses {sorted(calls)}."
         )
 
 
 @_check("NaN")
 def _nan(subject: Subject, case: Case, name: str) -> None:
-    """Require a ValueError with the count where two images' answers are NaN."""
-    for spoil in ("probabilities", "dropout", "features"):
-        classifier, asked = _spied(subject, case, spoil)
+    """Require a ValueError with the count where the model returns NaN for two images."""
+    for spoil in ("probabilities", "dropout", "joint samples", "features"):
+        classifier, calls = spy_on(subject, case, spoil)
         try:
             subject.query(classifier, case.pool, case.k)
         except Exception as error:
-            if spoil in asked and isinstance(error, ValueError) and re.search(r"\b2\b", str(error)):
+            if spoil in calls and isinstance(error, ValueError) and re.search(r"\b2\b", str(error)):
                 continue
             problem = f"gave {type(error).__name__}: {error}"
         else:
-            if spoil not in asked:
+            if spoil not in calls:
                 continue
             problem = "went unnoticed"
         raise StrategyCheckError(
             name,
-            f"NaN in 2 of {case.n} rows ({spoil}) {problem}. Expected a ValueError that says how "
-            "many rows are not finite.",
+            f"NaN in 2 of {case.n} rows ({spoil}) {problem}. Expected a ValueError with the number "
+            "of rows that are not finite.",
         )
 
 
-def _ask_twice(subject: Subject, case: Case, name: str, pool: np.ndarray) -> None:
+def _query_twice(subject: Subject, case: Case, name: str, pool: np.ndarray) -> None:
     """Require that two queries with one random_state agree."""
     classifier = subject.classifier(case)
     first = subject.answer(name, classifier, pool, case.k, case.seed)
@@ -343,7 +309,7 @@ def _expect_error(
     except errors as error:
         if word not in str(error):
             raise StrategyCheckError(
-                name, f"the error's message must say {word!r}; it says: {error}"
+                name, f"the error's message must contain {word!r}; it is: {error}"
             ) from error
     except Exception as error:
         raise StrategyCheckError(

@@ -1,8 +1,7 @@
 """Stand-ins for a trained network, in numpy alone, for tests of strategies.
 
-They are deterministic, smooth in the pixels, and treat every image by itself, so that whatever
-changes when a pool is reordered or copied is the strategy's doing. Import them from
-`al_tf.strategies.testing`.
+They are deterministic, smooth in the pixels, and treat every image by itself: a change of the answer
+when the pool is reordered or copied comes from the strategy.
 """
 
 from __future__ import annotations
@@ -28,9 +27,12 @@ class FakeClassifier:
     n_features : int
         Width of ``transform``.
     dropout : float
-        Share of features dropped in each pass of ``sample_proba``.
+        Fraction of features dropped in each pass of ``sample_proba``.
     seed : int
         Of the projection and of the centres.
+    joint_samples : bool
+        Drop the same features of all images in a pass, as samples of the weights do. By default
+        each pass drops other features of each image, as a network with dropout does.
     """
 
     def __init__(
@@ -39,27 +41,29 @@ class FakeClassifier:
         n_features: int = 5,
         dropout: float = 0.3,
         seed: int = 0,
+        joint_samples: bool = False,
     ) -> None:
         self.classes = classes
         self.n_features = n_features
         self.dropout = dropout
         self.seed = seed
+        self.joint_samples = joint_samples
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments, as scikit-learn's ``clone`` wants them."""
-        names = ("classes", "n_features", "dropout", "seed")
+        """Return the constructor's arguments, for scikit-learn's ``clone``."""
+        names = ("classes", "n_features", "dropout", "seed", "joint_samples")
         return {name: getattr(self, name) for name in names}
 
     def fit(self, X: Any, y: Any) -> FakeClassifier:
         """Move each class centre from its seeded place to the mean of it and its images."""
         y = np.asarray(y)
         self.classes_ = np.unique(y if self.classes is None else np.asarray(self.classes))
-        found = self._features(X).astype(np.float64)
+        hidden = self._features(X).astype(np.float64)
         centres = np.random.default_rng(self.seed).normal(
             scale=0.7, size=(len(self.classes_), self.n_features)
         )
         for row, label in enumerate(self.classes_):
-            members = found[y == label]
+            members = hidden[y == label]
             centres[row] = (centres[row] + members.sum(axis=0)) / (1 + len(members))
         self.centres_ = centres
         return self
@@ -74,8 +78,8 @@ class FakeClassifier:
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(predict_proba(X), transform(X))``."""
-        found = self._features(X)
-        return self._proba(found), found
+        hidden = self._features(X)
+        return self._proba(hidden), hidden
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable labels ``(n,)``."""
@@ -84,16 +88,14 @@ class FakeClassifier:
     def sample_proba(
         self, X: Any, n_samples: int = 10, random_state: RandomState = None
     ) -> np.ndarray:
-        """Return probabilities of passes with dropout ``(n_samples, n, K)``, float32.
-
-        As in a network, each pass drops other features of each image.
-        """
+        """Return probabilities of passes with dropout ``(n_samples, n, K)``, float32."""
         if self.dropout <= 0:
             raise ValueError("This model has no dropout; all its samples would be equal.")
-        found = self._features(X)
+        hidden = self._features(X)
         rng = check_random_state(random_state)
-        kept = rng.random((n_samples, *found.shape)) >= self.dropout
-        return np.stack([self._proba(found * mask) for mask in kept])
+        n_masks = 1 if self.joint_samples else len(hidden)
+        kept = rng.random((n_samples, n_masks, self.n_features)) >= self.dropout
+        return np.stack([self._proba(hidden * mask) for mask in kept])
 
     def _features(self, X: Any) -> np.ndarray:
         pixels = np.asarray(X).reshape(len(X), -1)
@@ -105,14 +107,14 @@ class FakeClassifier:
         sums = np.einsum("np,pd->nd", pixels / scale - 0.5, projection, optimize=False)
         return np.tanh(sums).astype(np.float32)
 
-    def _proba(self, found: np.ndarray) -> np.ndarray:
-        logits = -((found[:, None, :].astype(np.float64) - self.centres_) ** 2).sum(axis=2)
+    def _proba(self, hidden: np.ndarray) -> np.ndarray:
+        logits = -((hidden[:, None, :].astype(np.float64) - self.centres_) ** 2).sum(axis=2)
         unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))
         return (unnormalised / unnormalised.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 class FakeLearner:
-    """What a strategy may know of an active learner: the estimator and the labeled set.
+    """The parts of an active learner that a strategy may use: the estimator and the labeled set.
 
     Parameters
     ----------
@@ -138,12 +140,12 @@ class FakeLearner:
 
 
 class FakeCommittee:
-    """A committee of learners that share their labeled set, with modAL's methods.
+    """A committee of learners with a common labeled set, and modAL's methods.
 
     Parameters
     ----------
     learner_list : list
-        Of learners whose classes are the same.
+        Learners with the same classes.
     """
 
     def __init__(self, learner_list: Sequence[Any]) -> None:

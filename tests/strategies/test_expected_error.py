@@ -139,7 +139,7 @@ def test_an_estimator_that_names_no_classes_is_taken_to_know_those_of_the_labels
 def test_columns_that_are_not_the_classes_are_refused(points):
     learner, X = points
     learner.estimator.predict_proba = lambda X: np.full((len(X), 2), 0.5)
-    with pytest.raises(ValueError, match="names 3 classes and predicts 2 probabilities"):
+    with pytest.raises(ValueError, match="has 3 classes but predicts 2 probabilities"):
         expected_error(learner, X)
 
 

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-browser coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -30,19 +30,26 @@ figures-check: $(READY)  ## Compare the committed figures with their records, wi
 badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
 	$(BIN)/python notebooks/stamp.py
 
-test: $(READY)  ## Run every test
+test: $(READY)  ## Run the fast tests: a few minutes
 	$(BIN)/python -m pytest
+
+test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing, every notebook
+	$(BIN)/python -m pytest -m "slow and not browser"
+
+test-all: test test-slow test-browser  ## Run every test, those in a browser included
 
 test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
 	$(BIN)/python -m pip install --quiet playwright jupyterlab voila
+	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || { \
+	  echo "SKIPPED: make test-browser. Install Chromium, then run it again."; exit 0; }
 	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
-	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser || { \
+	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser || { \
 	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \
-	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest tests/browser --last-failed; }
+	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser --last-failed; }
 
 coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
 	$(BIN)/python -m pip install --quiet pytest-cov
-	$(BIN)/python -m pytest --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -m 'not browser' --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 mutants: $(READY)  ## Mutate strategies, geometry and analysis; list what no test notices (ROOM=geometry)
 	$(BIN)/python -m pip install --quiet mutmut
@@ -81,7 +88,7 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
 
 test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
-	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest
+	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest -m 'not browser'
 
 .venv-oldest/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-oldest

@@ -17,6 +17,8 @@ import json, sys, types
 sys.modules["google.colab"] = types.ModuleType("google.colab")
 exec(open("setup_cell.py").read())
 import numpy, al_tf
+
+pytestmark = pytest.mark.slow
 print(json.dumps({"al_tf": al_tf.__file__, "numpy": numpy.__file__}))
 """
 

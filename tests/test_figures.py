@@ -14,6 +14,7 @@ FIGURES = Path(__file__).parent.parent / "figures"
 check = load_script(FIGURES / "check.py")
 
 
+@pytest.mark.slow
 def test_committed_figures_are_what_their_records_say(capsys):
     assert check.main() == 0, capsys.readouterr().out
 
@@ -90,6 +91,7 @@ def no_picture(folder):
         (no_picture, "forest: missing"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_stale_is_named(folder, spoil, complaint):
     spoil(folder)
     assert complaint in "; ".join(check.stale(folder))

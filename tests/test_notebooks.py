@@ -49,6 +49,7 @@ def instead_of_missing(parameters):
 
 @pytest.mark.keras
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_runs_from_top_to_bottom(notebook, tmp_path):
     content = nbformat.read(notebook, as_version=4)
     (parameters,) = [c for c in content.cells if "parameters" in c.metadata.get("tags", [])]

@@ -56,6 +56,7 @@ def test_what_a_notebook_said_names_no_folder_of_the_machine(script, tmp_path, m
     assert script.without_places("data of 3/4") == "data of 3/4"
 
 
+@pytest.mark.slow
 def test_missing_data_and_failures_are_told_apart_and_the_others_go_on(script, tmp_path, capsys):
     add(script, "01_missing", MISSING)
     add(script, "02_broken", "1 / 0")

@@ -35,6 +35,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.filterwarnings("ignore:.*only half written")
 @pytest.mark.parametrize("kib", [4, 20, 36, 52])
+@pytest.mark.slow
 def test_an_experiment_on_a_full_disk_goes_on_once_there_is_room(kib, small_disk, undisturbed):
     disk = small_disk(kib)
     before = 0
@@ -49,6 +50,7 @@ def test_an_experiment_on_a_full_disk_goes_on_once_there_is_room(kib, small_disk
     assert before > 5 or kib < 50
 
 
+@pytest.mark.slow
 def test_the_command_line_says_in_one_line_what_to_do(small_disk):
     disk = small_disk(40)
     command = [sys.executable, "-c", "from al_tf.cli.main import main; main()"]

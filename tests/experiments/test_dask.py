@@ -10,6 +10,8 @@ from al_tf.experiments import StrategySpec, load_results, run_experiment
 
 from .helpers import fast_config, numbers
 
+pytestmark = pytest.mark.slow
+
 distributed = pytest.importorskip("distributed")
 
 

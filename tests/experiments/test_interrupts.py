@@ -7,6 +7,8 @@ from al_tf.experiments import load_results, loop, run_experiment
 
 from .helpers import fast_config, numbers
 
+pytestmark = pytest.mark.slow
+
 CONFIG = fast_config(seeds=1)
 PHASES = {
     "query": "query",

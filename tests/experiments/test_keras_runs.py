@@ -8,7 +8,7 @@ from al_tf.experiments.estimators import gradient_steps
 
 from .helpers import fast_config, numbers
 
-pytestmark = pytest.mark.keras
+pytestmark = [pytest.mark.keras, pytest.mark.slow]
 
 
 def tiny_config(**changes):

@@ -24,7 +24,7 @@ IMPORTED_ON_THE_WAY = (
 )  # fmt: skip
 CONFIG = fast_config(strategies="margin", seeds=1, rounds=12)
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+pytestmark = [pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX"), pytest.mark.slow]
 
 
 def work(out_dir):

@@ -9,6 +9,8 @@ from al_tf.strategies import get_strategy
 
 from .helpers import registered
 
+pytestmark = pytest.mark.slow
+
 ROUNDS, GROWTH = 200, 20  # MiB from round 50 on
 resident: list[float] = []
 

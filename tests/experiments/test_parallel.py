@@ -14,6 +14,8 @@ from tests import interruptible
 
 from .helpers import fast_config, numbers, wait_for_records
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):

@@ -11,6 +11,8 @@ from al_tf.labeling import LabelLedger
 
 from .work import Desk, processes, work_until_killed
 
+pytestmark = pytest.mark.slow
+
 
 def run_and_kill(path, n, auto_retrain, seconds):
     """Let a session work for some time after its first image; return what it said before it died."""

@@ -307,6 +307,7 @@ class TestDurability:
                 futures = [pool.submit(open_it) for _ in range(6)]
             assert [future.result() for future in futures] == [CLASSES] * 6
 
+    @pytest.mark.slow
     def test_four_processes_write_a_thousand_labels_each(self, tmp_path):
         path = tmp_path / "labels.db"
         names = ["ann", "bob", "cid", "dee"]

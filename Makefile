@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,9 +39,12 @@ test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing,
 test-all: test test-slow test-browser  ## Run every test, those in a browser included
 
 test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
+	@if command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; \
+	then $(MAKE) --no-print-directory browser-tests; \
+	else echo "SKIPPED: make test-browser (no Chromium). Install it, then run this again."; fi
+
+browser-tests: $(READY)
 	$(BIN)/python -m pip install --quiet playwright jupyterlab voila
-	command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; } || { \
-	  echo "SKIPPED: make test-browser. Install Chromium, then run it again."; exit 0; }
 	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
 	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser || { \
 	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \

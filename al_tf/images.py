@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,12 +18,23 @@ from .errors import DataCorruptError
 if TYPE_CHECKING:
     from PIL import Image
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "GIF": (".gif",),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2", ".j2k"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+"""Formats that are read, by the names of Pillow, and the extensions of their files."""
+EXTENSIONS = tuple(extension for extensions in FORMATS.values() for extension in extensions)
 MAX_PIXELS = 64_000_000
 MAX_FILE_BYTES = 256 << 20
-_FORMATS = ("PNG", "JPEG", "BMP", "WEBP")
 _ORIENTATION = 0x0112
-_GREY_MODES = ("1", "L", "LA")  # and "I…", which is what Pillow calls 16-bit grey
+_GREY_MODES = ("1", "L", "LA", "F")  # and "I…", which is what Pillow calls 16-bit grey
 _SAMPLED_IMAGES = 32
 
 
@@ -177,18 +189,6 @@ def match_scale(new: Any, known: Any) -> Any:
     return new
 
 
-def list_images(folder: Path) -> list[Path]:
-    """Return the image files beneath a folder, sorted by name; hidden ones are passed over."""
-    found = []
-    for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        for name in files:
-            path = Path(parent, name)
-            if path.suffix.lower() in EXTENSIONS and not name.startswith(".") and path.is_file():
-                found.append(path)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
-
-
 def read_image_file(path: Path) -> bytes:
     """Return the bytes of an image file of at most `MAX_FILE_BYTES`."""
     size = path.stat().st_size
@@ -203,7 +203,10 @@ def image_shape(path: Path) -> tuple[int, int, bool]:
     """Return height, width (upright, as EXIF says) and whether it is grey, from the header."""
     with open(path, "rb") as file, _opened(file, str(path)) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8):  # a quarter turn
+        if image.format == "TIFF":
+            image.load()  # Pillow turns it upright, and not in every version before
+            width, height = image.size
+        elif _orientation(image) >= 5:  # a quarter turn
             width, height = height, width
         return height, width, _is_grey(image)
 
@@ -211,11 +214,11 @@ def image_shape(path: Path) -> tuple[int, int, bool]:
 def decode_image(
     data: bytes, what: str, *, size: tuple[int, int] | None = None, grey: bool | None = None
 ) -> np.ndarray:
-    """Decode PNG, JPEG, BMP or WebP bytes.
+    """Decode an image file of any format in `FORMATS`.
 
-    The EXIF orientation is applied; 16-bit grey is divided by 257, the same for every image;
-    transparent pixels are laid on white; palettes and CMYK become RGB; of an animation the first
-    frame counts.
+    The EXIF orientation is applied, unless it is damaged; 16-bit grey is divided by 257, the same
+    for every image, with a warning if that leaves it nearly black; transparent pixels are laid on
+    white; palettes and CMYK become RGB; of an animation or several pages the first counts.
 
     Parameters
     ----------
@@ -236,23 +239,22 @@ def decode_image(
     Raises
     ------
     DataCorruptError
-        Not an image of these formats, truncated, or of more than `MAX_PIXELS`.
+        Not an image of these formats, truncated, of more than `MAX_PIXELS`, or with pixels of
+        more than 16 bits.
     """
     with _opened(io.BytesIO(data), what) as image:
-        from PIL import ImageOps
-
         image.load()
         grey = _is_grey(image) if grey is None else grey
-        upright = _to_uint8(ImageOps.exif_transpose(image), grey)
-        return np.asarray(upright if size is None else _fit(upright, *size))
+        upright = _turned_upright(_to_uint8(image, what)).convert("L" if grey else "RGB")
+    return np.asarray(upright if size is None else _fit(upright, *size))
 
 
 @contextmanager
 def _opened(file: IO[bytes], what: str) -> Iterator[Image.Image]:
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with Image.open(file, formats=_formats()) as image:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise DataCorruptError(
@@ -261,26 +263,78 @@ def _opened(file: IO[bytes], what: str) -> Iterator[Image.Image]:
             yield image
     except DataCorruptError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataCorruptError(
+            f"{what}: expected an image ({', '.join(_formats())}), found a file of another kind."
+        ) from error
     except Exception as error:  # what Pillow's readers raise on hostile bytes is open-ended
         raise DataCorruptError(
-            f"{what}: expected a PNG, JPEG, BMP or WebP image, found one that cannot be read "
+            f"{what}: expected an image, found one that cannot be read "
             f"({type(error).__name__}: {error})."
         ) from error
+
+
+@cache
+def _formats() -> list[str]:
+    """Return those of `FORMATS` that the Pillow installed can read."""
+    from PIL import Image
+
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _is_grey(image: Image.Image) -> bool:
     return image.mode in _GREY_MODES or image.mode.startswith("I")
 
 
-def _to_uint8(image: Image.Image, grey: bool) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 if it is missing or damaged."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # what Pillow's readers raise on hostile bytes is open-ended
+        return 1
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+
+
+def _turned_upright(image: Image.Image) -> Image.Image:
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE, 6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }  # fmt: skip
+    turn = turns.get(_orientation(image))
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_uint8(image: Image.Image, what: str) -> Image.Image:
+    """Return an image of 8 bits a channel, without transparency."""
     from PIL import Image
 
-    if image.mode.startswith("I"):
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    elif image.has_transparency_data:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Image.fromarray(_from_16_bits(np.asarray(image), what))
+    if image.has_transparency_data:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if grey else "RGB")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
+
+
+def _from_16_bits(pixels: np.ndarray, what: str) -> np.ndarray:
+    low, high = pixels.min(initial=0), pixels.max(initial=0)
+    if pixels.dtype.kind == "f" or low < 0 or high > 65_535:
+        raise DataCorruptError(
+            f"{what}: expected pixels of 8 or 16 bits, found {pixels.dtype} from {low:g} to "
+            f"{high:g}. Save it with 8 or 16 bits a pixel, all images on one scale."
+        )
+    if 0 < high < 4096:
+        warnings.warn(
+            "An image of 16 bits a pixel uses at most 12 of them, and becomes nearly black: all "
+            "16-bit images are scaled alike, 65,535 is white. If your camera has 12 bits, "
+            "multiply its pixel values by 16 and save the images again.",
+            stacklevel=2,
+        )
+    return np.rint(pixels / 257).astype(np.uint8)
 
 
 def _fit(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -13,7 +13,7 @@ PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
     {"errors", "seeding", "parsing"},
-    {"files", "images", "agreement"},
+    {"files", "images", "folders", "agreement"},
     {"geometry", "datasets"},
     {"network", "strategies"},
     {"learner"},
@@ -24,7 +24,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 KERAS_ROOMS = {"network"}
-NEIGHBORS = {("seeding", "errors"), ("report", "plots")}
+NEIGHBORS = {("seeding", "errors"), ("folders", "images"), ("report", "plots")}
 """Rooms of one floor of which the first may import the second."""
 
 

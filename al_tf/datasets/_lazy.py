@@ -6,25 +6,27 @@ import math
 import numbers
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
+from ..folders import list_images
 from ..images import (
     EXTENSIONS,
     ImageSource,
     decode_image,
     image_shape,
-    list_images,
     read_image_file,
 )
 
 MAX_DECODED_BYTES = 8 << 30
+MAX_LISTED = 10
 
 Size = int | tuple[int, int] | None
+T = TypeVar("T")
 
 
 class LazyImageFolder(ImageSource):
@@ -36,7 +38,7 @@ class LazyImageFolder(ImageSource):
     Parameters
     ----------
     source : path or sequence of paths
-        A folder (every PNG, JPEG, BMP and WebP file beneath it, sorted by name), or the files.
+        A folder (every image file beneath it, sorted by name), or the files.
     size : int or (int, int), optional
         Height and width of the images returned: each is scaled to fit, its aspect kept, and
         centred on its mean colour. An integer means a square. Where it is not given, all images
@@ -87,7 +89,7 @@ class LazyImageFolder(ImageSource):
             )
         fixed = _check_size(size)
         if fixed is None or grey is None:
-            headers = [image_shape(path) for path in self.files]
+            headers = _each(image_shape, self.files)
             fixed = fixed or _common_size([header[:2] for header in headers])
             grey = all(header[2] for header in headers) if grey is None else grey
         self._size, self._grey = fixed, grey
@@ -103,7 +105,7 @@ class LazyImageFolder(ImageSource):
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Decode the images at `rows`."""
-        return self._decode_all(rows, rows)
+        return self._decode_all(rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         images = self.load()
@@ -114,20 +116,23 @@ class LazyImageFolder(ImageSource):
         from tqdm import tqdm
 
         every = np.arange(len(self.files))
-        return self._decode_all(every, tqdm(every, desc="Decoding", unit="image", disable=None))
+        return self._decode_all(tqdm(every, desc="Decoding", unit="image", disable=None))
 
-    def _decode_all(self, picked: np.ndarray, progress: Iterable[int]) -> np.ndarray:
-        shape = (len(picked), *self.shape[1:])
+    def _decode_all(self, rows: Collection[int]) -> np.ndarray:
+        shape = (len(rows), *self.shape[1:])
         if math.prod(shape) > MAX_DECODED_BYTES:
             raise ValueError(
-                f"{len(picked):,} images of shape {self.shape[1:]} take "
+                f"{len(rows):,} images of shape {self.shape[1:]} take "
                 f"{math.prod(shape) / 2**30:.1f} GiB decoded; at most "
                 f"{MAX_DECODED_BYTES >> 30} GiB are decoded at once. Take fewer at a time, or a "
-                "smaller size=."
+                "smaller size (--size on the command line)."
             )
         images = np.empty(shape, dtype=np.uint8)
-        for place, index in enumerate(progress):
-            images[place] = self._decode(int(index))
+
+        def decode(place: int, row: int) -> None:
+            images[place] = self._decode(int(row))
+
+        _each(decode, range(len(rows)), rows)
         return images
 
     def _decode(self, index: int) -> np.ndarray:
@@ -141,10 +146,29 @@ class LazyImageFolder(ImageSource):
         return image
 
 
+def _each(step: Callable[..., T], *columns: Collection[Any]) -> list[T]:
+    """Return what `step` makes of each row; all images that cannot be read are one error."""
+    results, errors = [], []
+    for row in zip(*columns, strict=True):
+        try:
+            results.append(step(*row))
+        except DataCorruptError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        listed = "\n".join(f"  {error}" for error in errors[:MAX_LISTED])
+        raise DataCorruptError(
+            f"{len(errors):,} of {len(columns[0]):,} images cannot be read. Repair or remove them:\n"
+            f"{listed}" + ("\n  …" if len(errors) > MAX_LISTED else "")
+        )
+    return results
+
+
 def _check_size(size: Size) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = size if isinstance(size, tuple) else (size, size)
+    pair = tuple(size) if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(isinstance(s, numbers.Integral) and s > 0 for s in pair):
         raise ValueError(
             f"size must be a number of pixels or (height, width), above 0; got {size!r}."
@@ -158,7 +182,7 @@ def _common_size(sizes: list[tuple[int, int]]) -> tuple[int, int]:
         most = ", ".join(f"{n} of {h} × {w}" for (h, w), n in counts.most_common(5))
         raise ValueError(
             f"The images have {len(counts)} sizes (height × width: {most}"
-            f"{', …' if len(counts) > 5 else ''}). Pass size=, for example size=64, to scale and "
-            "pad them to one."
+            f"{', …' if len(counts) > 5 else ''}). Give a size to scale and pad them "
+            "to, for example size=64, or --size 64 on the command line."
         )
     return sizes[0]

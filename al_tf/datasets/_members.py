@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..images import list_images, read_image_file
+from ..folders import list_images
+from ..images import read_image_file
 from ._archive import file_digest, iter_members
 
 Members = Iterator[tuple[str, bytes]]

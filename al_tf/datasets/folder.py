@@ -1,16 +1,20 @@
-"""``folder:PATH``: one subfolder of images a class."""
+"""``folder:PATH``: images in one subfolder per class, or in a folder with a table of labels."""
 
 from __future__ import annotations
 
 import os
+import re
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataCorruptError, DataNotFoundError
-from ..images import EXTENSIONS, list_images
+from ..errors import DataNotFoundError
 from ..seeding import stream
-from ._base import ImageDataset
+from ._base import ImageDataset, digest_of
+from ._label_table import read_label_table
+from ._layout import LabeledFiles, read_layout
 from ._lazy import LazyImageFolder, Size
 from ._split import choose_test
 
@@ -23,23 +27,37 @@ def load(
     size: Size = None,
     grey: bool | None = None,
     test_size: float = 0.2,
+    group: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
 ) -> ImageDataset:
-    """Load a folder of images with one subfolder a class, or ``train/`` and ``test/`` of such.
+    r"""Load a folder of images with one subfolder per class, or ``train/`` and ``test/`` of such.
+
+    What is not used, or makes accuracy misleading, is a warning: files left out, a class that the
+    test set lacks, images in two classes, copies of training images in a given test set.
 
     Parameters
     ----------
     path : path
-        The folder; a relative one starts at the working directory (`data_dir` is not used).
+        The folder; a relative one starts at the working directory (`data_dir` is not used). Of
+        ``train/``, ``valid/`` and ``test/``, ``valid/`` is the test set if there is no ``test/``,
+        and left out otherwise.
     data_dir : path, optional
         Not used.
     seed : int
-        Draws the test set where there is no ``test/``.
+        Draws the test set where the folder has none. Copies of one image stay on one side.
     size : int or (int, int), optional
         Height and width to scale and pad to; where it is not given, all must have one size.
     grey : bool, optional
         True for grey, False for RGB; where it is not given, grey if every image is.
     test_size : float
-        Share of each class drawn for testing where there is no ``test/``.
+        Part of each class drawn for testing, above 0 and below 1.
+    group : str, optional
+        A regular expression for the file name without its extension. Images whose names match
+        with the same text in parentheses show the same thing and stay on one side of the split:
+        ``(.*)_\d+`` for ``tile17_1.png``, ``tile17_2.png``. Without it, near copies of pool
+        images in the test set make every accuracy too high.
+    labels : path, optional
+        A CSV of file names and labels, in place of class folders; see `read_label_table`.
 
     Returns
     -------
@@ -51,72 +69,120 @@ def load(
     DataNotFoundError
         No such folder, or no images in it.
     DataCorruptError
-        An image that cannot be read, or folders that are not one a class.
+        Images that cannot be read, or folders that are not one per class.
+    ValueError
+        A `group` that is not such an expression, or a test set without images.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise DataNotFoundError(f"folder:{path}: {root.absolute()} is not a folder.")
-    train_root, test_root = _parts(root)
-    classes = _class_files(train_root)
-    names = tuple(classes)
-    files = [file for of_class in classes.values() for file in of_class]
-    labels = np.repeat(np.arange(len(names)), [len(of_class) for of_class in classes.values()])
-    n_train = len(files)
-    if test_root is not None:
-        test_classes = _class_files(test_root)
-        if unknown := [name for name in test_classes if name not in names]:
-            raise DataCorruptError(
-                f"{test_root}: expected the classes of {train_root} ({', '.join(names)}), "
-                f"found also {', '.join(unknown)}."
-            )
-        for name, of_class in test_classes.items():
-            files += of_class
-            labels = np.append(labels, np.full(len(of_class), names.index(name)))
-        test = np.arange(len(files)) >= n_train
+    test_files: LabeledFiles | None = None
+    if labels is None:
+        train_files, test_files, how = read_layout(root)
     else:
-        test = choose_test(labels, test_size, stream(seed, "folder", "test"))
-    images = LazyImageFolder(files, size=size, grey=grey).load()
-    how = f"split by seed {seed}" if test_root is None else "with a test folder of its own"
+        train_files, how = read_label_table(Path(labels).expanduser(), root), f"labels: {labels}, "
+    every = train_files if test_files is None else train_files + test_files
+    names = tuple(sorted(set(every.words)))
+    y = np.array([names.index(word) for word in every.words])
+    images = LazyImageFolder(every.files, size=size, grey=grey).load()
+    copies = _first_with_same([digest_of(image) for image in images])
+    _warn_of_two_classes(copies, y, names, every.files)
+    if test_files is not None:
+        test = np.arange(len(y)) >= len(train_files.files)
+        _warn_of_copies(int(np.isin(copies[test], copies[~test]).sum()), int(test.sum()))
+    else:
+        groups = _groups(copies, every.files, group)
+        test = choose_test(y, test_size, stream(seed, "folder", "test"), groups)
+        how += f"split by seed {seed}" + (f" in groups {group}" if group else "")
+    _check_test(y[test], y, names)
     return ImageDataset(
         images[~test],
-        labels[~test],
+        y[~test],
         images[test],
-        labels[test],
+        y[test],
         class_names=names,
         name=f"folder:{path}",
         source=f"images in {root}, {how}" + (f", scaled and padded to {size}" if size else ""),
     )
 
 
-def _parts(root: Path) -> tuple[Path, Path | None]:
-    """Return the training and the test folder; a ``train`` that holds images itself is a class."""
-    train = root / "train"
-    if not train.is_dir() or not _subfolders(train):
-        return root, None
-    others = [folder.name for folder in _subfolders(root) if folder.name not in ("train", "test")]
-    if others:
-        raise DataCorruptError(
-            f"{root}: expected only train/ and test/ where there is a train/ with one folder a "
-            f"class; found also {', '.join(others)}. Move them elsewhere."
+def _first_with_same(keys: Sequence[str]) -> np.ndarray:
+    """Return for each row the first row that has the same key."""
+    first: dict[str, int] = {}
+    return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=int)
+
+
+def _groups(copies: np.ndarray, files: Sequence[Path], pattern: str | None) -> np.ndarray:
+    """Return a group for each file: copies, and files whose names match with the same text."""
+    if pattern is None:
+        return copies
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"group={pattern!r} is not a regular expression: {error}.") from error
+    if not compiled.groups:
+        raise ValueError(
+            f"group={pattern!r} has no parentheses. Put them around the part of the name that "
+            r"images of one group have in common, for example (.*)_\d+."
         )
-    test = root / "test"
-    return train, test if test.is_dir() else None
-
-
-def _subfolders(folder: Path) -> list[Path]:
-    return sorted(
-        child
-        for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith((".", "__MACOSX"))
-    )
-
-
-def _class_files(root: Path) -> dict[str, list[Path]]:
-    classes = {folder.name: list_images(folder) for folder in _subfolders(root)}
-    if not classes:
-        raise DataNotFoundError(f"{root}: expected one subfolder of images a class, found none.")
-    if empty := [name for name, files in classes.items() if not files]:
-        raise DataNotFoundError(
-            f"{root}: no images ({', '.join(EXTENSIONS)}) in the class folder {', '.join(empty)}."
+    matches = [compiled.fullmatch(file.stem) for file in files]
+    if not any(matches):
+        raise ValueError(
+            f"group={pattern!r} matches none of the {len(files):,} names (without extension), "
+            f"{files[0].stem!r} for example."
         )
-    return classes
+    keys = [
+        "\x1f".join(map(str, match.groups())) if match else f"\x1e{row}"
+        for row, match in enumerate(matches)
+    ]
+    rows = np.arange(len(files))
+    edges = (np.tile(rows, 2), np.concatenate([copies, _first_with_same(keys)]))
+    graph = coo_array((np.ones(2 * len(rows)), edges), shape=(len(rows), len(rows)))
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _warn_of_two_classes(
+    copies: np.ndarray, y: np.ndarray, names: Sequence[str], files: Sequence[Path]
+) -> None:
+    rows = np.flatnonzero(y != y[copies])
+    if len(rows):
+        row, other = rows[0], copies[rows[0]]
+        warnings.warn(
+            f"{len(rows):,} images are copies of images in another class, for example {files[row]} "
+            f"({names[y[row]]}) of {files[other]} ({names[y[other]]}). No model can get both right.",
+            stacklevel=4,
+        )
+
+
+def _warn_of_copies(n: int, of: int) -> None:
+    if n:
+        warnings.warn(
+            f"{n:,} of the {of:,} test images are copies of training images: accuracy will be too "
+            "high. Remove them from one side, or merge the folders and let the split be drawn.",
+            stacklevel=4,
+        )
+
+
+def _check_test(y_test: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None:
+    """Refuse a test set without images; warn of classes that it lacks."""
+    if not len(y_test):
+        raise ValueError(
+            "No image is left for the test set: no class has two groups of images (two images, if "
+            "group= is not given). Give more images, or another group=."
+        )
+    if len(names) == 1:
+        warnings.warn(
+            f"There is one class only, {names[0]!r}: every model is right about it.", stacklevel=4
+        )
+    if absent := [name for k, name in enumerate(names) if k not in y_test]:
+        counts = ", ".join(
+            f"{name} ({np.sum(y == names.index(name))} in all)" for name in absent[:5]
+        )
+        warnings.warn(
+            f"The test set has no image of {len(absent)} of {len(names)} classes: {counts}"
+            f"{', …' if len(absent) > 5 else ''}. Accuracy says nothing about them.",
+            stacklevel=4,
+        )

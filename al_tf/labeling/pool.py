@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
+from ..folders import list_images
 from ..images import (
     EXTENSIONS,
     ImageSource,
     decode_image,
     image_shape,
-    list_images,
     read_image_file,
 )
 

@@ -89,11 +89,26 @@ def test_one_colour_image_makes_all_colour(folder, images):
 def test_several_sizes_need_a_size(folder):
     write_image(folder / "large.png", np.zeros((9, 9), np.uint8))
     with pytest.raises(
-        ValueError, match=r"2 sizes \(height × width: 7 of 5 × 4, 1 of 9 × 9\). Pass size="
+        ValueError,
+        match=r"2 sizes \(height × width: 7 of 5 × 4, 1 of 9 × 9\). Give a size .* size=64, or --size 64",
     ):
         LazyImageFolder(folder)
     assert LazyImageFolder(folder, size=6)[:].shape == (8, 6, 6)
     assert LazyImageFolder(folder, size=(3, 6))[7].shape == (3, 6)
+
+
+def test_a_size_may_be_a_list_as_in_toml(folder):
+    assert LazyImageFolder(folder, size=[3, 6])[:].shape == (7, 3, 6)
+
+
+def test_all_images_that_cannot_be_read_are_named_at_once(folder):
+    for name in ("1", "4"):
+        (folder / f"{name}.png").write_bytes(b"spoilt")
+    message = r"(?s)2 of 7 images cannot be read. Repair or remove them:\n.*1\.png: .*4\.png: "
+    with pytest.raises(DataCorruptError, match=message):
+        LazyImageFolder(folder)
+    with pytest.raises(DataCorruptError, match=message):
+        LazyImageFolder(folder, size=8, grey=True).load()
 
 
 @pytest.mark.parametrize("size", [0, -3, (3,), (3, 4, 5), (0, 4), 2.5, (2.5, 2)])

@@ -63,7 +63,7 @@ class TestSources:
 
     def test_a_folder_of_bad_files_says_what_is_wrong_with_them(self, tmp_path):
         (tmp_path / "a.png").write_bytes(b"hello")
-        with pytest.raises(DataNotFoundError, match=r"a\.png: expected a PNG"):
+        with pytest.raises(DataNotFoundError, match=r"a\.png: expected an image"):
             open_pool(tmp_path)
 
 

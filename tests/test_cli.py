@@ -9,6 +9,8 @@ import pytest
 from al_tf import list_strategies
 from al_tf.cli.main import main
 
+from .datasets.makers import write_image
+
 FAST = ["--dataset", "digits", "--strategies", "margin", "--seeds", "2", "--initial", "30"]
 FAST += ["--batch", "10", "--rounds", "2", "--pool", "600", "--set", "model=logistic"]
 FAST += ["--jobs", "0", "--no-progress"]
@@ -165,6 +167,46 @@ def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):
     assert code == 1
     assert "1 of 4 runs failed" in err
     assert "margin-seed1: RecordError" in err
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return two classes of ten images each, of two sizes."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("a", "b")):
+        for i in range(10):
+            image = rng.integers(0, 100 + 100 * k, (8 + i % 2, 8), dtype=np.uint8)
+            write_image(tmp_path / "images" / name / f"{i}.png", image)
+    return tmp_path / "images"
+
+
+def test_a_message_names_the_option_of_the_command_line(al_tf, folder, tmp_path):
+    arguments = ["--dataset", f"folder:{folder}", "--model", "logistic", "--jobs", "0"]
+    arguments += ["--initial", "6", "--batch", "2", "--rounds", "1", "--seeds", "2"]
+    code, _, err = al_tf("run", *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert "or --size 64 on the command line" in err
+    arguments += ["--size", "8", "--test-fraction", "0.4", "--no-progress"]
+    assert al_tf("run", *arguments, "--out", tmp_path / "out")[0] == 0
+    assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 8
+
+
+@pytest.mark.parametrize("settings", [["--set", "dataset_options={grey=true}"], []])
+def test_options_of_the_dataset_are_put_together(al_tf, monkeypatch, tmp_path, settings):
+    monkeypatch.setattr("al_tf.experiments.make_plan", lambda config, jobs: config.dataset_options)
+    options = ["--size", "8", "--test-fraction", "0.4", *settings]
+    code, out, _ = al_tf("run", *FAST, *options, "--dry-run", "--out", tmp_path / "out")
+    assert code == 0
+    assert ("'grey': True" in out) == bool(settings)
+    assert "'size': 8, 'test_size': 0.4" in out
+
+
+@pytest.mark.parametrize("option", ["size", "test-fraction"])
+def test_an_option_that_a_dataset_does_not_have(al_tf, tmp_path, option):
+    code, _, err = al_tf("run", *FAST, f"--{option}", "0.5" if "-" in option else "5",
+                         "--out", tmp_path / "out")  # fmt: skip
+    assert code == 2
+    assert "Dataset 'digits' takes no option" in err
 
 
 def test_profile_flags_and_settings_by_rank(al_tf, tmp_path):

@@ -22,6 +22,13 @@ def run(
     dataset: Annotated[
         str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
     ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile).")
+    ] = None,
+    test_fraction: Annotated[
+        float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="What is trained: cnn, logistic, …")] = None,
     strategies: Annotated[
         str | None, typer.Option(help="Comma-separated; random always runs.")
     ] = None,
@@ -58,11 +65,14 @@ def run(
     table = load_profile(profile, dataset) if profile else {}
     flags = {
         "dataset": dataset, "strategies": strategies, "initial": initial, "batch": batch,
-        "rounds": rounds, "epochs": epochs, "pool": pool,
+        "rounds": rounds, "epochs": epochs, "pool": pool, "model": model,
     }  # fmt: skip
+    options = {"dataset_options.size": size, "dataset_options.test_size": test_fraction}
     table |= {name: value for name, value in flags.items() if value is not None}
     texts = [f"{k}={v}" for k, v in (("seeds", seeds), ("imbalance", imbalance)) if v is not None]
-    config = ExperimentConfig.from_dict(with_overrides(table, [*texts, *(settings or [])]))
+    texts += settings or []
+    texts += [f"{name}={value}" for name, value in options.items() if value is not None]
+    config = ExperimentConfig.from_dict(with_overrides(table, texts))
     if dry_run:
         typer.echo(make_plan(config, jobs or default_jobs(config)))
         return

@@ -11,6 +11,7 @@ from ..errors import DataCorruptError, DataNotFoundError
 from ..folders import left_out_line, list_folder
 from ..images import EXTENSIONS
 
+ON_THE_COMMAND_LINE = "on the command line: --set dataset_options."
 VALIDATION = ("valid", "val", "validation")
 _SPLITS = ("train", "test", *VALIDATION)
 
@@ -92,7 +93,8 @@ def _class_folder(root: Path) -> LabeledFiles:
     if len(names) > 1 and set(names) <= set(_SPLITS):
         raise DataCorruptError(
             f"{root}: {', '.join(f'{name}/' for name in names)} hold images, not a folder per "
-            "class. Sort them into one folder per class, or name a table: labels=FILE.csv."
+            "class. Sort them into one folder per class, or name a table: labels=FILE.csv "
+            f"({ON_THE_COMMAND_LINE}labels=FILE.csv)."
         )
     inside = _subfolders(folders[0])
     listings = {folder.name: list_folder(folder) for folder in folders}

@@ -14,7 +14,7 @@ from ..errors import DataNotFoundError
 from ..seeding import stream
 from ._base import ImageDataset, digest_of
 from ._label_table import read_label_table
-from ._layout import LabeledFiles, read_layout
+from ._layout import ON_THE_COMMAND_LINE, LabeledFiles, read_layout
 from ._lazy import LazyImageFolder, Size
 from ._split import choose_test
 
@@ -171,7 +171,8 @@ def _check_test(y_test: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None
     if not len(y_test):
         raise ValueError(
             "No image is left for the test set: no class has two groups of images (two images, if "
-            "group= is not given). Give more images, or another group=."
+            "group= is not given). Give more images, or another group= "
+            f"({ON_THE_COMMAND_LINE}group=…)."
         )
     if len(names) == 1:
         warnings.warn(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import warnings
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError
-from ..folders import list_images
+from ..folders import list_folder
 from ..images import (
     EXTENSIONS,
     ImageSource,
@@ -50,6 +51,8 @@ class LazyImageFolder(ImageSource):
     ----------
     files : tuple of Path
         The files, in the order of the first axis.
+    left_out : collections.Counter
+        Number of files in the folder that are not read, by reason; also a warning.
     shape : tuple of int
         (n, H, W) for grey, (n, H, W, 3) for colour.
     dtype : numpy.dtype
@@ -80,9 +83,12 @@ class LazyImageFolder(ImageSource):
             folder = Path(source)
             if not folder.is_dir():
                 raise DataNotFoundError(f"{folder}: no such folder.")
-            self.files = tuple(list_images(folder))
+            listing = list_folder(folder)
+            self.files, self.left_out = listing.images, listing.left_out
+            if self.left_out:
+                warnings.warn(f"{folder}: {listing}", stacklevel=2)
         else:
-            self.files = tuple(map(Path, source))
+            self.files, self.left_out = tuple(map(Path, source)), Counter()
         if not self.files:
             raise DataNotFoundError(
                 f"{source}: expected image files ({', '.join(EXTENSIONS)}), found none."

@@ -97,6 +97,14 @@ def test_several_sizes_need_a_size(folder):
     assert LazyImageFolder(folder, size=(3, 6))[7].shape == (3, 6)
 
 
+def test_what_is_not_read_is_counted_and_warned_of(folder):
+    for name in ("a.heic", "b.heic", ".hidden.png"):
+        (folder / name).touch()
+    with pytest.warns(UserWarning, match="3 files left out: 2 .heic, 1 hidden"):
+        lazy = LazyImageFolder(folder)
+    assert (len(lazy), dict(lazy.left_out)) == (7, {".heic": 2, "hidden": 1})
+
+
 def test_a_size_may_be_a_list_as_in_toml(folder):
     assert LazyImageFolder(folder, size=[3, 6])[:].shape == (7, 3, 6)
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from al_tf.datasets._archive import iter_members, read_payload
 from al_tf.datasets._idx import parse_idx
+from al_tf.datasets._label_table import read_label_table
 from al_tf.datasets.cifar10 import parse_batch
 from al_tf.errors import AlTfError
 from al_tf.experiments import ExperimentConfig, load_profile, load_results
@@ -66,6 +67,16 @@ def image_folder(data, folder):
     (folder / "pool").mkdir(exist_ok=True)
     (folder / "pool" / "image.png").write_bytes(data)
     FolderPool(folder / "pool")
+
+
+def label_table(data, folder):
+    images = folder / "images"
+    if not images.exists():
+        images.mkdir()
+        for name in ("a.png", "b.png"):
+            (images / name).write_bytes(_png())
+    (folder / "labels.csv").write_bytes(data)
+    assert len(read_label_table(folder / "labels.csv", images).files) <= 2
 
 
 def run_records(data, folder):
@@ -184,6 +195,8 @@ def seeds(folder):
         archive: [_zip(), _tar(), _zip("../../evil"), gzip.compress(b"x" * 100)],
         payload: [gzip.compress(b"x" * 100), gzip.compress(bytes(8 * MIB))],
         image_folder: [_png(), _jpeg()],
+        label_table: [b"name,label\r\na.png,007\r\nb.png,x\r\n", b"\xef\xbb\xbfsep=;\nid;species\na;x\nb;y",
+                      b'"a.png","x"\n"b.png","y', b"name,label\na.png\x00,b", b"a" * 200_000 + b",b"],
         run_records: [records.read_bytes()[:6000], records.read_bytes()[:6000] + b"\n", deep],
         run_config: [config, b"[]", b"5", b'{"config": 5}', deep],
         profile: [*profiles, b"a = " + deep, b"datasets = 5", b"seeds = 99999999999999999999"],

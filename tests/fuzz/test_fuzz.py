@@ -28,7 +28,7 @@ def attempt(target, data, folder):
     assert time.perf_counter() - start < SECONDS
 
 
-NAMES = ["idx", "cifar", "image", "archive", "payload", "image_folder", "run_records", "run_config",
+NAMES = ["idx", "cifar", "image", "archive", "payload", "image_folder", "label_table", "run_records", "run_config",
          "profile", "ledger", "label_studio", "model_notes"]  # fmt: skip
 
 

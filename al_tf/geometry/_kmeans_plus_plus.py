@@ -132,7 +132,8 @@ class _OuterRows:
     def squared_among(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Return squared distances of a few rows: ``(len(some), len(others))``."""
         norms = self.squared_norms[some][:, None]
-        squared = self.squared_distances(some, others) + norms
+        with np.errstate(invalid="ignore"):  # a spurious flag of OpenBLAS: see _threads.py
+            squared = self.squared_distances(some, others) + norms
         squared[squared < ROUNDING * norms] = 0.0
         return squared
 

@@ -45,6 +45,7 @@ def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> It
         ``function(task)``, in the order of `tasks`.
     """
     tasks = list(tasks)
+    function = _without_blas_warnings(function)
     with one_blas_thread() as n_threads:
         if min(n_threads, len(tasks)) <= 1:
             yield from map(function, tasks)
@@ -68,6 +69,20 @@ def for_each(function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
     """Run `ordered_map` where only the side effects of `function` matter."""
     for _ in ordered_map(function, tasks):
         pass
+
+
+def _without_blas_warnings(function: Callable[[Task], Result]) -> Callable[[Task], Result]:
+    """Ignore the processor's "invalid value" flag while `function` runs.
+
+    OpenBLAS now and then sets it in a product of finite matrices (it reads beyond the ends of
+    small ones). Kernels check that their input is finite beforehand.
+    """
+
+    def quiet(task: Task) -> Result:
+        with np.errstate(invalid="ignore"):
+            return function(task)
+
+    return quiet
 
 
 @contextmanager

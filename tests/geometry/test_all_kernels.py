@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
@@ -97,3 +99,12 @@ def test_k_must_fit_the_rows(k):
     ):
         with pytest.raises(ValueError, match="k must be from 1 to 5"):
             kernel(rows(5, 2), k)
+
+
+def test_the_invalid_flag_that_blas_sets_without_cause_is_no_warning():
+    def raises_the_flag(task):
+        return np.float64(np.inf) - np.float64(task)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert list(ordered_map(raises_the_flag, [np.inf] * 5 + [0.0]))[-1] == np.inf

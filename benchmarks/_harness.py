@@ -1,4 +1,4 @@
-"""What every benchmark shares: interleaved repetitions, facts of the machine, tables, pictures.
+"""Common parts of the benchmarks: interleaved repetitions, facts of the machine, tables, pictures.
 
 A benchmark is a script with a `main(argv)`. It measures its cases in turns, A B A B …, so that a
 machine that slows down slows down all of them; it reports medians, and keeps every single value in
@@ -36,14 +36,14 @@ Row = dict[str, Any]
 
 
 class Skipped(Exception):  # noqa: N818 - like unittest.SkipTest, not an error
-    """A benchmark, or one side of it, that cannot be measured here; the text says what is missing."""
+    """A benchmark, or one side of it, cannot be measured here; the message says what is missing."""
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """Return a parser that knows ``--quick``."""
-    found = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
-    found.add_argument("--quick", action="store_true", help="small sizes, a few minutes at most")
-    return found
+    options = argparse.ArgumentParser(description=(doc or "").split("\n")[0])
+    options.add_argument("--quick", action="store_true", help="small sizes, a few minutes at most")
+    return options
 
 
 def arguments(
@@ -82,23 +82,23 @@ def interleaved(
     dict
         For each case, for each name, the values in the order of the rounds.
     """
-    found: dict[str, dict[str, list[float]]] = {name: {} for name in cases}
+    measured: dict[str, dict[str, list[float]]] = {name: {} for name in cases}
     for turn in range(repetitions):
         order = list(cases.items())
         for name, case in order if turn % 2 == 0 else reversed(order):
             values = case()
             for key, value in values.items():
-                found[name].setdefault(key, []).append(value)
+                measured[name].setdefault(key, []).append(value)
             said = ", ".join(f"{k} {_number(v)}" for k, v in values.items())
             show(f"  [{turn + 1}/{repetitions}] {name}: {said}")
-    return found
+    return measured
 
 
-def medians(found: Mapping[str, Mapping[str, Sequence[float]]]) -> list[Row]:
-    """Return one row a case: the median of each measurement, and ``values`` with all of them."""
+def medians(measured: Mapping[str, Mapping[str, Sequence[float]]]) -> list[Row]:
+    """Return one row per case: the median of each measurement, and ``values`` with all of them."""
     return [
         {"case": name, **{k: median(v) for k, v in values.items()}, "values": dict(values)}
-        for name, values in found.items()
+        for name, values in measured.items()
     ]
 
 
@@ -124,7 +124,7 @@ class Finished:
 def isolated(
     script: str | Path, *args: object, python: str | Path = sys.executable, **env: str
 ) -> Finished:
-    """Run a script of this folder in a process of its own and return what it used and said.
+    """Run a script of this folder in a process of its own and return what it used and printed.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def gemm_flops(n: int = 2048, repetitions: int = 10) -> float:
 
 
 def flops_per_image(model: Any) -> int:
-    """Return the multiplications and additions that kernels take in one image's forward pass."""
+    """Return the multiplications and additions of one image's forward pass."""
     return sum(
         2 * math.prod(layer.output.shape[1:-1]) * math.prod(layer.kernel.shape)
         for layer in model.layers
@@ -214,7 +214,7 @@ def flops_per_image(model: Any) -> int:
 
 
 def machine() -> Row:
-    """Return the facts of this machine that move the numbers."""
+    """Return the facts of this machine that affect the numbers."""
     import psutil
 
     info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
@@ -234,7 +234,7 @@ def machine() -> Row:
 
 
 def versions(python: str | Path = sys.executable) -> dict[str, str]:
-    """Return the versions of the packages that take part, as an environment has them."""
+    """Return the versions of the packages that matter, as installed in an environment."""
     if Path(python) != Path(sys.executable):
         code = (
             f"import sys, json; sys.path.insert(0, {str(HERE)!r}); import _harness;"
@@ -242,13 +242,13 @@ def versions(python: str | Path = sys.executable) -> dict[str, str]:
         )
         done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
         return dict(json.loads(done.stdout))
-    found = {"python": platform.python_version()}
+    packages = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return packages
 
 
 def commit() -> str | None:
@@ -307,7 +307,7 @@ def write(name: str, what: str, rows: Sequence[Row], facts: Row, **more: Any) ->
 
 
 def bars(name: str, title: str, groups: Mapping[str, Sequence[Row]], key: str, unit: str) -> Path:
-    """Draw medians as horizontal bars, every repetition as a dot; one panel a group.
+    """Draw medians as horizontal bars, every repetition as a dot; one panel per group.
 
     Parameters
     ----------

@@ -24,12 +24,12 @@ KDE_ROWS = 5_000  # a row's density takes KernelDensity the same time whatever t
 
 
 class Given:
-    """A learner whose pool is row numbers and whose answers are known already."""
+    """A learner whose pool is row numbers, with precomputed answers."""
 
     query_strategy = None
 
     def __init__(self, features, proba):
-        self.found, self.proba = features, proba
+        self.features_of_pool, self.proba = features, proba
         self.estimator = self
         self.X_training = np.arange(N_LABELED)[:, None]
 
@@ -37,7 +37,7 @@ class Given:
         return self.proba[self.rows(X)]
 
     def transform(self, X):
-        return self.found[self.rows(X)]
+        return self.features_of_pool[self.rows(X)]
 
     def vote_proba(self, X):
         return np.moveaxis(self.sample_proba(X, N_LEARNERS, 0), 0, 1)
@@ -47,7 +47,7 @@ class Given:
 
     @staticmethod
     def rows(X):
-        """Return consecutive row numbers as a slice: peers are given their arrays too."""
+        """Return consecutive row numbers as a slice: peers get their arrays directly too."""
         first, last = int(X[0, 0]), int(X[-1, 0])
         return slice(first, last + 1) if last - first + 1 == len(X) else X[:, 0]
 
@@ -101,7 +101,7 @@ def peer_query(name, features, proba, labels, batch):
 
 
 def floor_query(name, features, proba, labels, batch):
-    """k-center: distances to the labeled set in one product, then one pass a pick."""
+    """k-center: distances to the labeled set in one product, then one pass per pick."""
     assert name == "kcenter"
     pool, known = features[N_LABELED:], features[:N_LABELED]
 
@@ -117,10 +117,10 @@ def floor_query(name, features, proba, labels, batch):
 
 
 def resident_memory(field):
-    """Return VmRSS or VmHWM (its peak) in bytes, where the system tells."""
+    """Return VmRSS or VmHWM (its peak) in bytes, where the system reports it."""
     status = Path("/proc/self/status")
-    found = re.search(rf"{field}:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    return int(found[1]) * 1024 if found else float("nan")
+    match = re.search(rf"{field}:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    return int(match[1]) * 1024 if match else float("nan")
 
 
 def main():

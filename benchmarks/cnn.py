@@ -1,4 +1,4 @@
-"""What the filters, the padding and the dense width of `build_cnn` buy, and what they cost.
+"""Accuracy and cost of the filters, the padding and the dense width of `build_cnn`.
 
     python benchmarks/cnn.py [--quick] [--repetitions N]
 
@@ -55,7 +55,7 @@ def measure(dataset, n_labeled: int, params: dict, seeds: list[int]) -> dict[str
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure every variant on every dataset that is here."""
+    """Measure every variant on every dataset that is available."""
     args = arguments(__doc__, argv, full=3, quick=1)
     facts, rows = machine(), []
     for name, n_labeled in LABELED.items():
@@ -72,16 +72,16 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
             for variant, params in VARIANTS.items()
         }
-        found = medians(interleaved(cases, args.repetitions))
-        for row in found:
+        measured = medians(interleaved(cases, args.repetitions))
+        for row in measured:
             accuracy = row["values"]["accuracy"]
             row |= {"dataset": name, "source": dataset.source, "labels": n_labeled}
             row |= {"accuracy": mean(accuracy)}
             row |= {"accuracy_sd": stdev(accuracy) if len(accuracy) > 1 else None}
         columns = ("case", "labels", "accuracy", "accuracy_sd", "ms_per_step", "images_per_s")
         print(f"\n{name} ({dataset.source}), {args.repetitions} seeds")
-        print(table(found, dict(zip(columns, columns, strict=True))))
-        rows += found
+        print(table(measured, dict(zip(columns, columns, strict=True))))
+        rows += measured
     path = write("cnn", (__doc__ or "").split("\n")[0], rows, facts)
     print(f"\nWritten: {path}")
 

@@ -52,8 +52,8 @@ def ours(settings: dict) -> Values:
 
 def theirs(data: Path, peer: Path, settings: dict) -> Values:
     """Carry out the four runs in one process, one after the other."""
-    found = side("modal_scikeras", peer, data, settings, RUNS)
-    return {k: found[k] for k in ("process_seconds", "cpu_seconds", "peak_mb", "accuracy")}
+    measured = side("modal_scikeras", peer, data, settings, RUNS)
+    return {k: measured[k] for k in ("process_seconds", "cpu_seconds", "peak_mb", "accuracy")}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

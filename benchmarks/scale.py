@@ -1,4 +1,4 @@
-"""A pool larger than one wants in memory: a memory-mapped file scored and queried.
+"""A pool too large for memory: a memory-mapped file scored and queried.
 
     python benchmarks/scale.py [--quick] [--folder FOLDER]
 
@@ -38,7 +38,7 @@ def write_pool(path: Path, n: int) -> None:
 
 
 def measured(pool: Path, n: int, cache: Path) -> list[Row]:
-    """Ask each strategy in a process of its own, first without the cache."""
+    """Query with each strategy in a process of its own, first without the cache."""
 
     def ask(strategy: str, *folder: Path) -> dict[str, float]:
         answer = isolated("sides/scale.py", pool, strategy, *folder).answer

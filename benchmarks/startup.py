@@ -1,4 +1,4 @@
-"""How long until something happens: imports, the command line's help, a first query.
+"""Time to start: imports, the command line's help, a first query.
 
 python benchmarks/startup.py [--quick] [--repetitions N]
 """

@@ -91,28 +91,28 @@ def make_pool(folder: Path, n: int) -> None:
 def cells(args) -> list[tuple[str, int, int, str]]:
     """Return (strategy, rows, batch, side) of everything to run."""
     names = [name for name in list_strategies() if name not in LEFT_OUT]
-    found = []
+    chosen = []
     for n in args.pools:
         for name in ["kde", *names]:
             if n > LARGEST.get(name, n):
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE
             for batch in (100,) if once else (100, 1000):
-                found.append((name, n, batch, "al_tf"))
+                chosen.append((name, n, batch, "al_tf"))
             if args.peers_python and n <= PEERS.get(name, 0):
-                found.append((name, n, 100, "peer"))
-                found += [(name, n, 100, "floor")] * (name in FLOORS)
+                chosen.append((name, n, 100, "peer"))
+                chosen += [(name, n, 100, "floor")] * (name in FLOORS)
     if args.strategies:
-        found = [cell for cell in found if cell[0] in args.strategies.split(",")]
+        chosen = [cell for cell in chosen if cell[0] in args.strategies.split(",")]
     if args.peers_only:
-        found = [cell for cell in found if cell[2] == 100 and cell[1] <= PEERS.get(cell[0], 0)]
-    return found
+        chosen = [cell for cell in chosen if cell[2] == 100 and cell[1] <= PEERS.get(cell[0], 0)]
+    return chosen
 
 
 def measure(args, folder: Path) -> list[_harness.Row]:
     """Run all cells in turns; large pools, large batches and the slowest are run once."""
     everything = cells(args)
-    found: dict[tuple, list[dict]] = {cell: [] for cell in everything}
+    answers: dict[tuple, list[dict]] = {cell: [] for cell in everything}
     turns = [
         cell
         for turn in range(args.repetitions)
@@ -125,7 +125,7 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         real = folder / "fashion_mnist"
         source = real if n <= REAL_UP_TO and real.exists() else folder / "simulated"
         run = _harness.isolated("_strategy_cell.py", source, n, name, batch, side, python=python)
-        found[cell].append(run.answer)
+        answers[cell].append(run.answer)
     return [
         {
             "case": f"{side} {name}",
@@ -137,7 +137,7 @@ def measure(args, folder: Path) -> list[_harness.Row]:
             "peak_mb": median(v["peak_mb"] for v in values),
             "values": {key: [v[key] for v in values] for key in ("seconds", "peak_mb")},
         }
-        for (name, n, batch, side), values in found.items()
+        for (name, n, batch, side), values in answers.items()
     ]
 
 
@@ -160,12 +160,12 @@ def against_peers(rows: list[_harness.Row]) -> list[_harness.Row]:
         name: {(r["strategy"], r["pool"], r["batch"]): r for r in rows if r["side"] == name}
         for name in ("al_tf", "floor")
     }
-    found = []
+    comparisons = []
     for row in rows:
         if row["side"] == "peer":
             key = row["strategy"], row["pool"], row["batch"]
             own, floor = side["al_tf"][key], side["floor"].get(key)
-            found.append(
+            comparisons.append(
                 {
                     "case": row["strategy"],
                     "pool": row["pool"],
@@ -177,7 +177,7 @@ def against_peers(rows: list[_harness.Row]) -> list[_harness.Row]:
                     "peer_mb": row["peak_mb"],
                 }
             )
-    return found
+    return comparisons
 
 
 def report(rows: list[_harness.Row], exponents: dict[str, float]) -> None:
@@ -226,11 +226,15 @@ def main(argv: list[str] | None = None) -> None:
     import argparse
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="the smallest pool alone")
-    parser.add_argument("--pools", default=",".join(map(str, SIZES)), help="sizes, with commas")
+    parser.add_argument("--quick", action="store_true", help="only the smallest pool")
+    parser.add_argument(
+        "--pools", default=",".join(map(str, SIZES)), help="sizes of the pools, separated by commas"
+    )
     parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
-    parser.add_argument("--strategies", help="these alone, with commas; nothing is written then")
-    parser.add_argument("--peers-only", action="store_true", help="what peers have, beside them")
+    parser.add_argument("--strategies", help="only these, separated by commas; nothing is written")
+    parser.add_argument(
+        "--peers-only", action="store_true", help="only strategies that peers have too"
+    )
     parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
     args = parser.parse_args(argv)
     args.pools = SIZES[:1] if args.quick else [int(n) for n in args.pools.split(",")]
@@ -264,7 +268,7 @@ def main(argv: list[str] | None = None) -> None:
         return
     path = _harness.write(
         "strategies_peers" if args.peers_only else "strategies",
-        "One query on features of 64 columns (10 classes, 200 labeled), a process each.",
+        "One query on features of 64 columns (10 classes, 200 labeled), each in a process of its own.",
         rows,
         facts,
         growth_exponents=exponents,

@@ -27,6 +27,8 @@ from _harness import (
     write,
 )
 
+from al_tf.seeding import stream
+
 LABELS = {200: 20, 1_000: 20, 5_000: 5}
 COLUMNS = {
     "labels": "labels", "case": "", "samples_per_s": "samples/s", "seconds": "seconds",
@@ -88,26 +90,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     from al_tf import build_cnn
 
     flops, gemm = flops_per_image(build_cnn((28, 28), 10)), gemm_flops()
-    rng = np.random.default_rng(0)
     rows, panels = [], {}
     for n, epochs in sizes.items():
         print(f"{n:,} labels, {epochs} epochs:")
+        rng = stream(0, "training benchmark", n)
         x = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
-        found = medians(interleaved(cases(x, rng.integers(0, 10, n), epochs), args.repetitions))
-        for row in found:
+        measured = medians(interleaved(cases(x, rng.integers(0, 10, n), epochs), args.repetitions))
+        for row in measured:
             row |= {
                 "labels": n,
                 "epochs": epochs,
-                "ratio": row["samples_per_s"] / found[-1]["samples_per_s"],
+                "ratio": row["samples_per_s"] / measured[-1]["samples_per_s"],
                 "share_of_gemm": PASSES * flops * row["samples_per_s"] / gemm,
             }
-        rows += found
-        panels[f"{n:,} labels, {epochs} epochs"] = found
+        rows += measured
+        panels[f"{n:,} labels, {epochs} epochs"] = measured
     print(f"\n{table(rows, COLUMNS)}")
     what = "fit of build_cnn to random uint8 images of 28 × 28, batches of 32"
     floor = {"flops_per_sample": PASSES * flops, "gemm_flops": gemm}
     path = write("training", what, rows, facts, floor=floor)
-    picture = bars("training", "Training", panels, "samples_per_s", "samples a second")
+    picture = bars("training", "Training", panels, "samples_per_s", "samples per second")
     print(f"\nWritten: {path}, {picture}")
 
 

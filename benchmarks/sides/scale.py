@@ -1,4 +1,4 @@
-"""One strategy asked once of a memory-mapped pool; prints seconds and memory.
+"""One query of a memory-mapped pool; prints seconds and memory.
 
 python sides/scale.py POOL.npy STRATEGY [CACHE_FOLDER]
 

@@ -12,6 +12,10 @@ if __name__ == "__main__":
         default=0.2,
         help="part of each class to test on, without a test/",
     )
+    options.add_argument(
+        "--group", help="pattern of file names that show the same thing: (.*)_\\d+"
+    )
+    options.add_argument("--labels", help="CSV of file names and labels, in place of class folders")
     args = options.parse_args()
     fetch_and_describe(
         f"folder:{args.path}",
@@ -19,4 +23,6 @@ if __name__ == "__main__":
         seed=args.seed,
         size=args.size,
         test_size=args.test_size,
+        group=args.group,
+        labels=args.labels,
     )

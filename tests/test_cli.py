@@ -186,6 +186,9 @@ def test_a_message_names_the_option_of_the_command_line(al_tf, folder, tmp_path)
     code, _, err = al_tf("run", *arguments, "--out", tmp_path / "out")
     assert code == 2
     assert "or --size 64 on the command line" in err
+    code, out, _ = al_tf("data", "fetch", f"folder:{folder}", "--size", "8")
+    assert code == 0
+    assert "16 train + 4 test images of shape (8, 8)" in out
     arguments += ["--size", "8", "--test-fraction", "0.4", "--no-progress"]
     assert al_tf("run", *arguments, "--out", tmp_path / "out")[0] == 0
     assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,8 +21,14 @@ def data_list() -> None:
 
 
 @app.command("fetch")
-def data_fetch(name: Annotated[str, typer.Argument(help="See `al-tf data list`.")]) -> None:
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="See `al-tf data list`; or folder:PATH.")],
+    size: Annotated[
+        int | None, typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile).")
+    ] = None,
+) -> None:
     """Bring a dataset into the user cache, verify it and describe it."""
     from ..datasets import describe, fetch_dataset
 
-    typer.echo(describe(fetch_dataset(name, report=typer.echo)))
+    options: dict[str, Any] = {} if size is None else {"size": size}
+    typer.echo(describe(fetch_dataset(name, report=typer.echo, **options)))

@@ -8,7 +8,7 @@ from .makers import write_image
 
 
 def fill(root, counts, shade=0, shape=(6, 5)):
-    """One image a number: class k, image i has the grey ``shade + 20 k + i``."""
+    """Write so many images per class: class k, image i has the grey ``shade + 20 k + i``."""
     for k, (name, n) in enumerate(counts.items()):
         for i in range(n):
             write_image(root / name / f"{i:03}.png", np.full(shape, shade + 20 * k + i, np.uint8))
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-def test_one_subfolder_a_class_is_split_class_by_class(tmp_path):
+def test_class_folders_are_split_class_by_class(tmp_path):
     fill(tmp_path, {"cat": 10, "dog": 15})
     dataset = load(tmp_path)
     assert dataset.class_names == ("cat", "dog")
@@ -101,7 +101,7 @@ def test_an_unreadable_image_is_named(tmp_path):
         load(tmp_path)
 
 
-def test_folders_that_are_not_one_a_class_are_refused(tmp_path):
+def test_folders_without_classes_or_images_are_refused(tmp_path):
     with pytest.raises(DataNotFoundError, match="is not a folder"):
         load(tmp_path / "nowhere")
     with pytest.raises(

@@ -44,6 +44,7 @@ def test_good_and_nasty_inputs(name, starts, tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:::PIL", "ignore:.*left out", "ignore:An image of 16 bits")
 def test_altered_inputs(name, starts, tmp_path):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     inputs = [data for data in starts[getattr(targets, name)] if len(data) < 10**5] or [b""]

@@ -11,6 +11,7 @@ import hashlib
 import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -52,7 +53,7 @@ def read_payload(path: Path, max_bytes: int) -> bytes:
         file: IO[bytes] = gzip.GzipFile(fileobj=raw) if compressed else raw  # type: ignore[assignment]
         try:
             data = file.read(max_bytes + 1)
-        except Exception as error:  # gzip and zlib raise OSError, EOFError, zlib.error, …
+        except (OSError, EOFError, zlib.error) as error:
             raise _corrupt(path, error) from error
     if len(data) > max_bytes:
         raise DataCorruptError(f"{path}: expected at most {max_bytes:,} bytes, found more.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from ..errors import DataCorruptError, DataNotFoundError
 from ..folders import list_folder
 from ..parsing import read_text
-from ._layout import LabeledFiles, warn_left_out
+from ._layout import LabeledFiles, plain_text, warn_left_out
 
 NAME_COLUMNS = ("name", "file", "filename", "file_name", "path", "image", "image_id", "id")
 LABEL_COLUMNS = ("label", "class", "class_name", "category", "target", "species")
@@ -25,17 +26,17 @@ def read_label_table(table: Path, root: Path) -> LabeledFiles:
         CSV in UTF-8 (a byte-order mark and Windows line ends are allowed), separated by comma,
         semicolon or tab. A header may say which columns hold names (`NAME_COLUMNS`) and labels
         (`LABEL_COLUMNS`); else they are the first and the second. Labels are text: ``007`` stays
-        ``007``.
+        ``007``. Images without a label are left out, with a warning.
     root : Path
         The folder of images. A name is a path beneath it, or a file name that occurs once beneath
-        it, with or without the extension.
+        it, with or without the extension; upper and lower case count where they have to.
 
     Raises
     ------
     DataNotFoundError
         No such table, or it names files that are not there.
     DataCorruptError
-        Not such a table, a row without a label, or a file with two labels.
+        Not such a table, or a file with two labels.
     """
     if not table.is_file() and (root / table).is_file():
         table = root / table
@@ -44,15 +45,15 @@ def read_label_table(table: Path, root: Path) -> LabeledFiles:
     listing = list_folder(root)
     files = _by_name(listing.images, root)
     labels = _labels(table, files)
-    if missing := [name for name in labels if name not in files]:
+    if missing := [name for name in labels if _find(name, files) is None]:
         raise DataNotFoundError(
             f"{table} names {len(missing):,} of {len(labels):,} files that are not beneath {root}, "
             f"or not once: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}."
         )
-    by_file = {files[name]: label for name, label in labels.items()}
-    ordered = tuple(file for file in listing.images if file in by_file)
-    unnamed = Counter({f"not in {table.name}": len(listing.images) - len(ordered)})
-    warn_left_out(root, +unnamed)
+    by_file = {_find(name, files): label for name, label in labels.items()}
+    ordered = tuple(file for file in listing.images if by_file.get(file))
+    unlabeled = Counter({f"without a label in {table.name}": len(listing.images) - len(ordered)})
+    warn_left_out(root, +unlabeled)
     return LabeledFiles(ordered, tuple(by_file[file] for file in ordered))
 
 
@@ -60,7 +61,7 @@ def _labels(table: Path, files: Mapping[str, Path]) -> dict[str, str]:
     """Return the label of each name in the table."""
     rows = _rows(table)
     header = [cell.strip().lower() for cell in rows[0]]
-    if _plain(rows[0][0]) in files:  # no header
+    if _find(_plain(rows[0][0]), files):  # no header
         name_column, label_column = 0, 1
     else:
         name_column = _column(header, NAME_COLUMNS, 0)
@@ -69,11 +70,7 @@ def _labels(table: Path, files: Mapping[str, Path]) -> dict[str, str]:
     labels: dict[str, str] = {}
     for row in rows:
         name = _plain(row[name_column])
-        label = row[label_column].strip() if len(row) > label_column else ""
-        if not label:
-            raise DataCorruptError(
-                f"{table}: {name} has no label. Give every row a label, or remove the row."
-            )
+        label = _text(row[label_column]) if len(row) > label_column else ""
         if labels.setdefault(name, label) != label:
             raise DataCorruptError(
                 f"{table}: {name} has the labels {labels[name]} and {label}. Keep one."
@@ -107,7 +104,16 @@ def _rows(table: Path) -> list[list[str]]:
 
 def _plain(name: str) -> str:
     """Return a name as it is written beneath the root: with slashes, and no ``./``."""
-    return name.strip().replace("\\", "/").removeprefix("./")
+    return _text(name).replace("\\", "/").removeprefix("./")
+
+
+def _text(cell: str) -> str:
+    """Return a cell without space around it; letters with accents in one form, NFC."""
+    return unicodedata.normalize("NFC", cell.strip())
+
+
+def _find(name: str, files: Mapping[str, Path]) -> Path | None:
+    return files.get(name) or files.get(name.casefold())
 
 
 def _column(header: list[str], known: tuple[str, ...], otherwise: int) -> int:
@@ -115,10 +121,12 @@ def _column(header: list[str], known: tuple[str, ...], otherwise: int) -> int:
 
 
 def _by_name(files: tuple[Path, ...], root: Path) -> dict[str, Path]:
-    """Return each file by its path beneath the root, and by shorter names that are its alone."""
-    whole = {file.relative_to(root).as_posix(): file for file in files}
-    shorter: dict[str, list[Path]] = {}
-    for path, file in whole.items():
-        for name in {path.removesuffix(file.suffix), file.name, file.stem} - {path}:
-            shorter.setdefault(name, []).append(file)
-    return {name: own[0] for name, own in shorter.items() if len(own) == 1} | whole
+    """Return each file by its path beneath the root, and by other names that are its alone."""
+    exact = {plain_text(file.relative_to(root).as_posix()): file for file in files}
+    others: dict[str, set[Path]] = {}
+    for path, file in exact.items():
+        name = path.rpartition("/")[2]
+        for other in (path, path.removesuffix(file.suffix), name, name.removesuffix(file.suffix)):
+            others.setdefault(other, set()).add(file)
+            others.setdefault(other.casefold(), set()).add(file)
+    return {name: own.pop() for name, own in others.items() if len(own) == 1} | exact

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -112,8 +114,16 @@ def _class_folder(root: Path) -> LabeledFiles:
     left_out["beside the class folders"] += _count_images(root)
     warn_left_out(root, left_out)
     files = tuple(file for listing in listings.values() for file in listing.images)
-    words = tuple(name for name, listing in listings.items() for _ in listing.images)
+    words = tuple(plain_text(name) for name, listing in listings.items() for _ in listing.images)
     return LabeledFiles(files, words)
+
+
+def plain_text(name: str) -> str:
+    """Return a file's name as text that can be written: accents in one form, NFC.
+
+    Linux allows names that are not UTF-8; macOS writes accents in another form than Windows.
+    """
+    return unicodedata.normalize("NFC", os.fsencode(name).decode("utf-8", "replace"))
 
 
 def warn_left_out(root: Path, left_out: Counter[str]) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +18,13 @@ import numpy as np
 from ..errors import check_one_of
 from ..images import ImageSource
 from . import efficientnet_lite
+from .applications import APPLICATIONS, load_application
 from .device import without_start_messages
 from .feature_store import FeatureStore
+from .hub_presets import PREFIX, load_preset
+from .own_network import SUFFIX, load_own_network
 from .pixels import check_images, check_pixels, pixel_digests, prepared
 from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
-from .sources import image_source
 
 if TYPE_CHECKING:
     import keras
@@ -40,8 +45,15 @@ _kept_lock = threading.RLock()
 
 
 def list_backbones() -> list[str]:
-    """Return the names that `load_backbone` takes."""
-    return [efficientnet_lite.NAME]
+    """Return the names of backbones; `load_backbone` also takes presets and files.
+
+    Returns
+    -------
+    list of str
+        ``"efficientnet_lite0"``, whose weights are in the extra ``backbone`` of this package, and
+        networks of Keras Applications, whose weights Keras downloads when one is first loaded.
+    """
+    return [efficientnet_lite.NAME, *APPLICATIONS]
 
 
 def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
@@ -50,10 +62,13 @@ def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
     Parameters
     ----------
     name : str
-        ``"efficientnet_lite0"``.
+        One of `list_backbones`; ``"keras_hub:PRESET"`` for an image preset of KerasHub, if that is
+        installed (``"keras_hub:dinov2_small"``, say); or the path of a ``.keras`` file, whose last
+        dense layer is left out (a layer named ``features``, if there is one, gives the features).
     size : int, optional
         Side in pixels, 32 or more, to which images are resized before the network sees them; by
-        default the side that it was trained with. Smaller ones are faster.
+        default the side that it was trained with. Smaller ones are faster. A network of one's own
+        may also take ``(height, width)``, and mostly fixes them itself.
 
     Returns
     -------
@@ -64,32 +79,72 @@ def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
     ------
     UnknownNameError
         No such backbone.
+    ValueError
+        The network does not take images of this size.
     DataNotFoundError
-        Its weights are not on this machine; the message says how to get them.
+        Its weights are not on this machine, or cannot be downloaded; the message says what to do.
     DataCorruptError
         Its weights are damaged or were altered.
+
+    Notes
+    -----
+    Only ``efficientnet_lite0`` was run with its real weights by those who wrote this, against
+    photographs with known answers. The others are tested with random weights: that they load, are
+    given pixels as their own preprocessing would, and are saved and read again.
+
+    A network of one's own is given pixels in [0, 1], as `KerasImageClassifier` gives them to its
+    network, unless its first `Rescaling` or `Normalization` layer shows that it takes 0–255.
 
     Examples
     --------
     >>> import numpy as np
     >>> from al_tf import load_backbone
     >>> backbone = load_backbone("efficientnet_lite0", size=64)
-    >>> backbone.features(np.zeros((2, 28, 28), np.uint8)).shape
+    >>> backbone.features(np.zeros((2, 28, 28), np.uint8), cache_dir=False).shape
     (2, 1280)
     """
-    if size is not None and (not isinstance(size, numbers.Integral) or size < _LEAST_SIZE):
-        raise ValueError(
-            f"size must be a whole number of {_LEAST_SIZE} pixels or more; got {size!r}."
-        )
-    check_one_of("backbone", name, list_backbones())
-    key = (name, size)
+    is_own = isinstance(name, str) and name.endswith(SUFFIX)
+    if not is_own and not (isinstance(name, str) and name.startswith(PREFIX)):
+        known = [*list_backbones(), f"{PREFIX}PRESET", f"PATH{SUFFIX}"]
+        check_one_of("backbone", name, known)
+    _check_size(size, least=1 if is_own else _LEAST_SIZE)
+    key: Any = (name, size)
+    if is_own and (path := Path(name).expanduser()).is_file():
+        key = (*key, str(path.absolute()), path.stat().st_mtime_ns, path.stat().st_size)
     with _kept_lock:
         if key not in _kept:
-            _kept[key] = Backbone(load_efficientnet_lite(size))
+            _kept[key] = Backbone(_network(name, size), size)
             if len(_kept) > _MAX_KEPT:
                 _kept.popitem(last=False)
         _kept.move_to_end(key)
         return _kept[key]
+
+
+def _check_size(size: Size | None, *, least: int) -> None:
+    if size is None:
+        return
+    for side in size if isinstance(size, tuple) and len(size) == 2 else (size,):
+        if not isinstance(side, numbers.Integral) or side < least:
+            raise ValueError(
+                f"size must be a whole number of {least} pixels or more; got {size!r}."
+            )
+
+
+def _network(name: str, size: Size | None) -> PretrainedNetwork:
+    if name.endswith(SUFFIX):
+        _start_keras()
+        return load_own_network(name, size)
+    if isinstance(size, tuple):
+        raise ValueError(f"{name} takes square images: size must be one number; got {size}.")
+    if name == efficientnet_lite.NAME:
+        return load_efficientnet_lite(size)
+    _start_keras()
+    return load_preset(name, size) if name.startswith(PREFIX) else load_application(name, size)
+
+
+def _start_keras() -> None:
+    with nullcontext() if "keras" in sys.modules else without_start_messages():
+        import keras  # noqa: F401
 
 
 class Backbone:
@@ -108,8 +163,9 @@ class Backbone:
         Keras, and another one where features may differ.
     """
 
-    def __init__(self, network: PretrainedNetwork) -> None:
+    def __init__(self, network: PretrainedNetwork, size: Size | None = None) -> None:
         self._network = network
+        self._asked_size = size
         self._body: keras.Model | None = None
         self._forwards: OrderedDict[Any, Callable[[np.ndarray], np.ndarray]] = OrderedDict()
         self._lock = threading.RLock()
@@ -140,7 +196,7 @@ class Backbone:
         return f"Backbone({self.name!r}, size={self.size}, dim={self.dim})"
 
     def __reduce__(self) -> Any:
-        return _load_again, (self.name, self.size)
+        return _load_again, (self.name, self._asked_size)
 
     def __deepcopy__(self, memo: Any) -> Backbone:
         return self  # it never changes
@@ -178,7 +234,7 @@ class Backbone:
         """
         from tqdm.auto import tqdm
 
-        X = image_source(check_images(X))
+        X = check_images(X)
         store = FeatureStore(
             cache_dir,
             fingerprint=self.fingerprint,
@@ -213,7 +269,6 @@ class Backbone:
 
         for start in range(0, len(X), part):
             pixels = check_pixels(X.read_range(start, min(start + part, len(X))), start)
-            X.release()
             digests = pixel_digests(pixels)
             kept = store.get([digest for digest in digests if digest not in first_row])
             for row, (digest, image) in enumerate(zip(digests, pixels, strict=True), start):
@@ -227,6 +282,7 @@ class Backbone:
                     waiting[digest] = image.copy()  # a view would hold on to the whole part
                 if len(waiting) == batch:
                     embed()
+            X.release()
             bar.update(len(pixels))
         if waiting:
             embed()
@@ -269,8 +325,8 @@ class Backbone:
         return _with_preparation(body, tuple(input_shape), scaled=scaled)
 
     def _build(self, *, for_inference: bool) -> keras.Model:
-        with without_start_messages():
-            return self._network.build(for_inference)
+        _start_keras()
+        return self._network.build(for_inference)
 
     def _batch_size(self, image_shape: tuple[int, ...]) -> int:
         height, width = np.broadcast_to(self.size, 2).tolist()
@@ -298,7 +354,7 @@ def _images_a_part(image_shape: tuple[int, ...]) -> int:
     return max(1, min(_MAX_PART, _PART_PIXELS // math.prod(image_shape[:2])))
 
 
-def _load_again(name: str, size: Size) -> Backbone:
+def _load_again(name: str, size: Size | None) -> Backbone:
     return load_backbone(name, size=size)
 
 

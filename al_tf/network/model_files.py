@@ -26,6 +26,12 @@ PARTS_OF_KERAS = {
 }  # fmt: skip
 OF_KERAS = {"Functional", "Sequential", "DTypePolicy"}
 """Classes that the module ``keras`` itself offers; it also has functions, which are refused."""
+OF_APPLICATIONS = {
+    ("keras.src.ops.numpy", "Add"),
+    ("keras.src.ops.numpy", "Multiply"),
+    ("keras.src.applications.convnext", "LayerScale"),
+}
+"""Arithmetic that networks of Keras Applications name by where it lies."""
 DATA_NAMES = {"__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__tuple__", "__slice__",
               "__ellipsis__"}  # fmt: skip
 """Values that Keras marks as classes of no module."""
@@ -95,6 +101,8 @@ def _may_be_built(named: dict[str, Any]) -> bool:
         return False
     if module is None:
         return name in DATA_NAMES
+    if (module, name) in OF_APPLICATIONS:
+        return True
     return module in PARTS_OF_KERAS or (module == "keras" and name in OF_KERAS)
 
 

@@ -13,23 +13,25 @@ from typing import Any
 
 import numpy as np
 
+from ..images import ImageSource
+from .sources import image_source
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in a grey value (ITU-R BT.601, as in Pillow)."""
 WHITE = 255.0
 CHANNELS = (1, 3, 4)
 
 
-def check_images(X: Any) -> Any:
-    """Return `X` as something with shape, dtype and slicing, if it can hold images.
+def check_images(X: Any) -> ImageSource:
+    """Return `X` as a source that is read a part at a time, if it can hold images.
 
     Raises
     ------
     ValueError
         For a shape that is not that of images, or values that are neither uint8 nor floats.
     """
-    if not all(hasattr(X, name) for name in ("shape", "dtype", "__len__", "__getitem__")):
-        X = np.asarray(X)
-    shape = tuple(X.shape)
+    source = image_source(X)
+    shape = tuple(source.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNELS):
         raise ValueError(
             "Expected images of shape (n, H, W), (n, H, W, 1), (n, H, W, 3) or (n, H, W, 4); got "
@@ -42,13 +44,13 @@ def check_images(X: Any) -> Any:
         )
     if min(shape[1:]) < 1:
         raise ValueError(f"Expected images of at least one pixel; got shape {shape}.")
-    if X.dtype != np.uint8 and X.dtype.kind != "f":
+    if source.dtype != np.uint8 and source.dtype.kind != "f":
         raise ValueError(
-            f"Expected uint8 pixels in 0–255 or floats in [0, 1]; got {X.dtype}. Convert 16-bit "
+            f"Expected uint8 pixels in 0–255 or floats in [0, 1]; got {source.dtype}. Convert 16-bit "
             "images with (X // 257).astype('uint8'), and other integers in 0–255 with "
             "X.astype('uint8')."
         )
-    return X
+    return source
 
 
 def check_pixels(pixels: Any, start: int) -> np.ndarray:
@@ -118,11 +120,19 @@ def prepared(inputs: Any, shape: tuple[int, ...], *, scaled: bool) -> Any:
         x = _on_white(x)
     channels = shape[2] if len(shape) == 3 else 1
     if channels < x.shape[3]:
-        x = _fixed_dense(x, np.reshape(LUMA, (3, 1)))
+        x = fixed_affine(x, np.reshape(LUMA, (3, 1)))
     x = _resized(x, shape[0], shape[1])
     if channels > x.shape[3]:
         x = layers.Concatenate()([x] * channels)
     return x if len(shape) == 3 else layers.Reshape(shape)(x)
+
+
+def fixed_affine(x: Any, matrix: np.ndarray, offset: np.ndarray | None = None) -> Any:
+    """Apply a layer that mixes the channels of each pixel: ``x @ matrix + offset``; not trained."""
+    from keras import layers
+
+    layer = layers.Dense(matrix.shape[1], use_bias=offset is not None)
+    return _fixed(layer, x, [matrix] if offset is None else [matrix, offset])
 
 
 def triangle_filter(n: int, n_new: int) -> np.ndarray:
@@ -153,15 +163,8 @@ def _on_white(x: Any) -> Any:
     from keras import layers
 
     colors, opacity = np.eye(4)[:, :3], np.repeat(np.eye(4)[:, 3:], 3, axis=1)
-    seen = layers.Multiply()([_fixed_dense(x, colors), _fixed_dense(x, opacity / WHITE)])
-    return layers.Add()([seen, _fixed_dense(x, -opacity, np.full(3, WHITE))])
-
-
-def _fixed_dense(x: Any, kernel: np.ndarray, bias: np.ndarray | None = None) -> Any:
-    from keras import layers
-
-    layer = layers.Dense(kernel.shape[1], use_bias=bias is not None)
-    return _fixed(layer, x, [kernel] if bias is None else [kernel, bias])
+    seen = layers.Multiply()([fixed_affine(x, colors), fixed_affine(x, opacity / WHITE)])
+    return layers.Add()([seen, fixed_affine(x, -opacity, np.full(3, WHITE))])
 
 
 def _fixed(layer: Any, x: Any, weights: list[np.ndarray]) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from . import efficientnet_lite
 
@@ -52,6 +55,27 @@ def plain_float32() -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def built_once(
+    network: keras.Model, build: Callable[[], keras.Model]
+) -> Callable[[bool], keras.Model]:
+    """Return a `PretrainedNetwork.build` that gives away `network` first, then builds new ones."""
+    ready = [network]
+
+    def build_or_give(for_inference: bool) -> keras.Model:
+        return ready.pop() if ready else build()
+
+    return build_or_give
+
+
+def weights_digest(network: keras.Model) -> str:
+    """Return text that changes with any weight of a network."""
+    digest = hashlib.sha256()
+    for array in network.get_weights():
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def load_efficientnet_lite(size: int | None) -> PretrainedNetwork:

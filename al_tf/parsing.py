@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sys
+import zlib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,22 +15,27 @@ else:
     import tomli as tomllib
 
 MAX_BYTES = 512 * 2**20
-"""Of a text file; a larger one is refused before it is read."""
+"""Of a text file, decompressed; a larger one is refused."""
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file.
+    """Return the text of a UTF-8 file; one whose name ends in ``.gz`` is decompressed.
 
     Raises
     ------
     ValueError
-        More than `MAX_BYTES`, or not UTF-8.
+        More than `MAX_BYTES`, not UTF-8, or not a whole gzip file.
     """
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{size:,} bytes; at most {MAX_BYTES:,} are read")
+    opener = gzip.open if path.suffix == ".gz" else open
     try:
-        return path.read_text(encoding="utf-8")
+        with opener(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)  # whatever the file says about its own size
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"not a whole gzip file: {error}") from None
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"more than {MAX_BYTES:,} bytes, the most that is read")
+    try:
+        return content.decode()
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8: {error}") from None
 

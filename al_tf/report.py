@@ -1,39 +1,35 @@
-"""From results folders to a report: one table, and the figures with the tables behind them."""
+"""From studies to a report: the verdict as a table, and figures that carry their provenance."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
 from . import analysis
-from .experiments import load_records, load_results, read_meta
+from .experiments import Study, read_study
+from .files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 METRICS = ("accuracy", "f1_macro")
+CHART_COLORS = 256
 
 
-class Experiment(NamedTuple):
-    """One results folder, read; datasets of the same name in two folders are told apart."""
+class Drawing(NamedTuple):
+    """One figure of a report: its name, the table it shows, and what draws it."""
 
-    results: pd.DataFrame
-    records: pd.DataFrame
-    meta: dict[str, Any]
-
-
-class _Drawing(NamedTuple):
     name: str
     table: pd.DataFrame
     draw: Callable[[], Figure]
 
 
-def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
-    """Read results folders for one report.
+def read_experiments(folders: Sequence[str | Path]) -> list[Study]:
+    """Read the folders of several studies for one report.
 
     Parameters
     ----------
@@ -42,50 +38,51 @@ def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
 
     Returns
     -------
-    list of Experiment
-        Where two folders hold the same dataset, the dataset column names the folder too.
+    list of Study
+        Their names differ: folders of one name are told apart by the folders above them. Where two
+        studies are of the same dataset, the dataset column of their tables names the study too.
 
     Raises
     ------
     FileNotFoundError
         A folder without an experiment.
     ValueError
-        A folder without a finished round.
+        A folder without a finished round, or one given twice.
     """
-    metas = [read_meta(folder) for folder in folders]
-    datasets = [meta["config"]["dataset"] for meta in metas]
-    found = []
-    for folder, meta, dataset in zip(folders, metas, datasets, strict=True):
-        results, records = load_results(folder), load_records(folder)
-        if results.empty:
+    studies = []
+    names = _distinct_names([Path(folder).resolve() for folder in folders])
+    for folder, name in zip(folders, names, strict=True):
+        study = read_study(folder)._replace(name=name)
+        if study.results.empty:
             raise ValueError(f"{folder} has no finished round yet; run the experiment first.")
-        if datasets.count(dataset) > 1:
-            name = f"{dataset} ({Path(folder).name})"
-            results, records = results.assign(dataset=name), records.assign(dataset=name)
-        found.append(Experiment(results, records, meta))
-    return found
+        studies.append(study)
+    datasets = [study.meta["config"]["dataset"] for study in studies]
+    return [
+        _with_dataset(study, f"{dataset} ({study.name})") if datasets.count(dataset) > 1 else study
+        for study, dataset in zip(studies, datasets, strict=True)
+    ]
 
 
-def report_table(experiments: Sequence[Experiment], metric: str = "accuracy") -> pd.DataFrame:
-    """Return `al_tf.analysis.report_table` of all experiments together."""
-    return analysis.report_table(_results(experiments), metric)
+def all_results(studies: Sequence[Study]) -> pd.DataFrame:
+    """Return the results of several studies, one below the other."""
+    return pd.concat([study.results for study in studies], ignore_index=True)
 
 
 def write_report(
-    experiments: Sequence[Experiment],
+    studies: Sequence[Study],
     out_dir: str | Path,
     *,
     metric: str = "accuracy",
     command: str = "",
 ) -> list[Path]:
-    """Write ``verdict.csv`` and the figures, each with its table and its provenance.
+    """Write ``verdict.csv`` and the figures, each with its table and its provenance inside.
 
     Parameters
     ----------
-    experiments : sequence of Experiment
+    studies : sequence of Study
         Of `read_experiments`.
     out_dir : path
-        ``verdict.csv`` goes here, the rest into its folder ``figures``.
+        Where the files go: a study's own folder, or another one for a report on several.
     metric : str
         What the verdict is about: ``accuracy`` or ``f1_macro``.
     command : str
@@ -96,81 +93,93 @@ def write_report(
     list of Path
         The files written.
     """
-    from .plots import save_figure
+    from .plots import build_provenance, save_figure
+    from .plots.style import caption
 
     out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
     verdict = out / "verdict.csv"
-    report_table(experiments, metric).to_csv(verdict, index=False)
+    table = analysis.report_table(all_results(studies), metric)
+    write_atomically(verdict, lambda temporary: table.to_csv(temporary, index=False))
     written = [verdict]
-    images = _what_images(experiments)
-    for name, table, draw in _drawings(experiments, metric):
-        path, figure = out / "figures" / name, draw()
-        _add_to_caption(figure, images)
-        written += save_figure(figure, path, _provenance(experiments, command, metric, table))
-        table.to_csv(path.with_suffix(".csv"), index=False)
-        written.append(path.with_suffix(".csv"))
+    metas = {study.name: study.meta | {"records_sha256": study.records_sha256} for study in studies}
+    provenance = build_provenance(metas, command=command or _run_commands(studies), metric=metric)
+    note = lossy_data_note(studies)
+    for name, table, draw in report_drawings(studies, metric):
+        figure = draw()
+        if note:
+            caption(figure, "\n".join(filter(None, [figure.get_suptitle(), note])))
+        path = out / f"{name}.png"
+        written.append(save_figure(figure, path, provenance, table=table, n_colors=CHART_COLORS))
     return written
 
 
-def _results(experiments: Sequence[Experiment]) -> pd.DataFrame:
-    return pd.concat([e.results for e in experiments], ignore_index=True)
+def report_drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
+    """Yield the figures of a report on these studies, none drawn yet.
 
+    Parameters
+    ----------
+    studies : sequence of Study
+        Of `read_experiments`.
+    metric : str
+        What differences, verdict and labels saved are about.
 
-def _drawings(experiments: Sequence[Experiment], metric: str) -> Iterator[_Drawing]:
+    Yields
+    ------
+    Drawing
+    """
     from . import plots
 
-    results = _results(experiments)
+    results = all_results(studies)
     curves = analysis.learning_curve_table(results, METRICS)
-    yield _Drawing("learning_curves", curves, lambda: plots.learning_curves(curves))
+    yield Drawing("learning_curves", curves, lambda: plots.learning_curves(curves))
     seconds = analysis.seconds_table(results)
-    yield _Drawing("seconds", seconds, lambda: plots.seconds_by_phase(seconds))
+    yield Drawing("seconds", seconds, lambda: plots.seconds_by_phase(seconds))
     if results["round"].max() > 0:
         balance = pd.concat(
-            analysis.queried_class_table(e.records.query("round > 0"), e.meta["class_names"])
-            for e in experiments
+            analysis.queried_class_table(s.records.query("round > 0"), s.meta["class_names"])
+            for s in studies
         )
-        yield _Drawing("class_balance", balance, lambda: plots.class_balance(balance))
+        yield Drawing("class_balance", balance, lambda: plots.class_balance(balance))
     if results["strategy"].nunique() == 1 or results["round"].max() == 0:
         return  # nothing to compare
     differences = analysis.difference_curve_table(results, metric)
-    yield _Drawing("differences", differences, lambda: plots.difference_curves(differences))
+    yield Drawing("differences", differences, lambda: plots.difference_curves(differences))
     verdict = analysis.verdict_table(results, metric)
-    yield _Drawing("forest", verdict, lambda: plots.forest_plot(verdict))
+    yield Drawing("forest", verdict, lambda: plots.forest_plot(verdict))
     savings = analysis.label_savings(results, metric)
-    yield _Drawing("label_savings", savings, lambda: plots.savings_plot(savings))
+    yield Drawing("label_savings", savings, lambda: plots.savings_plot(savings))
     penalty = analysis.penalty_matrix(results, metric)
     table = penalty.table.rename_axis("strategy").reset_index()
-    yield _Drawing("penalty", table, lambda: plots.penalty_heatmap(penalty))
+    yield Drawing("penalty", table, lambda: plots.penalty_heatmap(penalty))
 
 
-def _what_images(experiments: Sequence[Experiment]) -> str:
-    """Return which datasets are lossy copies, as their sources say, for the captions."""
-    sources = {(e.meta["config"]["dataset"], e.meta["data_source"]) for e in experiments}
+def lossy_data_note(studies: Sequence[Study]) -> str:
+    """Return for captions which datasets are lossy copies, going by the source of each; or ""."""
+    sources = {(s.meta["config"]["dataset"], s.meta["data_source"]) for s in studies}
     lossy = [(name, text) for name, text in sorted(sources) if "lossy" in text]
     return "; ".join(f"{name}: {text.partition(' (')[0]}" for name, text in lossy)
 
 
-def _add_to_caption(figure: Figure, text: str) -> None:
-    if text:
-        from .plots.style import caption
+def _distinct_names(folders: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of these paths that differ from each other."""
+    twice = [folder for folder in folders if folders.count(folder) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is given twice; name each folder once.")
+    names = []
+    for folder in folders:
+        others = [other for other in folders if other != folder]
+        depth = 1
+        while any(other.parts[-depth:] == folder.parts[-depth:] for other in others):
+            depth += 1
+        names.append("/".join(folder.parts[-depth:]))
+    return names
 
-        caption(figure, "\n".join(filter(None, [figure.get_suptitle(), text])))
 
-
-def _provenance(
-    experiments: Sequence[Experiment], command: str, metric: str, table: pd.DataFrame
-) -> dict[str, Any]:
-    from .plots import build_provenance
-
-    metas = [e.meta for e in experiments]
-    ran = [shlex.join(meta["command"]) for meta in metas]
-    return {"metric": metric} | build_provenance(
-        command=" && ".join(dict.fromkeys([*ran, *filter(None, [command])])),
-        config_hash=" ".join(meta["config_hash"] for meta in metas),
-        seeds=sorted({seed for meta in metas for seed in meta["config"]["seeds"]}),
-        data_fingerprint={m["config"]["dataset"]: m["data_fingerprint"] for m in metas},
-        versions=metas[-1]["versions"],
-        commit=metas[-1]["git_commit"],
-        table=table,
+def _with_dataset(study: Study, dataset: str) -> Study:
+    return study._replace(
+        results=study.results.assign(dataset=dataset), records=study.records.assign(dataset=dataset)
     )
+
+
+def _run_commands(studies: Sequence[Study]) -> str:
+    return " && ".join(dict.fromkeys(shlex.join(study.meta["command"]) for study in studies))

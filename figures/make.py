@@ -2,10 +2,10 @@
 
     python figures/make.py [--profile smoke|quick|report] [--only 02,04] [--results DIR]
 
-Records and figures go to ``results/PROFILE/EXPERIMENT``, where the next call continues, executed
-notebooks to ``results/PROFILE/notebooks``. With ``--profile report`` the committed records are where
-it continues from, and what comes out is committed: ``figures/EXPERIMENT`` and the notebooks
-themselves. A notebook whose data cannot be had is skipped, with the reason in the table at the end.
+Studies go to ``results/PROFILE/STUDY``, where the next call continues, executed notebooks to
+``results/PROFILE/notebooks``. With ``--profile report`` the committed studies are what it continues
+from, and what comes out is committed: ``figures/STUDY`` and the notebooks themselves. A notebook
+whose data are unavailable is skipped, with the reason in the table at the end.
 """
 
 from __future__ import annotations
@@ -16,92 +16,77 @@ import re
 import shutil
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
-from tqdm import tqdm
+import papermill
+from papermill.exceptions import PapermillExecutionError
+
+from al_tf.files import new_folder, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
 PROFILES = ("smoke", "quick", "report")
+TABLES = ("study.toml", "records.jsonl.gz", "results.csv", "verdict.csv")
 QUIET = ["--log-level=ERROR"]  # a kernel warns that it talks over TCP, as all kernels do
-
-
-class Client(NotebookClient):
-    """Shows what cells write to stderr, their progress bars above all, while they run."""
-
-    def output(self, outs: list, msg: dict, display_id: str, cell_index: int) -> Any:
-        """Pass a message on to the notebook, and to the screen."""
-        content = msg["content"]
-        if msg["msg_type"] == "stream" and content["name"] == "stderr" and sys.stderr.isatty():
-            sys.stderr.write(content["text"])
-            sys.stderr.flush()
-        return super().output(outs, msg, display_id, cell_index)
 
 
 def execute(source: Path, profile: str, results: Path, target: Path) -> None:
     """Execute a notebook in a profile and write it, with its outputs, to `target`.
 
-    `results` is the profile's folder; notebooks are told the one above and add the profile's name.
+    `results` is the profile's folder, and where the notebook runs; the notebook's parameter RESULTS
+    is the folder above, to which it adds the profile's name.
     """
-    notebook = nbformat.read(source, as_version=4)
-    with_parameters(notebook, PROFILE=profile, RESULTS=str(results.parent))
-    bar = tqdm(total=len(notebook.cells), desc=source.stem, unit="cell")
-    place = {"metadata": {"path": str(results)}}
-    client = Client(notebook, timeout=None, extra_arguments=QUIET, resources=place)
-    client.on_cell_executed = lambda **_: bar.update()
+    values = {"PROFILE": profile, "RESULTS": str(results.parent)}
+    defined = papermill.inspect_notebook(str(source))
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        client.execute()
+        papermill.execute_notebook(
+            str(source),
+            str(target),
+            parameters={name: value for name, value in values.items() if name in defined},
+            cwd=str(results),
+            stderr_file=sys.stderr if sys.stderr.isatty() else None,  # progress bars of cells
+            extra_arguments=QUIET,
+        )
     finally:
-        bar.close()
-        without_parameters(notebook)
-        tidy(notebook)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, target)
+        if target.exists():
+            nbformat.write(with_outputs(source, target), target)
 
 
-def with_parameters(notebook: Any, **values: Any) -> None:
-    """Insert a cell behind the one tagged ``parameters`` that sets those it defines."""
-    place = next(
-        i for i, c in enumerate(notebook.cells) if "parameters" in c.metadata.get("tags", [])
-    )
-    defined = set(re.findall(r"^(\w+) =", notebook.cells[place].source, re.MULTILINE))
-    text = "\n".join(f"{name} = {value!r}" for name, value in values.items() if name in defined)
-    cell = nbformat.v4.new_code_cell(text, metadata={"tags": ["injected-parameters"]})
-    notebook.cells.insert(place + 1, cell)
-
-
-def without_parameters(notebook: Any) -> None:
-    """Take the inserted cell out again."""
-    notebook.cells = [
-        c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])
-    ]
-
-
-def tidy(notebook: Any) -> None:
-    """Keep of a progress bar what was on the screen last; no timings of cells, no places on disk."""
+def with_outputs(source: Path, executed: Path) -> Any:
+    """Return the notebook at `source` with the outputs of its executed copy, and nothing else."""
+    notebook, copy = (nbformat.read(path, as_version=4) for path in (source, executed))
+    cells = {cell.id: cell for cell in copy.cells}
     for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type != "code":
-            continue
-        kept: list[Any] = []
-        streams: dict[str, Any] = {}  # a bar that was drawn in pieces has an output for each
-        for output in cell.outputs:
-            name = output.name if output.output_type == "stream" else ""
-            if name in streams:
-                streams[name].text += output.text
-            else:
-                kept.append(output)
-                if name:
-                    streams[name] = output
-        for stream in streams.values():
-            lines = without_places(stream.text).split("\n")
-            stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
-        cell.outputs = kept
+        if cell.cell_type == "code" and cell.id in cells:
+            cell.execution_count = cells[cell.id].execution_count
+            cell.outputs = tidy(cells[cell.id].outputs)
+    for name in ("language_info", "widgets"):
+        if name in copy.metadata:
+            notebook.metadata[name] = copy.metadata[name]
+    return notebook
+
+
+def tidy(outputs: list[Any]) -> list[Any]:
+    """Keep of a progress bar what was on the screen last, and of paths no place on this machine."""
+    kept: list[Any] = []
+    streams: dict[str, Any] = {}  # a bar that was drawn in pieces has an output for each
+    for output in outputs:
+        name = output.name if output.output_type == "stream" else ""
+        if name in streams:
+            streams[name].text += output.text
+        else:
+            kept.append(output)
+            if name:
+                streams[name] = output
+    for stream in streams.values():
+        lines = without_places(stream.text).split("\n")
+        stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+    return kept
 
 
 def without_places(text: str) -> str:
@@ -112,26 +97,32 @@ def without_places(text: str) -> str:
     return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
 
 
-def bring_records(results: Path) -> None:
-    """Copy the committed records to where the notebooks continue from, unless some are there."""
-    for config in FIGURES.glob("*/config.json"):
-        folder = results / config.parent.name
-        if not folder.exists():
-            shutil.copytree(config.parent / "runs", folder / "runs")
-            shutil.copy(config, folder)
+def bring_studies(results: Path) -> None:
+    """Copy the committed studies to where the notebooks go on from, unless some are there."""
+    for settings in sorted(FIGURES.glob("*/study.toml")):
+        with new_folder(results / settings.parent.name) as folder:
+            for name in ("study.toml", "records.jsonl.gz"):
+                shutil.copy(settings.parent / name, folder)
 
 
 def publish(results: Path) -> None:
-    """Copy records, tables and figures of every experiment to where they are committed."""
-    for config in results.glob("*/config.json"):
-        folder, target = config.parent, FIGURES / config.parent.name
-        if not (folder / "figures").exists():
-            continue  # no notebook has drawn it yet
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(folder / "figures", target)
-        shutil.copytree(folder / "runs", target / "runs")
-        for name in ("config.json", "results.csv", "verdict.csv"):
-            shutil.copy(folder / name, target)
+    """Copy every study that has been reported on to where studies are committed.
+
+    Each file takes the place of the old one in one step, and what the study no longer has is
+    removed last: whenever this is interrupted, every file is there in its old or its new form.
+    """
+    for settings in sorted(results.glob("*/study.toml")):
+        study, target = settings.parent, FIGURES / settings.parent.name
+        pictures = sorted(study.glob("*.png"))
+        complete = all((study / name).exists() for name in TABLES) and pictures
+        if not complete or (study / "runs").exists():
+            continue  # not finished, or no notebook has drawn it yet
+        files = [*(study / name for name in TABLES), *pictures]
+        for path in files:
+            write_atomically(target / path.name, partial(shutil.copyfile, path))
+        for path in target.iterdir():
+            if path.name not in {file.name for file in files}:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def make(source: Path, profile: str, results: Path) -> tuple[str, str]:
@@ -139,7 +130,7 @@ def make(source: Path, profile: str, results: Path) -> tuple[str, str]:
     target = results / "notebooks" / source.name
     try:
         execute(source, profile, results, target)
-    except CellExecutionError as error:
+    except PapermillExecutionError as error:
         reason = re.sub(r"\x1b\[[0-9;]*m", "", error.evalue).strip()
         if error.ename == "DataNotFoundError":
             print(f"SKIPPED {source.stem}: {reason}", file=sys.stderr, flush=True)
@@ -148,14 +139,14 @@ def make(source: Path, profile: str, results: Path) -> tuple[str, str]:
         print(f"FAILED {source.stem}:\n{error}", file=sys.stderr, flush=True)
         return "FAILED", f"{error.ename}: {reason.splitlines()[0] if reason else ''}"
     if profile == "report":
-        shutil.copy(target, source)
+        write_atomically(source, partial(shutil.copyfile, target))
     return "done", str(target)
 
 
 def dataset_of(source: Path) -> str:
     """Return the dataset that a notebook's parameters name."""
-    found = re.search(r'(?:DATASET|FASHION) = \\"(\w+)', source.read_text())
-    return found[1] if found else "digits"
+    named = re.search(r'(?:DATASET|FASHION) = \\"(\w+)', source.read_text())
+    return named[1] if named else "digits"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -174,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     results = args.results.resolve() / args.profile
     results.mkdir(parents=True, exist_ok=True)
     if args.profile == "report":
-        bring_records(results)
+        bring_studies(results)
     outcomes = []
     for source in sources:
         start = time.perf_counter()
@@ -188,8 +179,8 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"{source.stem:<{width}}  {dataset_of(source):<14} {outcome:<8} {seconds:7.0f}  {why}"
         )
-    found = [outcome for _, outcome, _, _ in outcomes]
-    return 0 if "done" in found and "FAILED" not in found else 1
+    kinds = {outcome for _, outcome, _, _ in outcomes}
+    return 0 if "done" in kinds and "FAILED" not in kinds else 1
 
 
 if __name__ == "__main__":

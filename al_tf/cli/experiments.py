@@ -99,29 +99,25 @@ def report(
     table_format: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
     out: Annotated[
         Path | None,
-        typer.Option(help="One report over all folders goes here; else one beside each's records."),
+        typer.Option(help="Folder for one report over all; by default one in each study's folder."),
     ] = None,
 ) -> None:
     """Print the verdict of one or several experiments, and write it with the figures."""
     import matplotlib as mpl
 
-    from ..analysis import format_table
+    from ..analysis import format_table, report_table
     from ..errors import check_one_of
-    from ..report import METRICS, read_experiments, report_table, write_report
+    from ..report import METRICS, all_results, read_experiments, write_report
 
     check_one_of("metric", metric, METRICS)
     mpl.use("agg")
     command = shlex.join(["al-tf", *sys.argv[1:]])
-    experiments = read_experiments(folders)
-    typer.echo(format_table(report_table(experiments, metric), table_format), nl=False)
-    targets = (
-        [(experiments, out)]
-        if out
-        else [([e], f) for e, f in zip(experiments, folders, strict=True)]
-    )
-    for part, folder in targets:
+    studies = read_experiments(folders)
+    typer.echo(format_table(report_table(all_results(studies), metric), table_format), nl=False)
+    reports = {out: studies} if out else {f: read_experiments([f]) for f in folders}
+    for folder, part in reports.items():
         write_report(part, folder, metric=metric, command=command)
-        typer.echo(f"Figures and tables: {folder / 'figures'}", err=True)
+        typer.echo(f"Verdict and figures: {folder}", err=True)
 
 
 def strategies() -> None:

@@ -10,18 +10,20 @@ from .config import ExperimentConfig, StrategySpec
 from .experiment import run_experiment
 from .plan import Plan, make_plan
 from .profiles import list_profiles, load_profile, with_overrides
-from .records import load_records, load_results, read_meta
+from .study import Study, load_records, load_results, read_meta, read_study
 
 __all__ = [
     "ExperimentConfig",
     "Plan",
     "StrategySpec",
+    "Study",
     "list_profiles",
     "load_profile",
     "load_records",
     "load_results",
     "make_plan",
     "read_meta",
+    "read_study",
     "run_experiment",
     "with_overrides",
 ]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import math
-import numbers
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval
 
 from ..errors import ConfigMismatchError, check_one_of
 from ..network.fitting import FIT_MODES
-from .estimators import MODELS
+from .values import as_plain, check_fields, none_for_text
 
+MODELS = ("cnn", "logistic")
 MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -33,20 +34,18 @@ class StrategySpec:
     """Keyword arguments of the strategy."""
 
     def __post_init__(self) -> None:
+        from ..strategies import get_strategy, strategy_info
+
+        object.__setattr__(self, "params", none_for_text(as_plain(self.params)))
+        check_fields(self)
         if not _LABEL.fullmatch(self.label):
             raise ValueError(
                 f"A strategy's label names files: letters, digits and _ . + - only; got "
                 f"{self.label!r}."
             )
-        from ..strategies import strategy_info
-
-        accepted = _parameters_of(self.name)
-        unknown = [p for p in self.params if p not in accepted]
-        if unknown:
-            raise ValueError(
-                f"Strategy {self.name!r} has no parameter {unknown[0]!r}. "
-                f"It has: {', '.join(accepted) or 'none'}."
-            )
+        reserved = ("classifier", "X", "n_instances", "random_state")
+        what = f"Strategy {self.name!r}"
+        check_parameters(what, get_strategy(self.name), self.params, reserved)
         if "committee" in strategy_info(self.name).needs:
             raise ValueError(
                 f"Strategy {self.name!r} asks a committee of models; an experiment trains one."
@@ -71,52 +70,54 @@ class ExperimentConfig:
     strategies: tuple[StrategySpec, ...] = ("margin",)  # type: ignore[assignment]
     """Strategies to compare: names or `StrategySpec`; ``random`` always takes part."""
     seeds: tuple[int, ...] = 5  # type: ignore[assignment]
-    """Seeds to pair over; a number n stands for 0 … n-1."""
-    initial: int = 200
+    """Seeds to pair over: a number n stands for 0 … n-1, a list names them."""
+    initial: Annotated[int, Ge(1)] = 200
     """Labels at round 0, drawn at random from the pool."""
     stratified: bool = False
     """Draw the initial labels with each class's share: uses labels that nobody has yet."""
-    batch: int = 100
+    batch: Annotated[int, Ge(1)] = 100
     """Labels asked for in each round."""
-    rounds: int = 10
+    rounds: Annotated[int, Ge(0)] = 10
     """Rounds of query, label and fit after round 0."""
-    pool: int | None = 10_000
+    pool: Annotated[int, Ge(1)] | None = 10_000
     """At most this many training images form the pool, a random subset; None takes all."""
     model: str = "cnn"
     """What is trained: ``cnn`` (`build_cnn`) or ``logistic`` (regression on the pixels)."""
     model_params: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the model's builder, for example ``{"dropout": 0.3}``."""
-    epochs: int = 20
+    epochs: Annotated[int, Ge(1)] = 20
     """Passes over the labeled set in each fit."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Ge(1)] = 32
     """Images in a gradient step."""
-    min_steps: int = 200
+    min_steps: Annotated[int, Ge(0)] = 200
     """Floor of gradient steps in each fit, so that small labeled sets are not undertrained."""
     fit_mode: str = "scratch"
     """What a round's fit starts from: see `KerasImageClassifier`."""
     noise: Any = 0.0
     """Oracle's error rate, or its K x K matrix of P(answer | true class)."""
-    stop_budget: int | None = None
+    stop_budget: Annotated[int, Ge(1)] | None = None
     """Stop a run at this many labels; the last batch is cut to fit."""
-    stop_kappa: float | None = None
+    stop_kappa: Annotated[float, Interval(gt=0, le=1)] | None = None
     """Stop when predictions agree this well over the last 3 rounds (0.99 in the paper)."""
-    stop_uncertainty: float | None = None
+    stop_uncertainty: Annotated[float, Interval(gt=0, le=1)] | None = None
     """Stop when the mean normalised entropy (0 to 1) of the stop set falls below this."""
-    stop_set: int = 1_000
+    stop_set: Annotated[int, Ge(2)] = 1_000
     """Pool images, drawn without labels, that the two rules above look at."""
-    eval_every: int = 1
+    eval_every: Annotated[int, Ge(1)] = 1
     """Evaluate on the test set in every n-th round; `rounds` is a multiple of it."""
-    threads: int = 1
+    threads: Annotated[int, Ge(1)] = 1
     """Threads of one run; sums are ordered by them, so they can move the last digits."""
 
     def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "strategies", _as_specs(self.strategies))
-        put(self, "seeds", _as_seeds(self.seeds))
+        settings = {name: none_for_text(as_plain(value)) for name, value in vars(self).items()}
+        settings["strategies"] = _as_specs(self.strategies)
+        settings["seeds"] = _as_seeds(settings["seeds"])
         for name in ("imbalance", "noise"):
-            put(self, name, _as_tuples(getattr(self, name)))
-        _check_types(self)
-        _check_values(self)
+            settings[name] = _as_tuples(settings[name])
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+        check_fields(self)
+        _check_together(self)
 
     @property
     def digest(self) -> str:
@@ -169,6 +170,12 @@ class ExperimentConfig:
         """
         table = dict(table)
         tables = table.pop("strategy", {})
+        if not isinstance(tables, Mapping) or not all(
+            isinstance(params, Mapping) for params in tables.values()
+        ):
+            raise ValueError(
+                f"strategy should hold a table of parameters for each label; got {tables!r}."
+            )
         for name in table:
             check_one_of("setting", name, [*(f.name for f in fields(cls)), "strategy"])
         listed = _as_list(table.pop("strategies", cls.strategies))
@@ -228,13 +235,38 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
         )
 
 
-def _parameters_of(name: str) -> list[str]:
-    from ..strategies import get_strategy
+def check_parameters(
+    what: str, function: Callable[..., Any], params: Mapping[str, Any], reserved: Iterable[str]
+) -> None:
+    """Raise unless `function` takes all of `params`.
 
-    signature = inspect.signature(get_strategy(name)).parameters.values()
-    reserved = ("classifier", "X", "n_instances", "random_state")
+    Parameters
+    ----------
+    what : str
+        The function's owner, for the message (``"Strategy 'margin'"``).
+    function : callable
+        What the parameters will be passed to.
+    params : mapping
+        By name.
+    reserved : iterable of str
+        Parameters of the function that are not the user's to set.
+
+    Raises
+    ------
+    ValueError
+        Lists the parameters that there are.
+    """
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [p.name for p in signature if p.kind in kinds and p.name not in reserved]
+    accepted = [
+        p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.kind in kinds and p.name not in reserved
+    ]
+    unknown = [name for name in params if name not in accepted]
+    if unknown:
+        raise ValueError(
+            f"{what} has no parameter {unknown[0]!r}. It has: {', '.join(accepted) or 'none'}."
+        )
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -250,7 +282,7 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
     specs = []
     for entry in _as_list(strategies):
         if not isinstance(entry, (str, StrategySpec)):
-            raise ValueError(f"strategies expects names or StrategySpecs; got {entry!r}.")
+            raise ValueError(f"strategies should be names or StrategySpecs; got {entry!r}.")
         specs.append(StrategySpec(entry, entry) if isinstance(entry, str) else entry)
     if not any(s.label == "random" for s in specs):
         specs.insert(0, StrategySpec("random", "random"))
@@ -266,20 +298,26 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
 
 
 def _as_seeds(seeds: Any) -> tuple[int, ...]:
+    """Return the seeds of a number or list, written as Python's or as a text."""
+    asked = seeds
+    if isinstance(seeds, str):
+        listed = [int(part) if part.isdecimal() else part for part in _as_list(seeds)]
+        seeds = listed if "," in seeds or len(listed) != 1 else listed[0]
     if _is_int(seeds) and seeds > MOST_SEEDS:
         raise ValueError(f"seeds: at most {MOST_SEEDS:,} of them; got {seeds}.")
-    found = list(range(seeds)) if _is_int(seeds) else _as_list(seeds)
-    if isinstance(seeds, str):
-        found = [int(s) if str(s).isdecimal() else s for s in found]
-    if not found or not all(_is_int(s) and s >= 0 for s in found) or len({*found}) < len(found):
+    named = list(range(seeds)) if _is_int(seeds) else _as_list(seeds)
+    if not named or not all(_is_int(s) and s >= 0 for s in named) or len({*named}) < len(named):
         raise ValueError(
-            f"seeds expects a number or distinct integers of 0 or more; got {seeds!r}."
+            "seeds should be how many (5), or a list of distinct integers of 0 or more ([5, 7] in "
+            f'Python, "5,7" as a text, "5," for the seed 5 alone); got {asked!r}.'
         )
-    return tuple(int(s) for s in found)
+    return tuple(named)
 
 
 def _as_tuples(value: Any) -> Any:
-    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+    if isinstance(value, Mapping):
+        return {str(key): inner for key, inner in value.items()}  # as JSON and TOML keep them
+    if isinstance(value, str) or not isinstance(value, Iterable):
         return value
     return tuple(_as_tuples(v) for v in value)
 
@@ -291,52 +329,23 @@ def _as_lists(value: Any) -> Any:
 
 
 def _is_int(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_KINDS = {
-    "int": ("an integer", _is_int),
-    "float": ("a number", _is_real),
-    "bool": ("true or false", lambda v: isinstance(v, bool)),
-    "str": ("a text", lambda v: isinstance(v, str)),
-    "Mapping[str, Any]": ("a table", lambda v: isinstance(v, Mapping)),
-}
-
-
-def _check_types(config: ExperimentConfig) -> None:
-    for f in fields(config):
-        value = getattr(config, f.name)
-        kind, _, optional = str(f.type).partition(" | ")
-        if kind not in _KINDS or (optional and value is None):
-            continue
-        words, fits = _KINDS[kind]
-        if not fits(value):
-            none = " or none" if optional else ""
-            raise ValueError(f"{f.name} expects {words}{none}; got {value!r}.")
-
-
-def _check_values(config: ExperimentConfig) -> None:
-    lowest = {"initial": 1, "batch": 1, "rounds": 0, "pool": 1, "epochs": 1, "batch_size": 1}
-    lowest |= {"min_steps": 0, "stop_budget": 1, "stop_set": 2, "eval_every": 1, "threads": 1}
-    for name, low in lowest.items():
-        value = getattr(config, name)
-        if value is not None and value < low:
-            raise ValueError(f"{name} must be {low} or more; got {value}.")
-    for name in ("stop_kappa", "stop_uncertainty"):
-        value = getattr(config, name)
-        if value is not None and not 0 < value <= 1:
-            raise ValueError(f"{name} must lie in (0, 1]; got {value}.")
-    if not isinstance(config.noise, tuple) and not (
-        _is_real(config.noise) and 0 <= config.noise <= 1
+def _check_together(config: ExperimentConfig) -> None:
+    """Check what annotations cannot say: names, and settings that depend on each other."""
+    rate = config.noise
+    if (
+        not isinstance(rate, (tuple, int, float))
+        or isinstance(rate, bool)
+        or not (isinstance(rate, tuple) or 0 <= rate <= 1)
     ):
         raise ValueError(
-            f"noise expects a rate from 0 to 1 or a matrix of class rows; got {config.noise!r}."
+            f"noise should be a rate from 0 to 1 or a matrix with a row per class; got {rate!r}."
         )
     check_one_of("model", config.model, MODELS)
+    builder, reserved = _model_builder(config.model)
+    check_parameters(f"The model {config.model!r}", builder, config.model_params, reserved)
     _check_dropout(config)
     check_one_of("fit_mode", config.fit_mode, FIT_MODES)
     if config.model == "logistic" and config.fit_mode != "scratch":
@@ -346,6 +355,17 @@ def _check_values(config: ExperimentConfig) -> None:
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
             "last round would not be evaluated."
         )
+
+
+def _model_builder(model: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """Return what `model_params` go to, and which of its parameters the experiment sets."""
+    if model == "logistic":
+        from .logistic import PixelLogistic
+
+        return PixelLogistic, ("classes", "random_state")
+    from ..network.models import build_cnn
+
+    return build_cnn, ("input_shape", "n_classes")
 
 
 def _check_dropout(config: ExperimentConfig) -> None:

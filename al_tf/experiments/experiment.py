@@ -22,10 +22,11 @@ from ..errors import (
 from ..files import locked, storage_explained, write_json
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
-from .loop import is_complete
+from .loop import is_complete, round_zero_path
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
-from .records import read_meta, read_run, run_path, write_results
+from .records import Record, RunKey, pack_records, read_runs, run_path, unpack_records
 from .setting import load_data, make_setting
+from .study import has_study, read_meta, run_keys, starting_records, write_meta, write_results
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +49,16 @@ def run_experiment(
     """Carry out an experiment, or what is left of it, and return its results.
 
     The same call after an interruption of any kind goes on from the last record and ends with
-    the same numbers. A config with more strategies, seeds or rounds adds to the folder.
+    the same numbers. A config with more strategies, seeds or rounds adds to the folder: new runs
+    start from the round 0 that is recorded there, and where its model was not kept it is trained
+    again and has to give the recorded numbers.
 
     Parameters
     ----------
     config : ExperimentConfig
         What to do.
     out_dir : str or Path
-        Results folder; see `al_tf.experiments.records` for what is in it.
+        The study's folder; see `al_tf.experiments.study` for what is in it.
     jobs : int, optional
         Worker processes, each with ``config.threads`` threads; as many as the cores carry where
         it is not given. 0 runs everything in this process, for a debugger: should TensorFlow
@@ -79,7 +82,7 @@ def run_experiment(
     FolderInUseError
         Another process is at work in it.
     RecordError
-        A record there is damaged.
+        A record there is damaged, or runs of one seed start from different models.
     StorageError
         The folder cannot be written, or its disk is full.
     RunFailedError
@@ -93,10 +96,13 @@ def run_experiment(
     out = Path(out_dir).resolve()
     with storage_explained(out), _sole_user_of(out):
         _begin(config, out)
-        runs = _unfinished(config, out)
+        keys = run_keys(config.to_dict())
+        records = read_runs(out, keys)
+        runs = _unfinished(config, records)
+        _prepare(out, runs, starting_records(records, out))
         failures: Failures = {}
         try:
-            with _progress_bar(config, out, shown=progress):
+            with _progress_bar(config, out, runs, shown=progress):
                 if not runs:
                     pass
                 elif scheduler is not None:
@@ -108,7 +114,8 @@ def run_experiment(
                     failures = run_in_processes(config, runs, out, jobs)
         finally:
             results = write_results(out)
-        _report_failures(out, failures, len(config.strategies) * len(config.seeds))
+        _report_failures(out, failures, len(keys))
+        pack_records(out, keys)
     return results
 
 
@@ -128,8 +135,8 @@ def _sole_user_of(out: Path) -> AbstractContextManager[None]:
 
 
 def _begin(config: ExperimentConfig, out: Path) -> None:
-    """Check the folder against the config and the data, and write ``config.json``."""
-    old = read_meta(out) if (out / "config.json").exists() else None
+    """Check the folder against the config and the data, and write ``study.toml``."""
+    old = read_meta(out) if has_study(out) else None
     if old is not None:
         check_same(old["config"], config, out)
     data = load_data(config, 0)
@@ -150,14 +157,27 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     if old is not None:
-        kept = {k: old[k] for k in (*now, "began")}
+        kept = {name: old.get(name) for name in (*now, "began")}
         before = [kept, *old.get("continued", [])]
         latest = before[-1]
-        same = all(latest[k] == now[k] for k in ("versions", "git_commit", "command"))
-        goes_on = not same and _unfinished(config, out)
-        added = [{**now, "began": meta["began"]}] if goes_on else []
+        same = all(latest.get(k) == now[k] for k in ("versions", "git_commit", "command"))
+        goes_on = not same and _unfinished(config, read_runs(out, run_keys(config.to_dict())))
+        added = [_known({**now, "began": meta["began"]})] if goes_on else []
         meta |= {**kept, "continued": [*old.get("continued", []), *added]}
-    write_json(out / "config.json", meta)
+    write_meta(out, meta)
+
+
+def _known(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _prepare(out: Path, runs: list[Run], starts: dict[int, Record]) -> None:
+    """Give each unfinished run its file, and each seed the round 0 that is recorded for it."""
+    unpack_records(out, [(run.label, run.seed) for run in runs])
+    for seed in {run.seed for run in runs} & starts.keys():
+        path = round_zero_path(out, seed)
+        if not path.exists():
+            write_json(path, starts[seed] | {"strategy": None})
 
 
 def provenance() -> dict[str, Any]:
@@ -216,30 +236,38 @@ def _git_commit() -> str | None:
     return None
 
 
-def _unfinished(config: ExperimentConfig, out: Path) -> list[Run]:
+def _unfinished(config: ExperimentConfig, records: dict[RunKey, list[Record]]) -> list[Run]:
     """Return the runs that lack a round, strategy by strategy, so that seeds start apart."""
     return [
         Run(spec.label, seed, strategy_info(spec.name))
         for spec in config.strategies
         for seed in config.seeds
-        if not is_complete(config, read_run(run_path(out, spec.label, seed)))
+        if not is_complete(config, records[spec.label, seed])
     ]
 
 
 @contextmanager
-def _progress_bar(config: ExperimentConfig, out: Path, *, shown: bool) -> Iterator[None]:
-    """Show how many rounds are recorded, by looking at the files twice a second."""
+def _progress_bar(
+    config: ExperimentConfig, out: Path, runs: list[Run], *, shown: bool
+) -> Iterator[None]:
+    """Show how many rounds are recorded, by looking at the runs' files twice a second."""
     from tqdm.auto import tqdm
 
-    paths = [run_path(out, s.label, seed) for s in config.strategies for seed in config.seeds]
-    total = len(paths) * (config.rounds + 1)
-    done = _count_lines(paths)
+    paths = [run_path(out, run.label, run.seed) for run in runs]
+    total = len(config.strategies) * len(config.seeds) * (config.rounds + 1)
+    finished = total - len(runs) * (config.rounds + 1)
     ended = threading.Event()
-    with tqdm(total=total, initial=done, unit="round", desc=out.name, disable=not shown) as bar:
+    with tqdm(
+        total=total,
+        initial=finished + _count_lines(paths),
+        unit="round",
+        desc=out.name,
+        disable=not shown,
+    ) as bar:
 
         def watch() -> None:
             while not ended.wait(0.5):
-                bar.update(_count_lines(paths) - bar.n)
+                bar.update(finished + _count_lines(paths) - bar.n)
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
@@ -248,7 +276,7 @@ def _progress_bar(config: ExperimentConfig, out: Path, *, shown: bool) -> Iterat
         finally:
             ended.set()
             watcher.join()
-            bar.update(_count_lines(paths) - bar.n)
+            bar.update(finished + _count_lines(paths) - bar.n)
 
 
 def _count_lines(paths: list[Path]) -> int:

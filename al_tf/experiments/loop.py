@@ -15,15 +15,10 @@ from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
 from .config import ExperimentConfig, StrategySpec
 from .estimators import Estimator, build_estimator
-from .records import (
-    Record,
-    append_record,
-    read_run,
-    run_name,
-    run_path,
-)
+from .records import Record, append_record, read_run, run_name, run_path
 from .setting import Setting, make_setting
 from .stopping import kappa, mean_uncertainty, needs_stop_set, stop_reason
+from .study import first_difference
 
 LOCK_SECONDS = 3_600
 _EVALUATED = ("accuracy", "f1_macro", "recall", "seconds_eval")
@@ -45,7 +40,7 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
     seed : int
         Which of its seeds.
     out_dir : Path
-        The results folder.
+        The study's folder.
     """
     spec, path = config.spec(label), run_path(out_dir, label, seed)
     with _locked(out_dir, run_name(label, seed)):
@@ -58,7 +53,9 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
             path.parent.mkdir(parents=True, exist_ok=True)
             append_record(path, records[0])
         estimator = build_estimator(config, setting.n_classes)
-        _load_checkpoint(estimator, _checkpoint(out_dir, label, seed, len(records) - 1))
+        restore_model(
+            setting, estimator, records, _checkpoint(out_dir, label, seed, len(records) - 1)
+        )
         while not is_complete(config, records):
             number = len(records)
             record = _round(setting, spec, estimator, records)
@@ -73,28 +70,79 @@ def is_complete(config: ExperimentConfig, records: Sequence[Record]) -> bool:
     return len(records) > config.rounds or bool(records and records[-1]["stopped"])
 
 
+def round_zero_path(out_dir: Path, seed: int) -> Path:
+    """Return the file of a seed's record of round 0; its model lies beside it, as NPZ."""
+    return out_dir / "round0" / f"seed{seed}.json"
+
+
 def _round_zero(setting: Setting, out_dir: Path) -> Record:
-    """Return the record of a seed's round 0, training its model unless that has been done."""
-    path = out_dir / "round0" / f"seed{setting.seed}.json"
+    """Return the record of a seed's round 0, after seeing to it that its model is there."""
+    path = round_zero_path(out_dir, setting.seed)
+    model = path.with_suffix(".npz")
     with _locked(out_dir, f"round0-seed{setting.seed}"):
-        if not path.exists():
-            estimator = build_estimator(setting.config, setting.n_classes)
-            record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
-            record |= _stopping(setting, estimator, None, [record])
-            write_atomically(path.with_suffix(".npz"), estimator.save_weights)
-            write_json(path, record)
         try:
-            return dict(json.loads(path.read_text()))
+            record = dict(json.loads(path.read_text())) if path.exists() else None
         except ValueError as error:
             raise RecordError(f"{path}: not JSON ({error}). Remove the file.") from None
+        if record is not None and model.exists():
+            return record
+        estimator = build_estimator(setting.config, setting.n_classes)
+        if record is not None:
+            restore_model(setting, estimator, [record], model)
+        else:
+            record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
+            record |= _stopping(setting, estimator, None, [record])
+        write_atomically(model, estimator.save_weights)
+        write_json(path, record)
+        return record
+
+
+def restore_model(
+    setting: Setting, estimator: Estimator, records: Sequence[Record], checkpoint: Path
+) -> None:
+    """Make `estimator` the model of a run's last record.
+
+    Its checkpoint is loaded. A published study comes without checkpoints: then the model is
+    trained again on the recorded labels, and has to give the recorded numbers.
+
+    Parameters
+    ----------
+    setting : Setting
+        Images and seed.
+    estimator : Estimator
+        Not fitted yet.
+    records : sequence of dict
+        The run's records from round 0 on.
+    checkpoint : Path
+        Where the model of the last of them would be.
+
+    Raises
+    ------
+    RecordError
+        Training again gives other numbers than those recorded.
+    """
+    if checkpoint.exists():
+        estimator.load_weights(checkpoint)
+        return
+    scratch = setting.config.fit_mode == "scratch"
+    for number in range(len(records) - 1 if scratch else 0, len(records)):
+        labeled, answers = _labeled_until(records[: number + 1])
+        n_new = len(records[number]["queried"])
+        again = _learn(setting, estimator, labeled, answers, number, n_new)
+        if difference := first_difference(again, records[number]):
+            raise RecordError(
+                f"{checkpoint} is missing, and training the model of round {number} again gives "
+                f"other numbers here than those recorded ({difference}): what would be added "
+                "could not be paired with what is there. Add to this study where it was made "
+                "(study.toml names versions and platform), or begin another folder."
+            )
 
 
 def _round(
     setting: Setting, spec: StrategySpec, estimator: Estimator, records: Sequence[Record]
 ) -> Record:
     """Query with the model of the last record, label, fit and evaluate."""
-    labeled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
-    answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
+    labeled, answers = _labeled_until(records)
     before = _stop_proba(setting, estimator)
     start = time.perf_counter()
     ids = query(setting, spec, estimator, labeled, answers, len(records))
@@ -106,6 +154,13 @@ def _round(
     if record["stopped"] and record["accuracy"] is None:
         record |= _evaluate(setting, estimator)
     return record
+
+
+def _labeled_until(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids labeled in these rounds and the oracle's answers, in the order of labeling."""
+    labeled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
+    answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
+    return labeled, answers
 
 
 def query(
@@ -237,15 +292,6 @@ def _remove_checkpoints_before(number: int, out_dir: Path, label: str, seed: int
     for path in latest.parent.glob(f"{run_name(label, seed)}-round*.npz"):
         if path != latest:
             path.unlink()
-
-
-def _load_checkpoint(estimator: Estimator, path: Path) -> None:
-    if not path.exists():
-        raise RecordError(
-            f"{path} is missing: the model that the next round starts from. Remove the run's "
-            "records in runs/ (and round0/ for round 0) to run it anew."
-        )
-    estimator.load_weights(path)
 
 
 def _locked(out_dir: Path, name: str) -> AbstractContextManager[None]:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from ..strategies import REGISTRY, StrategyInfo
 from .config import ExperimentConfig
 from .loop import run_strategy
-from .records import read_meta, run_name
+from .records import run_name
+from .study import has_study, read_meta
 from .workers import WorkerPool, thread_environment
 
 
@@ -46,7 +47,7 @@ _threads_here: int | None = None
 
 def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
     """Carry out a run in this process, with the experiment's number of threads."""
-    meta = read_meta(out_dir) if (out_dir / "config.json").exists() else {}
+    meta = read_meta(out_dir) if has_study(out_dir) else {}
     if meta.get("config") != config.to_dict():
         raise RuntimeError(
             f"{out_dir} on this worker is not the folder of this experiment. Workers on other "

@@ -25,7 +25,8 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
     ----------
     profile : str or Path
         A name of `list_profiles`, or a TOML file. Its top level holds settings; a table
-        ``[datasets.NAME]`` holds those that differ for a dataset.
+        ``[datasets.NAME]`` holds those that differ for a dataset. The ``study.toml`` of a study
+        gives that study's settings.
     dataset : str, optional
         The dataset, in place of the profile's own.
 
@@ -48,6 +49,8 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
         table = parse_toml(read_text(path))
     except ValueError as error:
         raise ValueError(f"Profile {profile}: not TOML ({error}).") from None
+    if isinstance(table.get("config"), dict) and "config_hash" in table:
+        table = table["config"]  # of a study
     by_dataset = table.pop("datasets", {})
     if not isinstance(by_dataset, dict) or not all(
         isinstance(t, dict) for t in by_dataset.values()
@@ -69,7 +72,7 @@ def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Tabl
     assignments : iterable of str
         For example ``"epochs=5"``, ``"strategies=margin,entropy"``,
         ``"strategy.entropy_cluster.select=farthest"``, ``"pool=none"``. A value is read as TOML
-        where it is TOML, and is a plain text otherwise.
+        where it is TOML, and is a plain text otherwise; `ExperimentConfig` takes ``none`` for None.
 
     Returns
     -------
@@ -97,8 +100,6 @@ def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Tabl
 
 
 def _value(text: str) -> Any:
-    if text.lower() == "none":
-        return None
     try:
         return parse_toml(f"value = {text}")["value"]
     except ValueError:

@@ -1,37 +1,32 @@
-"""The records of an experiment: one JSON line a round, synced to disk before the next begins.
+"""The records of an experiment: one JSON line per round, appended where a crash cannot break them.
 
-Folder layout::
-
-    config.json            settings, versions, data fingerprint, command
-    runs/<run>.jsonl       one line a round of the run <strategy>-seed<k>
-    round0/seed<k>.*       the model every run of that seed starts from, and its record
-    checkpoints/<run>-round<r>.npz   the model of the last recorded round
-    failures/<run>.txt     traceback of a run that failed
-    results.csv            all rounds as one tidy table
+While a run is under way its records are in a file of its own, ``runs/<run>.jsonl``: a line is added
+and synced to disk after each round. Those of a finished experiment are in one file,
+``records.jsonl.gz``, ordered by seed, round and strategy. Where both are there, a run's own file
+counts: it may have gone further.
 """
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import RecordError
 from ..files import write_atomically
 from ..parsing import parse_json, read_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-RESULT_COLUMNS = (
-    "dataset", "strategy", "seed", "round", "n_labeled", "accuracy", "f1_macro",
-    "seconds_query", "seconds_fit", "seconds_eval", "stopped",
-)  # fmt: skip
+PACKED = "records.jsonl.gz"
 
 Record = dict[str, Any]
+RunKey = tuple[str, int]
+"""A strategy's label and a seed."""
 
 
 def run_name(label: str, seed: int) -> str:
@@ -40,26 +35,25 @@ def run_name(label: str, seed: int) -> str:
 
 
 def run_path(out_dir: Path, label: str, seed: int) -> Path:
-    """Return where a run's records are."""
+    """Return the file that a run's records are appended to."""
     return out_dir / "runs" / f"{run_name(label, seed)}.jsonl"
 
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
     """Add one line and return once it is on the disk."""
-    line = json.dumps(record, separators=(",", ":")) + "\n"
     with open(path, "ab") as file:
-        file.write(line.encode())
+        file.write(_line(record).encode())
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_run(path: Path, *, repair: bool = False) -> list[Record]:
-    """Read a run's records; a half-written last line is left out.
+    """Read the file that a run's records were appended to; a half-written last line is left out.
 
     Parameters
     ----------
     path : Path
-        The file; none yet means no records.
+        The file; if it does not exist, there are no records.
     repair : bool
         Cut a half-written line from the file; without it, only warn that it is there.
 
@@ -77,7 +71,11 @@ def read_run(path: Path, *, repair: bool = False) -> list[Record]:
         return []
     data = path.read_bytes()
     whole = data.rfind(b"\n") + 1
-    records = [_parse(line, path, i) for i, line in enumerate(data[:whole].splitlines())]
+    remedy = "Move the file away to run it anew."
+    records = [
+        _parse(line, f"{path}, line {number + 1}", number, remedy)
+        for number, line in enumerate(data[:whole].splitlines())
+    ]
     if whole < len(data) and repair:
         os.truncate(path, whole)
     elif whole < len(data):
@@ -89,106 +87,122 @@ def read_run(path: Path, *, repair: bool = False) -> list[Record]:
     return records
 
 
-def _parse(line: bytes, path: Path, index: int) -> Record:
-    try:
-        record = parse_json(line, nan=True)
-    except ValueError as error:
-        raise RecordError(
-            f"{path}, line {index + 1}: not a record ({error}). Move the file away to run it anew."
-        ) from None
-    if not isinstance(record, dict) or record.get("round") != index:
-        found = record.get("round") if isinstance(record, dict) else record
-        raise RecordError(
-            f"{path}, line {index + 1}: expected the record of round {index}, found "
-            f"{repr(found)[:60]}. Move the file away to run it anew."
-        )
-    return record
+def read_runs(out_dir: Path, runs: Iterable[RunKey]) -> dict[RunKey, list[Record]]:
+    """Read the records of several runs, from their own files or from the packed one.
 
+    Parameters
+    ----------
+    out_dir : Path
+        The study's folder.
+    runs : iterable of (str, int)
+        Labels and seeds.
 
-def read_meta(out_dir: str | Path) -> dict[str, Any]:
-    """Return what ``config.json`` of an experiment says.
+    Returns
+    -------
+    dict
+        The records of each run in the order of rounds; an empty list where it has none yet.
 
     Raises
     ------
-    FileNotFoundError
-        The folder holds no experiment.
     RecordError
-        The file is not JSON.
+        A damaged file or line.
     """
-    path = Path(out_dir) / "config.json"
-    if not path.exists():
-        raise FileNotFoundError(
-            f"No experiment in {out_dir}: there is no config.json. Run `al-tf run --out {out_dir}`."
-        )
-    try:
-        meta = parse_json(read_text(path), nan=True)
-    except ValueError as error:
-        raise RecordError(f"{path}: not JSON ({error}).") from None
-    config = meta.get("config") if isinstance(meta, dict) else None
-    listed = (
-        [config.get(k) for k in ("strategies", "seeds")] if isinstance(config, dict) else [None]
-    )
-    if not all(isinstance(names, list) for names in listed):
-        raise RecordError(
-            f"{path}: no experiment's settings, with a list of strategies and one of seeds. "
-            "Use another folder."
-        )
-    return dict(meta)
+    # own files first: another process may pack them, and removes them only when that is done
+    own = {key: run_path(out_dir, *key) for key in runs}
+    records = {key: read_run(path) for key, path in own.items() if path.exists()}
+    packed = _read_packed(out_dir / PACKED)
+    return {key: records.get(key) or packed.get(key, []) for key in own}
 
 
-def load_records(out_dir: str | Path) -> pd.DataFrame:
-    """Return every record of an experiment.
+def pack_records(out_dir: Path, runs: Iterable[RunKey]) -> None:
+    """Put the records of all runs into the packed file, then remove the runs' own files.
 
     Parameters
     ----------
-    out_dir : str or Path
-        The results folder, finished or not.
-
-    Returns
-    -------
-    DataFrame
-        One row a round, in the order of strategies, seeds and rounds; ``recall`` (K floats),
-        ``queried`` (ids of the images labeled for this round; they index ``x_train``) and
-        ``queried_labels`` (the oracle's answers) hold lists.
+    out_dir : Path
+        The study's folder. Without files of single runs in it nothing is done.
+    runs : iterable of (str, int)
+        Every run of the experiment, strategy by strategy.
     """
-    import pandas as pd
+    runs = list(runs)
+    own = [path for path in (run_path(out_dir, *key) for key in runs) if path.exists()]
+    if not own:
+        return
+    text = records_text(read_runs(out_dir, runs)).encode()
+    packed = gzip.compress(text, compresslevel=9, mtime=0)  # the same records, the same bytes
+    write_atomically(out_dir / PACKED, lambda temporary: temporary.write_bytes(packed))
+    for path in own:
+        path.unlink()
+    with suppress(OSError):  # something else is in it
+        (out_dir / "runs").rmdir()
 
-    out_dir = Path(out_dir)
-    config = read_meta(out_dir)["config"]
-    rows = [
-        record
-        for label in config["strategies"]
-        for seed in sorted(config["seeds"])
-        for record in read_run(run_path(out_dir, label, seed))
+
+def unpack_records(out_dir: Path, runs: Iterable[RunKey]) -> None:
+    """Give each of `runs` that has packed records a file of its own, to append to."""
+    runs = list(runs)
+    for key, records in read_runs(out_dir, runs).items():
+        path = run_path(out_dir, *key)
+        if records and not path.exists():
+            content = "".join(map(_line, records)).encode()
+            write_atomically(
+                path, lambda temporary, content=content: temporary.write_bytes(content)
+            )
+
+
+def records_text(runs: Mapping[RunKey, list[Record]]) -> str:
+    """Return the records of all runs as JSON lines, by seed, round and (as given) strategy."""
+    order = {label: position for position, label in enumerate(dict(runs))}
+    records = [
+        (key[1], record["round"], order[key], record)
+        for key, records in runs.items()
+        for record in records
     ]
-    return pd.DataFrame(rows, columns=None if rows else list(RESULT_COLUMNS))
+    return "".join(_line(record) for *_, record in sorted(records, key=lambda entry: entry[:3]))
 
 
-def load_results(out_dir: str | Path) -> pd.DataFrame:
-    """Return the evaluated rounds of an experiment as a tidy table.
-
-    Parameters
-    ----------
-    out_dir : str or Path
-        The results folder, finished or not.
-
-    Returns
-    -------
-    DataFrame
-        Columns `RESULT_COLUMNS`: accuracy and macro F1 in [0, 1], seconds by phase, and in
-        ``stopped`` why a run ended early (empty if it did not).
-    """
-    records = load_records(out_dir)
-    missing = [column for column in RESULT_COLUMNS if column not in records]
-    if missing:
-        raise RecordError(f"{out_dir}: its records have no {', '.join(missing)}.")
-    table = records[list(RESULT_COLUMNS)]
-    table = table[table["accuracy"].notna()].reset_index(drop=True)
-    return table.assign(stopped=table["stopped"].fillna(""))
+def records_sha256(runs: Mapping[RunKey, list[Record]]) -> str:
+    """Return the SHA-256 of `records_text`: the same for the same records in any form of file."""
+    return hashlib.sha256(records_text(runs).encode()).hexdigest()
 
 
-def write_results(out_dir: Path) -> pd.DataFrame:
-    """Write ``results.csv`` anew from the records and return the table."""
-    table = load_results(out_dir)
-    write_atomically(out_dir / "results.csv", lambda p: table.to_csv(p, index=False))
-    return table
+def _read_packed(path: Path) -> dict[RunKey, list[Record]]:
+    if not path.exists():
+        return {}
+    remedy = "Put the file back as it was."
+    try:
+        lines = read_text(path).splitlines()
+    except ValueError as error:
+        raise RecordError(f"{path}: {error}. {remedy}") from None
+    runs: dict[RunKey, list[Record]] = {}
+    for number, line in enumerate(lines):
+        place = f"{path}, line {number + 1}"
+        record = _parse(line, place, None, remedy)
+        key = (record.get("strategy"), record.get("seed"))
+        if not isinstance(key[0], str) or not isinstance(key[1], int):
+            raise RecordError(f"{place}: without strategy or seed. {remedy}")
+        run = runs.setdefault((key[0], key[1]), [])
+        _check_round(record, place, len(run), remedy)
+        run.append(record)
+    return runs
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def _parse(line: bytes | str, place: str, expected_round: int | None, remedy: str) -> Record:
+    try:
+        record = parse_json(line, nan=True)
+    except ValueError as error:
+        raise RecordError(f"{place}: not a record ({error}). {remedy}") from None
+    if expected_round is not None or not isinstance(record, dict):
+        _check_round(record, place, expected_round, remedy)
+    return dict(record)
+
+
+def _check_round(record: Any, place: str, expected: int | None, remedy: str) -> None:
+    value = record.get("round") if isinstance(record, dict) else record
+    if isinstance(record, dict) and value == expected and not isinstance(value, bool):
+        return
+    wanted = "a record" if expected is None else f"the record of round {expected}"
+    raise RecordError(f"{place}: expected {wanted}, found {repr(value)[:60]}. {remedy}")

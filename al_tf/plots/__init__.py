@@ -23,6 +23,7 @@ _HOME_OF = {
     "project_2d": "queries",
     "query_gallery": "queries",
     "query_map": "queries",
+    "read_figure_table": "provenance",
     "read_provenance": "provenance",
     "save_figure": "provenance",
     "savings_plot": "verdicts",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .labeling import labeling_curves as labeling_curves
     from .looks import strategy_look as strategy_look
     from .provenance import build_provenance as build_provenance
+    from .provenance import read_figure_table as read_figure_table
     from .provenance import read_provenance as read_provenance
     from .provenance import save_figure as save_figure
     from .queries import project_2d as project_2d

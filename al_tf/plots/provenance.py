@@ -1,160 +1,160 @@
-"""Figures that say where they come from: saved with provenance inside and beside them."""
+"""Figures that say where they come from: PNG files with their provenance and their table inside."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ..analysis import table_sha256
+from ..files import write_atomically
 from .style import style
 
-_KEY = "al_tf"
+_PROVENANCE, _TABLE = "al_tf", "al_tf_table"
 _DPI = 150
+_FACTS = ("config_hash", "data_fingerprint", "records_sha256", "git_commit", "versions")
 
 
 def build_provenance(
-    *,
-    command: str,
-    config_hash: str,
-    seeds: list[int],
-    data_fingerprint: str | Mapping[str, str],
-    versions: Mapping[str, str],
-    commit: str | None,
-    table: pd.DataFrame,
+    studies: Mapping[str, Mapping[str, Any]], *, command: str, **facts: Any
 ) -> dict[str, Any]:
     """Say where a figure comes from, for `save_figure`.
 
     Parameters
     ----------
+    studies : mapping of str to mapping
+        What `al_tf.experiments.read_meta` returns for each study drawn, by the study's name; with
+        ``records_sha256`` added, that is kept as well.
     command : str
-        Command line that draws it again.
-    config_hash : str
-        Of the experiment's configuration.
-    seeds : list of int
-    data_fingerprint : str or mapping of dataset to str
-    versions : mapping of package to version
-    commit : str or None
-        Git commit of the code; None outside a repository.
-    table : pandas.DataFrame
-        The records drawn; their SHA-256 is kept.
+        Command line that draws the figure again.
+    **facts
+        More to keep, JSON-serialisable.
 
     Returns
     -------
     dict
+        ``command``, the facts, and under ``studies`` for each study: dataset, seeds, hash of its
+        configuration, fingerprint of its data, digest of its records, package versions, git commit
+        and the command that ran it.
+
+    Examples
+    --------
+    >>> meta = {"config": {"dataset": "digits", "seeds": [0, 1]}, "config_hash": "ab12",
+    ...         "data_fingerprint": "cd34", "versions": {"numpy": "2.0"}, "command": ["notebook"]}
+    >>> provenance = build_provenance({"demo": meta}, command="al-tf report demo")
+    >>> provenance["studies"]["demo"]["seeds"]
+    [0, 1]
     """
-    return {
-        "command": command,
-        "config_hash": config_hash,
-        "seeds": list(seeds),
-        "data_fingerprint": data_fingerprint,
-        "versions": dict(versions),
-        "commit": commit,
-        "table_sha256": table_sha256(table),
+    kept = {
+        name: {
+            "dataset": meta["config"]["dataset"],
+            "seeds": sorted(meta["config"]["seeds"]),
+            "command": list(meta["command"]),
+            **{fact: meta[fact] for fact in _FACTS if fact in meta},
+        }
+        for name, meta in studies.items()
     }
+    return {"command": command, **facts, "studies": kept}
 
 
-def save_figure(fig: Figure, path: str | Path, provenance: Mapping[str, Any]) -> list[Path]:
-    """Write a figure as PNG and SVG, its provenance inside both and in a JSON beside them.
+def save_figure(
+    fig: Figure,
+    path: str | Path,
+    provenance: Mapping[str, Any],
+    *,
+    table: pd.DataFrame | None = None,
+    n_colors: int | None = None,
+) -> Path:
+    """Write a figure as PNG with its provenance, and the table drawn, inside.
 
-    Each file is complete or not there: it is written under another name and moved. The same
-    figure and provenance give the same bytes with the same library versions.
+    The file is complete or not there. The same figure, provenance and table give the same bytes
+    with the same library versions.
 
     Parameters
     ----------
     fig : Figure
     path : str or Path
-        Without suffix, or with one of the three written; the folder is made where needed.
+        With or without ``.png``; the folder is made where needed.
     provenance : mapping
         JSON-serialisable and not empty; see `build_provenance`.
+    table : pandas.DataFrame, optional
+        What is drawn; `read_figure_table` reads it back.
+    n_colors : int, optional
+        Keep so many colors at most, 2 to 256: a chart of lines and bands looks the same with 256
+        and takes a third of the bytes. Not for figures that show photographs.
 
     Returns
     -------
-    list of Path
-        The PNG, the SVG and the JSON file.
+    Path
+        The PNG file.
 
     Raises
     ------
     ValueError
-        Empty provenance.
+        Empty provenance, or a value in it that JSON does not have.
     """
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
     if not provenance:
         raise ValueError("A figure is saved with its provenance; see build_provenance.")
+    inside = PngInfo()
     text = json.dumps(provenance, sort_keys=True, ensure_ascii=True, allow_nan=False)
-    base = Path(path)
-    if base.suffix in {".png", ".svg", ".json"}:
-        base = base.with_suffix("")
-    base.parent.mkdir(parents=True, exist_ok=True)
-    contents = {
-        ".png": _render(fig, "png", {_KEY: text}),
-        ".svg": _render(fig, "svg", {"Date": None, "Description": text}),
-        ".json": (json.dumps(provenance, sort_keys=True, indent=2) + "\n").encode(),
-    }
-    written = []
-    for suffix, content in contents.items():
-        target = base.with_name(base.name + suffix)
-        _write_atomically(target, content)
-        written.append(target)
-    return written
+    inside.add_text(_PROVENANCE, text)
+    if table is not None:
+        inside.add_itxt(_TABLE, table.to_csv(index=False, lineterminator="\n"), zip=True)
+    target = Path(path)
+    if target.suffix != ".png":
+        target = target.with_name(f"{target.name}.png")
+    drawn = io.BytesIO()
+    with style():
+        fig.savefig(drawn, format="png", dpi=_DPI)
+    with Image.open(drawn) as opened:
+        image = opened.convert("RGB")
+    if n_colors is not None:
+        image = image.quantize(n_colors, dither=Image.Dither.NONE)
+    write_atomically(
+        target,
+        lambda temporary: image.save(
+            temporary, "PNG", pnginfo=inside, dpi=(_DPI, _DPI), optimize=True
+        ),
+    )
+    return target
 
 
 def read_provenance(path: str | Path) -> dict[str, Any]:
-    """Read back what `save_figure` stored in a PNG, SVG or JSON file.
+    """Read back the provenance that `save_figure` stored in a PNG file.
 
     Raises
     ------
     ValueError
         A file of another kind, or one without provenance.
     """
-    path = Path(path)
-    if path.suffix == ".json":
-        text = path.read_text(encoding="utf-8")
-    elif path.suffix == ".png":
-        text = _png_text(path)
-    elif path.suffix == ".svg":
-        text = _svg_description(path)
-    else:
-        raise ValueError(f"Expected a .png, .svg or .json file; got {path.name!r}.")
-    if not text:
-        raise ValueError(f"{path} carries no provenance; was it written by save_figure?")
-    return json.loads(text)
+    return dict(json.loads(_text_inside(Path(path), _PROVENANCE, "provenance")))
 
 
-def _render(fig: Figure, fmt: str, metadata: dict[str, str | None]) -> bytes:
-    buffer = io.BytesIO()
-    with style():
-        fig.savefig(buffer, format=fmt, dpi=_DPI, metadata=metadata)
-    return buffer.getvalue()
+def read_figure_table(path: str | Path) -> pd.DataFrame:
+    """Read back the table that `save_figure` stored in a PNG file: what the figure shows.
+
+    Raises
+    ------
+    ValueError
+        A file of another kind, or one without a table.
+    """
+    return pd.read_csv(io.StringIO(_text_inside(Path(path), _TABLE, "table")))
 
 
-def _write_atomically(target: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
-
-
-def _png_text(path: Path) -> str:
+def _text_inside(path: Path, key: str, what: str) -> str:
     from PIL import Image
 
+    if path.suffix != ".png":
+        raise ValueError(f"Expected a .png file; got {path.name!r}.")
     with Image.open(path) as image:
-        return str(image.info.get(_KEY, ""))
-
-
-def _svg_description(path: Path) -> str:
-    tag = "{http://purl.org/dc/elements/1.1/}description"
-    found = next(ElementTree.parse(path).iter(tag), None)
-    return (found.text or "") if found is not None else ""
+        text = str(image.info.get(key, ""))
+    if not text:
+        raise ValueError(f"{path} carries no {what}; was it written by save_figure?")
+    return text

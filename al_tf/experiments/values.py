@@ -1,0 +1,81 @@
+"""Values of settings: types and ranges checked, numpy's numbers made Python's, None as a text."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_args, get_type_hints
+
+NONE = "none"
+
+
+def check_fields(settings: Any) -> None:
+    """Raise unless every field of a dataclass instance has the type and range of its annotation.
+
+    Parameters
+    ----------
+    settings : dataclass instance
+        Its annotations may carry ranges, ``Annotated[int, Ge(1)]``. Nothing is converted, so 1 is
+        no boolean and ``"5"`` no number.
+
+    Raises
+    ------
+    ValueError
+        One line per field: its name, what it should be, and what came.
+    """
+    from pydantic import ValidationError
+
+    try:
+        _model(type(settings)).model_validate(vars(settings))
+    except ValidationError as error:
+        hints = get_type_hints(type(settings))
+        lines = [_worded(fault, hints[str(fault["loc"][0])]) for fault in error.errors()]
+        raise ValueError("\n".join(dict.fromkeys(lines))) from None
+
+
+def as_plain(value: Any) -> Any:
+    """Return numpy numbers and arrays as Python's own, inside lists, tuples and tables too."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: as_plain(inner) for key, inner in value.items()}
+    return type(value)(map(as_plain, value)) if type(value) in (list, tuple) else value
+
+
+def none_for_text(value: Any) -> Any:
+    """Return settings with None where a text says ``none``, in tables within tables too.
+
+    TOML and the command line have no other word for it.
+    """
+    if isinstance(value, Mapping):
+        return {key: none_for_text(inner) for key, inner in value.items()}
+    return None if isinstance(value, str) and value.lower() == NONE else value
+
+
+def text_for_none(value: Any) -> Any:
+    """Return settings with ``none`` where they are None: what `none_for_text` turns back."""
+    if isinstance(value, Mapping):
+        return {key: text_for_none(inner) for key, inner in value.items()}
+    return NONE if value is None else value
+
+
+@functools.cache
+def _model(kind: type) -> Any:
+    """Return the pydantic model of a dataclass; pydantic is imported when the first is checked."""
+    from pydantic import ConfigDict, create_model
+
+    hints = get_type_hints(kind, include_extras=True)
+    strict = ConfigDict(
+        strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, protected_namespaces=()
+    )
+    members: dict[str, Any] = {f.name: (hints[f.name], ...) for f in fields(kind)}
+    return create_model(kind.__name__, __config__=strict, **members)
+
+
+def _worded(fault: Mapping[str, Any], hint: Any) -> str:
+    name, *inner = fault["loc"]
+    place = "".join(f"[{part!r}]" for part in inner)
+    expected = fault["msg"].removeprefix("Input ").replace("dictionary", "table")
+    none = " or none" if type(None) in get_args(hint) else ""
+    return f"{name}{place} {expected}{none}; got {fault['input']!r}."

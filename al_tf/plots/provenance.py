@@ -116,7 +116,8 @@ def save_figure(
     with Image.open(drawn) as opened:
         image = opened.convert("RGB")
     if n_colors is not None:
-        image = image.quantize(n_colors, dither=Image.Dither.NONE)
+        closest = Image.Quantize.MAXCOVERAGE  # colors of thin lines and of color bars survive
+        image = image.quantize(n_colors, closest, kmeans=1, dither=Image.Dither.NONE)
     write_atomically(
         target,
         lambda temporary: image.save(

@@ -97,7 +97,7 @@ test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that re
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --upgrade pip
 	sed -nE 's/^([A-Za-z-]+)>=([0-9.]+)[^;]*(;.*)?$$/\1==\2\3/p' requirements.txt > .venv-oldest/oldest.txt
-	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis setuptools distributed nbclient ipykernel anywidget ipywidgets
+	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis setuptools distributed nbclient papermill ipykernel anywidget ipywidgets
 	touch $@
 
 test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports

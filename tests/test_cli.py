@@ -8,6 +8,8 @@ import pytest
 
 from al_tf import list_strategies
 from al_tf.cli.main import main
+from al_tf.experiments import read_meta
+from al_tf.plots import read_provenance
 
 from .datasets.makers import write_image
 
@@ -58,9 +60,9 @@ def test_run_writes_records_and_says_what_came_out(al_tf, tmp_path):
     table = pd.read_csv(tmp_path / "demo" / "results.csv")
     assert set(table["strategy"]) == {"random", "margin"}
     assert sorted(table["n_labeled"].unique()) == [30, 40, 50]
-    config = json.loads((tmp_path / "demo" / "config.json").read_text())
-    assert config["config"]["model"] == "logistic"
-    assert config["command"][:3] == ["al-tf", "run", "--dataset"]
+    meta = read_meta(tmp_path / "demo")
+    assert meta["config"]["model"] == "logistic"
+    assert meta["command"][:3] == ["al-tf", "run", "--dataset"]
 
 
 def test_the_same_command_continues_and_a_longer_one_adds(al_tf, experiment):
@@ -77,7 +79,7 @@ def test_the_same_command_continues_and_a_longer_one_adds(al_tf, experiment):
         (["--epochs", "7"], 2, "epochs: 20 there, 7 asked for"),
         (["--strategies", "margn"], 2, "Unknown strategy 'margn'"),
         (["--dataset", "digitz"], 2, "Unknown dataset 'digitz'"),
-        (["--set", "epochs=five"], 2, "epochs expects an integer; got 'five'"),
+        (["--set", "epochs=five"], 2, "epochs should be a valid integer; got 'five'"),
         (["--set", "epoch=5"], 2, "Unknown setting 'epoch'"),
         (["--profile", "fast"], 2, "Unknown profile 'fast'"),
         (["--backend", "dask"], 2, "A scheduler address and backend='dask' go together"),
@@ -162,11 +164,11 @@ def test_python_m_al_tf_is_the_same_command(command):
 
 
 def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):
-    (experiment / "checkpoints" / "margin-seed1-round2.npz").unlink()
-    code, _, err = al_tf("run", *FAST, "--rounds", "3", "--out", experiment)
+    asked = ["--strategies", "margin,expected_error"]  # of more fits than it accepts to make
+    code, _, err = al_tf("run", *FAST, *asked, "--out", experiment)
     assert code == 1
-    assert "1 of 4 runs failed" in err
-    assert "margin-seed1: RecordError" in err
+    assert "2 of 6 runs failed" in err
+    assert "expected_error-seed1: ValueError" in err
 
 
 @pytest.fixture
@@ -243,18 +245,16 @@ def test_report_prints_one_table_and_leaves_figures_with_provenance(al_tf, exper
     assert out.count("\n") == 4  # header, rule, two strategies
     assert "no difference shown (2 seeds)" in out
     assert set(pd.read_csv(experiment / "verdict.csv")["strategy"]) == {"random", "margin"}
-    names = {p.stem for p in (experiment / "figures").glob("*.png")}
+    names = {p.stem for p in experiment.glob("*.png")}
     assert names == {
         "learning_curves", "seconds", "class_balance", "differences", "forest", "label_savings",
         "penalty",
     }  # fmt: skip
+    meta = read_meta(experiment)
     for name in names:
-        for suffix in (".svg", ".csv", ".json"):
-            assert (experiment / "figures" / f"{name}{suffix}").stat().st_size > 0
-    provenance = json.loads((experiment / "figures" / "forest.json").read_text())
-    config = json.loads((experiment / "config.json").read_text())
-    assert config["config_hash"] in json.dumps(provenance)
-    assert config["data_fingerprint"] in json.dumps(provenance)
+        provenance = read_provenance(experiment / f"{name}.png")
+        assert provenance["command"] == f"al-tf report {experiment}"
+        assert provenance["studies"]["demo"]["config_hash"] == meta["config_hash"]
 
 
 def test_report_on_several_experiments_at_once(al_tf, experiment, tmp_path):
@@ -264,18 +264,24 @@ def test_report_on_several_experiments_at_once(al_tf, experiment, tmp_path):
     assert code == 0
     datasets = [line.split(",")[0] for line in out.splitlines()]
     assert datasets == ["dataset", *["digits (demo)"] * 2, *["digits (tail)"] * 2]
-    assert (tmp_path / "all" / "figures" / "forest.svg").exists()
-    assert not (experiment / "figures").exists()
+    studies = read_provenance(tmp_path / "all" / "forest.png")["studies"]
+    for folder in (experiment, other):  # of one dataset, and yet each with its own facts
+        meta, facts = read_meta(folder), studies[folder.name]
+        for fact in ("data_fingerprint", "config_hash", "versions"):
+            assert facts[fact] == meta[fact]
+    assert studies["demo"]["data_fingerprint"] != studies["tail"]["data_fingerprint"]
+    assert not list(experiment.glob("*.png"))
     code, out, _ = al_tf("report", experiment, other, "--format", "json", "--metric", "f1_macro")
     assert len(json.loads(out)) == 4
-    assert (experiment / "figures" / "forest.svg").exists()
-    assert (other / "figures" / "forest.svg").exists()
+    for folder in (experiment, other):
+        assert set(pd.read_csv(folder / "verdict.csv")["dataset"]) == {"digits"}
+        assert list(read_provenance(folder / "forest.png")["studies"]) == [folder.name]
 
 
 def test_report_of_a_first_round_alone_has_no_comparison(al_tf, tmp_path):
     assert al_tf("run", *FAST, "--rounds", "0", "--out", tmp_path)[0] == 0
     assert al_tf("report", tmp_path)[0] == 0
-    assert {p.stem for p in tmp_path.glob("figures/*.png")} == {"learning_curves", "seconds"}
+    assert {p.stem for p in tmp_path.glob("*.png")} == {"learning_curves", "seconds"}
 
 
 @pytest.mark.parametrize(

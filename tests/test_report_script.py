@@ -1,5 +1,6 @@
 """`make report`: notebooks executed with what is there, a loud word on what is not."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -34,7 +35,9 @@ def script(tmp_path, monkeypatch):
 def add(script, name, *sources):
     cells = [nbformat.v4.new_code_cell(source) for source in (PARAMETERS, *sources)]
     cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), script.NOTEBOOKS / f"{name}.ipynb")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, script.NOTEBOOKS / f"{name}.ipynb")
 
 
 def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
@@ -43,6 +46,8 @@ def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
     assert "01_good  digits         done" in capsys.readouterr().out
     done = nbformat.read(tmp_path / "out" / "smoke" / "notebooks" / "01_good.ipynb", as_version=4)
     assert [c.source for c in done.cells] == [PARAMETERS, WORK]
+    assert [sorted(c.metadata) for c in done.cells] == [["tags"], []]
+    assert "papermill" not in done.metadata
     said = {o.name: o.text for o in done.cells[1].outputs}
     assert said["stdout"] == f"smoke digits {tmp_path / 'out'}\n"
     assert said["stderr"] == "round 2"  # of a bar, what was seen last
@@ -84,23 +89,79 @@ def test_an_unknown_number_is_an_error(script, tmp_path, capsys):
     assert "no such notebook" in capsys.readouterr().err
 
 
-def test_the_report_continues_from_committed_records_and_commits_what_comes_out(script, tmp_path):
-    committed = script.FIGURES / "study"
-    (committed / "runs").mkdir(parents=True)
-    (committed / "runs" / "margin-seed0.jsonl").write_text("{}\n")
-    (committed / "config.json").write_text("{}")
-    draws = """
+DRAWS = """
 from pathlib import Path
 folder = Path(RESULTS) / PROFILE / "study"
-assert (folder / "runs" / "margin-seed0.jsonl").read_text() == "{}\\n"
-(folder / "figures").mkdir()
-for name in ("figures/curve.png", "results.csv", "verdict.csv"):
+assert (folder / "records.jsonl.gz").read_text() == "committed records"
+for name in ("curve.png", "results.csv", "verdict.csv"):
     (folder / name).write_text("new")
 """
-    add(script, "01_study", draws)
+FILES = {"study.toml", "records.jsonl.gz", "results.csv", "verdict.csv", "curve.png"}
+
+
+@pytest.fixture
+def committed(script):
+    folder = script.FIGURES / "study"
+    folder.mkdir()
+    for name in (FILES - {"curve.png"}) | {"old.png"}:
+        (folder / name).write_text(f"committed {name.partition('.')[0]}")
+    return folder
+
+
+def test_the_report_continues_from_committed_studies_and_commits_what_comes_out(
+    script, committed, tmp_path
+):
+    add(script, "01_study", DRAWS)
     before = (script.NOTEBOOKS / "01_study.ipynb").read_text()
     assert script.main(["--profile", "report", "--results", str(tmp_path / "out")]) == 0
-    assert {p.name for p in committed.iterdir()} == {
-        "runs", "config.json", "curve.png", "results.csv", "verdict.csv",
-    }  # fmt: skip
+    assert {p.name for p in committed.iterdir()} == FILES
+    assert (committed / "curve.png").read_text() == "new"
+    assert (committed / "study.toml").read_text() == "committed study"
     assert (script.NOTEBOOKS / "01_study.ipynb").read_text() != before  # executed
+
+
+def finished(script, committed, results):
+    """Make a study that is ready to be published."""
+    script.bring_studies(results)
+    for name in ("curve.png", "results.csv", "verdict.csv"):
+        (results / "study" / name).write_text("new")
+    return results / "study"
+
+
+def test_an_unfinished_study_is_not_published(script, committed, tmp_path):
+    study = finished(script, committed, tmp_path / "out")
+    (study / "runs").mkdir()
+    before = {p.name: p.read_text() for p in committed.iterdir()}
+    script.publish(tmp_path / "out")
+    assert {p.name: p.read_text() for p in committed.iterdir()} == before
+
+
+@pytest.mark.parametrize("call", range(6))
+def test_interrupted_while_publishing_no_file_is_lost(
+    script, committed, tmp_path, monkeypatch, call
+):
+    finished(script, committed, tmp_path / "out")
+    before = {p.name: p.read_text() for p in committed.iterdir()}
+    calls = []
+    originals = {"copyfile": shutil.copyfile, "unlink": Path.unlink}
+
+    def interrupted(original):
+        def step(*args, **kwargs):
+            calls.append(original)
+            if len(calls) > call:
+                raise KeyboardInterrupt
+            return original(*args, **kwargs)
+
+        return step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", interrupted(originals["copyfile"]))
+        patch.setattr(Path, "unlink", interrupted(originals["unlink"]))
+        with pytest.raises(KeyboardInterrupt):
+            script.publish(tmp_path / "out")
+    new = {p.name: p.read_text() for p in (tmp_path / "out" / "study").iterdir()}
+    there = {p.name: p.read_text() for p in committed.iterdir()}
+    assert before.keys() <= there.keys()
+    assert all(text in (before.get(name), new.get(name)) for name, text in there.items())
+    script.publish(tmp_path / "out")
+    assert {p.name: p.read_text() for p in committed.iterdir()} == new

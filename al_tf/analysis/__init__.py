@@ -15,7 +15,6 @@ from .tables import (
     queried_class_table,
     recall_table,
     seconds_table,
-    table_sha256,
 )
 from .verdict import MIN_SEEDS, decide, holm, paired_test, verdict_table
 
@@ -37,7 +36,6 @@ __all__ = [
     "report_table",
     "seconds_table",
     "summary_table",
-    "table_sha256",
     "value_at",
     "verdict_table",
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -184,12 +183,6 @@ def _cell(value: object, column: str) -> str:
         return f"{number:.0f}"
     sign = "+" if column == "difference" else ""
     return f"{number:{sign}.{2 if 'savings' in column else 4}f}"
-
-
-def table_sha256(table: pd.DataFrame) -> str:
-    """Return the SHA-256 of a table's CSV text, which tells what a figure was drawn from."""
-    text = table.to_csv(index=False, lineterminator="\n")
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:

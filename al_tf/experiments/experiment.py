@@ -162,8 +162,9 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         latest = before[-1]
         same = all(latest.get(k) == now[k] for k in ("versions", "git_commit", "command"))
         goes_on = not same and _unfinished(config, read_runs(out, run_keys(config.to_dict())))
-        added = [_known({**now, "began": meta["began"]})] if goes_on else []
-        meta |= {**kept, "continued": [*old.get("continued", []), *added]}
+        if goes_on:
+            before.append({**now, "began": meta["began"]})
+        meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
     write_meta(out, meta)
 
 

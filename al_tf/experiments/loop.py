@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,10 +53,8 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
             records = [_round_zero(setting, out_dir) | {"strategy": label}]
             path.parent.mkdir(parents=True, exist_ok=True)
             append_record(path, records[0])
-        estimator = build_estimator(config, setting.n_classes)
-        restore_model(
-            setting, estimator, records, _checkpoint(out_dir, label, seed, len(records) - 1)
-        )
+        checkpoint = _checkpoint(out_dir, label, seed, len(records) - 1)
+        estimator = restored_model(setting, records, checkpoint)
         while not is_complete(config, records):
             number = len(records)
             record = _round(setting, spec, estimator, records)
@@ -86,10 +85,10 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
             raise RecordError(f"{path}: not JSON ({error}). Remove the file.") from None
         if record is not None and model.exists():
             return record
-        estimator = build_estimator(setting.config, setting.n_classes)
         if record is not None:
-            restore_model(setting, estimator, [record], model)
+            estimator = restored_model(setting, [record], model)
         else:
+            estimator = build_estimator(setting.config, setting.n_classes)
             record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
             record |= _stopping(setting, estimator, None, [record])
         write_atomically(model, estimator.save_weights)
@@ -97,33 +96,36 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
         return record
 
 
-def restore_model(
-    setting: Setting, estimator: Estimator, records: Sequence[Record], checkpoint: Path
-) -> None:
-    """Make `estimator` the model of a run's last record.
+def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path) -> Estimator:
+    """Return the model of a run's last record.
 
-    Its checkpoint is loaded. A published study comes without checkpoints: then the model is
-    trained again on the recorded labels, and has to give the recorded numbers.
+    Its checkpoint is loaded. Where that is missing, as it is from a published study, or damaged,
+    the model is trained again on the recorded labels and has to give the recorded numbers.
 
     Parameters
     ----------
     setting : Setting
         Images and seed.
-    estimator : Estimator
-        Not fitted yet.
     records : sequence of dict
         The run's records from round 0 on.
     checkpoint : Path
         Where the model of the last of them would be.
+
+    Returns
+    -------
+    Estimator
 
     Raises
     ------
     RecordError
         Training again gives other numbers than those recorded.
     """
+    estimator = build_estimator(setting.config, setting.n_classes)
     if checkpoint.exists():
-        estimator.load_weights(checkpoint)
-        return
+        with suppress(ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):  # damaged
+            estimator.load_weights(checkpoint)
+            return estimator
+        estimator = build_estimator(setting.config, setting.n_classes)
     scratch = setting.config.fit_mode == "scratch"
     for number in range(len(records) - 1 if scratch else 0, len(records)):
         labeled, answers = _labeled_until(records[: number + 1])
@@ -131,11 +133,12 @@ def restore_model(
         again = _learn(setting, estimator, labeled, answers, number, n_new)
         if difference := first_difference(again, records[number]):
             raise RecordError(
-                f"{checkpoint} is missing, and training the model of round {number} again gives "
+                f"{checkpoint} cannot be read, and training the model of round {number} again gives "
                 f"other numbers here than those recorded ({difference}): what would be added "
                 "could not be paired with what is there. Add to this study where it was made "
                 "(study.toml names versions and platform), or begin another folder."
             )
+    return estimator
 
 
 def _round(

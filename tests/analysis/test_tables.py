@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 
@@ -14,7 +13,6 @@ from al_tf.analysis import (
     recall_table,
     report_table,
     seconds_table,
-    table_sha256,
     verdict_table,
 )
 from al_tf.errors import UnknownNameError
@@ -192,17 +190,6 @@ class TestText:
 
     def test_a_table_without_rows_is_still_one(self):
         assert format_table(self.TABLE.iloc[:0]).count("\n") == 2
-
-    def test_the_digest_follows_the_content(self):
-        other = self.TABLE.assign(n_seeds=6)
-        assert table_sha256(self.TABLE) == table_sha256(self.TABLE.copy())
-        assert table_sha256(self.TABLE) != table_sha256(other)
-
-    def test_the_digest_is_that_of_the_csv_file(self, tmp_path):
-        path = tmp_path / "table.csv"
-        self.TABLE.to_csv(path, index=False)
-        other_index = self.TABLE.set_axis([7, 3])
-        assert table_sha256(other_index) == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class TestReport:

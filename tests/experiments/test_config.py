@@ -1,6 +1,9 @@
 import json
 import re
+import subprocess
+import sys
 
+import numpy as np
 import pytest
 
 from al_tf.errors import ConfigMismatchError, UnknownNameError
@@ -12,6 +15,7 @@ from al_tf.experiments import (
     with_overrides,
 )
 from al_tf.experiments.config import check_same
+from al_tf.experiments.study import write_meta
 
 
 def test_random_always_takes_part_and_comes_first():
@@ -23,38 +27,76 @@ def test_random_always_takes_part_and_comes_first():
 
 @pytest.mark.parametrize(
     ("given", "expected"),
-    [(3, (0, 1, 2)), ("4,7", (4, 7)), ([2], (2,)), ((0, 5), (0, 5))],
+    [
+        (3, (0, 1, 2)),
+        ("3", (0, 1, 2)),  # a text means what it says without quotation marks
+        ([2], (2,)),
+        ("2,", (2,)),
+        ("4,7", (4, 7)),
+        ((0, 5), (0, 5)),
+        (range(1, 3), (1, 2)),
+        (np.arange(2), (0, 1)),
+    ],
 )
-def test_seeds_are_a_number_or_a_list(given, expected):
+def test_seeds_are_how_many_or_a_list(given, expected):
     assert ExperimentConfig(seeds=given).seeds == expected
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"epochs": "five"}, "epochs expects an integer; got 'five'"),
-        ({"epochs": True}, "epochs expects an integer; got True"),
-        ({"epochs": 0}, "epochs must be 1 or more; got 0"),
-        ({"pool": 2.5}, "pool expects an integer or none; got 2.5"),
-        ({"stratified": 1}, "stratified expects true or false; got 1"),
-        ({"model_params": 3}, "model_params expects a table; got 3"),
-        ({"seeds": "0,x"}, "seeds expects a number or distinct integers"),
-        ({"seeds": [1, 1]}, "seeds expects a number or distinct integers"),
-        ({"seeds": 0}, "seeds expects a number or distinct integers"),
-        ({"noise": 1.5}, "noise expects a rate from 0 to 1"),
-        ({"noise": "much"}, "noise expects a rate from 0 to 1"),
-        ({"stop_kappa": 99.0}, r"stop_kappa must lie in \(0, 1\]; got 99"),
+        ({"epochs": "five"}, "epochs should be a valid integer; got 'five'"),
+        ({"epochs": True}, "epochs should be a valid integer; got True"),
+        ({"epochs": 0}, "epochs should be greater than or equal to 1; got 0"),
+        ({"pool": 2.5}, "pool should be a valid integer or none; got 2.5"),
+        ({"stratified": 1}, "stratified should be a valid boolean; got 1"),
+        ({"model_params": 3}, "model_params should be a valid table; got 3"),
+        ({"seeds": "0,x"}, "seeds should be how many"),
+        ({"seeds": [1, 1]}, "seeds should be how many"),
+        ({"seeds": 0}, "seeds should be how many"),
+        ({"seeds": True}, "seeds should be how many"),
+        ({"seeds": "10001"}, "at most 10,000 of them; got 10001"),
+        ({"noise": 1.5}, "noise should be a rate from 0 to 1"),
+        ({"noise": "much"}, "noise should be a rate from 0 to 1"),
+        ({"stop_kappa": 99.0}, "stop_kappa should be less than or equal to 1 or none; got 99"),
         ({"rounds": 5, "eval_every": 2}, "rounds=5 is not a multiple of eval_every=2"),
-        ({"strategies": [3]}, "strategies expects names or StrategySpecs; got 3"),
+        ({"strategies": [3]}, "strategies should be names or StrategySpecs; got 3"),
         ({"strategies": "margin,margin"}, "'margin' appears twice"),
         ({"strategies": [StrategySpec("random", "margin")]}, "stands for the plain strategy"),
         ({"model": "logistic", "fit_mode": "warm"}, "fitted from scratch"),
         ({"strategies": "bald"}, "'bald' samples a network with dropout"),
+        ({"dataset": 3}, "dataset should be a valid string; got 3"),
+        ({"stop_uncertainty": float("nan")}, "stop_uncertainty should be a finite number or none"),
+        ({"epochs": 0, "pool": 0}, "pool should be .* got 0.\nepochs should be .* got 0."),
+        ({"model_params": {"filterz": 3}}, "model 'cnn' has no parameter 'filterz'.*: filters,"),
+        ({"model": "logistic", "model_params": {"classes": 3}}, "It has: max_iter, C"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_in_words(change, message):
     with pytest.raises(ValueError, match=message):
         ExperimentConfig(**change)
+
+
+def test_numbers_of_numpy_become_python_s():
+    config = ExperimentConfig(initial=np.int64(7), noise=np.eye(2), imbalance={3: np.float32(0.5)})
+    assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
+    assert (config.initial, config.noise) == (7, ((1.0, 0.0), (0.0, 1.0)))
+    assert config.imbalance == {"3": 0.5}
+
+
+def test_the_text_none_is_none():
+    spec = StrategySpec("margin", "entropy_density", {"bandwidth": "none"})
+    config = ExperimentConfig(pool="none", model_params={"dtype": "None"}, strategies=[spec])
+    assert config.pool is config.model_params["dtype"] is None
+    assert config.spec("margin").params == {"bandwidth": None}
+    with pytest.raises(ValueError, match="epochs should be a valid integer; got None"):
+        ExperimentConfig(epochs="none")
+
+
+def test_settings_are_checked_by_pydantic_when_the_first_are_made():
+    code = "import sys, al_tf.experiments; print('pydantic' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +122,10 @@ def test_strategy_parameters_are_checked_before_anything_runs():
         StrategySpec("x", "entropy_cluster", {"alfa": 0.2})
     with pytest.raises(ValueError, match="label names files"):
         StrategySpec("../x", "margin")
+    with pytest.raises(ValueError, match="label should be a valid string; got 3"):
+        StrategySpec(3, "margin")
+    with pytest.raises(ValueError, match="params should be a valid table; got 'x'"):
+        StrategySpec("x", "margin", "x")
 
 
 def test_a_strategy_that_needs_a_committee_is_refused():
@@ -98,6 +144,12 @@ def test_one_strategy_under_two_labels():
     config = ExperimentConfig.from_dict(table)
     assert config.spec("far") == StrategySpec("far", "entropy_cluster", {"select": "farthest"})
     assert config.spec("near").params == {}
+
+
+@pytest.mark.parametrize("tables", [5, {"margin": 5}, ["margin"]])
+def test_settings_of_strategies_are_tables(tables):
+    with pytest.raises(ValueError, match="strategy should hold a table of parameters for each"):
+        ExperimentConfig.from_dict({"strategies": "margin", "strategy": tables})
 
 
 def test_settings_of_a_strategy_not_listed_are_an_error():
@@ -137,6 +189,18 @@ def test_every_profile_makes_a_config(name, dataset):
     assert name in list_profiles()
     config = ExperimentConfig.from_dict(load_profile(name, dataset))
     assert dataset in (None, config.dataset)
+
+
+def test_a_study_is_a_profile_of_its_own_settings(tmp_path):
+    config = ExperimentConfig(
+        strategies=[StrategySpec("far", "entropy_cluster", {"select": "farthest"}), "margin"],
+        pool=None,
+        noise=((0.9, 0.1), (0.2, 0.8)),
+    )
+    write_meta(tmp_path, {"config": config.to_dict(), "config_hash": config.digest})
+    table = load_profile(tmp_path / "study.toml")
+    assert ExperimentConfig.from_dict(table) == config
+    assert load_profile(tmp_path / "study.toml", "cifar10")["dataset"] == "cifar10"
 
 
 def test_a_profile_has_tables_by_dataset(tmp_path):

@@ -1,14 +1,29 @@
+import gzip
 import json
+import sys
 
 import pandas as pd
 import pytest
 
 from al_tf.errors import RecordError
-from al_tf.experiments import load_records, load_results, read_meta, run_experiment
-from al_tf.experiments.records import append_record, read_run
+from al_tf.experiments import (
+    ExperimentConfig,
+    load_records,
+    load_results,
+    read_meta,
+    read_study,
+    run_experiment,
+)
+from al_tf.experiments.records import append_record, pack_records, read_run, unpack_records
+from al_tf.experiments.study import run_keys, write_meta
 from al_tf.files import write_atomically
 
 from .helpers import fast_config
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 @pytest.fixture
@@ -105,14 +120,136 @@ def test_what_an_experiment_leaves(tmp_path):
     assert len(meta["data_fingerprint"]) == 64
 
 
+def test_a_finished_experiment_is_a_study_of_three_files(tmp_path):
+    config = fast_config(model_params={"max_iter": 15, "C": 0.5}, pool=None, stop_kappa=None)
+    run_experiment(config, tmp_path, jobs=0, progress=False)
+    files = {p.name for p in tmp_path.iterdir() if p.is_file()}
+    assert files == {"study.toml", "records.jsonl.gz", "results.csv"}
+    assert not (tmp_path / "runs").exists()
+    with gzip.open(tmp_path / "records.jsonl.gz", "rt") as lines:
+        records = [json.loads(line) for line in lines]
+    order = [(r["seed"], r["round"], ["random", "margin"].index(r["strategy"])) for r in records]
+    assert order == sorted(order)
+    assert len(order) == 2 * 2 * 5
+    assert (tmp_path / "records.jsonl.gz").read_bytes()[4:8] == bytes(4)  # no time of day in it
+    assert tomllib.loads((tmp_path / "study.toml").read_text())["config"]["pool"] == "none"
+    assert ExperimentConfig.from_dict(read_meta(tmp_path)["config"]) == config
+
+
+def test_packing_keeps_every_digit_and_bytes_do_not_depend_on_when(tmp_path):
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    packed, digest = (tmp_path / "records.jsonl.gz").read_bytes(), read_study(tmp_path)[-1]
+    records = load_records(tmp_path)
+    keys = run_keys(read_meta(tmp_path)["config"])
+    unpack_records(tmp_path, keys)
+    (tmp_path / "records.jsonl.gz").unlink()
+    pd.testing.assert_frame_equal(load_records(tmp_path), records)
+    assert read_study(tmp_path).records_sha256 == digest
+    pack_records(tmp_path, keys)
+    assert (tmp_path / "records.jsonl.gz").read_bytes() == packed
+
+
+def test_a_run_s_own_file_goes_before_the_packed_records(tmp_path):
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    unpack_records(tmp_path, [("margin", 0)])
+    path = tmp_path / "runs" / "margin-seed0.jsonl"
+    append_record(path, read_run(path)[-1] | {"round": 5})
+    rounds = load_records(tmp_path).groupby(["strategy", "seed"])["round"].max()
+    assert rounds.to_dict() == {
+        ("random", 0): 4, ("random", 1): 4, ("margin", 0): 5, ("margin", 1): 4,
+    }  # fmt: skip
+
+
+def test_interrupted_while_packing_nothing_is_lost(tmp_path, monkeypatch):
+    run_experiment(fast_config(rounds=1), tmp_path, jobs=0, progress=False)
+    before = load_records(tmp_path)
+    keys = run_keys(read_meta(tmp_path)["config"])
+    unpack_records(tmp_path, keys)
+    for step in ("al_tf.experiments.records.write_atomically", "pathlib.Path.unlink"):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                pack_records(tmp_path, keys)
+        pd.testing.assert_frame_equal(load_records(tmp_path), before)
+    pack_records(tmp_path, keys)
+    pd.testing.assert_frame_equal(load_records(tmp_path), before)
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def as_before(out_dir):
+    """Give a study the form of earlier versions: config.json, and a file per run."""
+    meta = read_meta(out_dir)
+    unpack_records(out_dir, run_keys(meta["config"]))
+    (out_dir / "records.jsonl.gz").unlink()
+    (out_dir / "study.toml").unlink()
+    (out_dir / "config.json").write_text(json.dumps(meta))
+
+
+def test_a_folder_of_the_form_before_is_read_and_goes_on(tmp_path):
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    before, meta = load_records(tmp_path), read_meta(tmp_path)
+    as_before(tmp_path)
+    pd.testing.assert_frame_equal(load_records(tmp_path), before)
+    assert read_meta(tmp_path) == meta
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    assert not (tmp_path / "config.json").exists()
+    assert not (tmp_path / "runs").exists()
+    pd.testing.assert_frame_equal(load_records(tmp_path), before)
+    assert read_meta(tmp_path) == meta
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda packed, _: packed[:-9], "not a whole gzip file"),
+        (lambda packed, _: packed[10:], "not a whole gzip file"),
+        (lambda _, text: gzip.compress(text[:-9]), "line 20: not a record"),
+        (lambda _, text: gzip.compress(text.replace(b'"round":2', b'"round":3')), "of round 2"),
+        (lambda _, text: gzip.compress(b"[1]\n" + text), r"line 1: expected a record, found \[1\]"),
+        (lambda _, text: gzip.compress(text.replace(b'"seed"', b'"sead"')), "without strategy or"),
+        (lambda _, __: gzip.compress(b"\xff\xff"), "not UTF-8"),
+    ],
+)
+def test_a_damaged_packed_file_is_named(tmp_path, spoil, message):
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    path = tmp_path / "records.jsonl.gz"
+    path.write_bytes(spoil(path.read_bytes(), gzip.decompress(path.read_bytes())))
+    with pytest.raises(RecordError, match=rf"records\.jsonl\.gz.*{message}.*Put the file back"):
+        load_records(tmp_path)
+
+
+def test_strategies_that_start_from_different_models_are_not_compared(tmp_path):
+    run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
+    unpack_records(tmp_path, [("margin", 1)])
+    path = tmp_path / "runs" / "margin-seed1.jsonl"
+    first, *rest = path.read_text().splitlines(keepends=True)
+    other = json.dumps(json.loads(first) | {"accuracy": 0.5}) + "\n"
+    path.write_text(other + "".join(rest))
+    with pytest.raises(RecordError, match=r"seed 1, random and margin start from different models"):
+        load_results(tmp_path)
+
+
 def test_a_folder_without_an_experiment(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No experiment in .* there is no config\.json"):
+    with pytest.raises(FileNotFoundError, match=r"No experiment in .* there is no study\.toml"):
         load_results(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(RecordError, match=r"config.json: not JSON"):
         load_results(tmp_path)
+    (tmp_path / "study.toml").write_text("a = = 3")
+    with pytest.raises(RecordError, match=r"study.toml: not TOML"):
+        load_results(tmp_path)
+
+
+@pytest.mark.parametrize("config", ["5", "{ strategies = [1], seeds = [0] }", "{ seeds = [0] }"])
+def test_a_study_file_without_an_experiments_settings(tmp_path, config):
+    (tmp_path / "study.toml").write_text(f"config = {config}")
+    with pytest.raises(RecordError, match="with a list of strategies and one of seeds"):
+        load_results(tmp_path)
 
 
 def test_an_experiment_that_has_not_begun_has_an_empty_table(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"config": fast_config().to_dict()}))
+    write_meta(tmp_path, {"config": fast_config().to_dict()})
     assert load_results(tmp_path).empty

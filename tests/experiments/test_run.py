@@ -1,4 +1,5 @@
-import json
+import gzip
+import shutil
 import sys
 
 import numpy as np
@@ -10,7 +11,9 @@ from al_tf import load_dataset
 from al_tf.errors import ConfigMismatchError, FolderInUseError, RecordError, RunFailedError
 from al_tf.experiments import StrategySpec, load_records, load_results, read_meta, run_experiment
 from al_tf.experiments.experiment import provenance
+from al_tf.experiments.records import read_runs, records_text, unpack_records
 from al_tf.experiments.setting import make_setting
+from al_tf.experiments.study import run_keys, write_meta
 
 from .helpers import fast_config, numbers, results_text
 
@@ -82,11 +85,10 @@ def test_a_stratified_start_has_every_class_by_its_share():
 
 
 def test_the_same_call_again_does_nothing_and_leaves_the_same_bytes(finished):
-    before = {p: p.read_bytes() for p in finished.rglob("*.jsonl")}
-    text = (finished / "results.csv").read_bytes()
+    files = ("study.toml", "records.jsonl.gz", "results.csv")
+    before = {name: (finished / name).read_bytes() for name in files}
     run(fast_config(strategies="margin,entropy"), finished)
-    assert {p: p.read_bytes() for p in finished.rglob("*.jsonl")} == before
-    assert (finished / "results.csv").read_bytes() == text
+    assert {name: (finished / name).read_bytes() for name in files} == before
 
 
 @pytest.mark.parametrize("change", [{"strategies": "entropy,margin"}, {"seeds": 3}, {"rounds": 6}])
@@ -105,8 +107,7 @@ def test_another_config_in_the_folder_is_an_error(finished):
 
 def test_changed_data_in_the_folder_are_an_error(tmp_path):
     run(fast_config(rounds=0), tmp_path)
-    meta = read_meta(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(meta | {"data_fingerprint": "0" * 64}))
+    write_meta(tmp_path, read_meta(tmp_path) | {"data_fingerprint": "0" * 64})
     with pytest.raises(ConfigMismatchError, match=r"'digits' have changed.*000000000000 then"):
         run(fast_config(rounds=0), tmp_path)
 
@@ -115,7 +116,7 @@ def test_versions_that_changed_on_the_way_are_added(tmp_path):
     run(fast_config(rounds=0), tmp_path)
     meta = read_meta(tmp_path)
     older = meta["versions"] | {"numpy": "1.0"}
-    (tmp_path / "config.json").write_text(json.dumps(meta | {"versions": older}))
+    write_meta(tmp_path, meta | {"versions": older})
     for rounds, added in ((0, []), (1, [meta["versions"]]), (1, [meta["versions"]])):
         run(fast_config(rounds=rounds), tmp_path)  # what computes nothing adds nothing
         after = read_meta(tmp_path)
@@ -136,6 +137,7 @@ def test_two_processes_in_one_folder_are_refused(tmp_path):
 def test_a_run_goes_on_from_its_last_record(finished, tmp_path, keep):
     config = fast_config(strategies="margin,entropy")
     run(config, tmp_path)
+    unpack_records(tmp_path, [("margin", 1)])
     path = tmp_path / "runs" / "margin-seed1.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:keep]) + b'{"roun')
     last = tmp_path / "checkpoints" / "margin-seed1-round4.npz"
@@ -161,15 +163,69 @@ def test_one_checkpoint_is_kept_a_run(finished):
     )
 
 
-def test_a_missing_checkpoint_is_named(tmp_path):
-    run(fast_config(seeds=1), tmp_path)
-    (tmp_path / "checkpoints" / "margin-seed0-round4.npz").unlink()
-    with pytest.raises(RunFailedError, match=r"margin-seed0-round4\.npz is missing"):
-        run(fast_config(seeds=1, rounds=5), tmp_path)
+def published(out_dir, copy):
+    """Copy of a study what is published: no checkpoints, no models of round 0."""
+    copy.mkdir()
+    for name in ("study.toml", "records.jsonl.gz", "results.csv"):
+        shutil.copy(out_dir / name, copy)
+    return copy
+
+
+@pytest.mark.parametrize("change", [{"strategies": "entropy,margin"}, {"seeds": 3}, {"rounds": 6}])
+def test_a_published_study_grows_as_if_made_at_once(change, tmp_path):
+    run(fast_config(), tmp_path / "whole")
+    copy = published(tmp_path / "whole", tmp_path / "copy")
+    run(fast_config(**change), copy)
+    run(fast_config(**change), tmp_path / "at once")
+    pd.testing.assert_frame_equal(numbers(copy), numbers(tmp_path / "at once"))
+    before = load_records(tmp_path / "whole").set_index(["strategy", "seed", "round"])
+    after = load_records(copy).set_index(["strategy", "seed", "round"])
+    pd.testing.assert_frame_equal(after.loc[before.index], before)  # even the seconds of then
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 half", b"\x93NUMPY"])
+def test_a_damaged_checkpoint_is_trained_again(damage, tmp_path):
+    run(fast_config(), tmp_path / "grown")
+    for path in tmp_path.rglob("*.npz"):
+        path.write_bytes(damage)
+    run(fast_config(rounds=5, strategies="entropy,margin"), tmp_path / "grown")
+    run(fast_config(rounds=5, strategies="entropy,margin"), tmp_path / "at once")
+    pd.testing.assert_frame_equal(numbers(tmp_path / "grown"), numbers(tmp_path / "at once"))
+
+
+def made_elsewhere(out_dir, seed):
+    """Change what the models of a seed gave, as other versions or another machine would."""
+    keys = run_keys(read_meta(out_dir)["config"])
+    runs = read_runs(out_dir, keys)
+    for (_, run_seed), records in runs.items():
+        for record in records:
+            record["accuracy"] += 0.001 * (run_seed == seed)
+    (out_dir / "records.jsonl.gz").write_bytes(gzip.compress(records_text(runs).encode()))
+
+
+@pytest.mark.parametrize(
+    ("change", "number", "failed"),
+    [({"strategies": "entropy,margin"}, 0, ["entropy"]), ({"rounds": 5}, 4, ["random", "margin"])],
+)
+def test_what_cannot_be_paired_with_a_published_study_is_refused(change, number, failed, tmp_path):
+    run(fast_config(), tmp_path / "whole")
+    copy = published(tmp_path / "whole", tmp_path / "copy")
+    made_elsewhere(copy, seed=1)
+    with pytest.raises(RunFailedError, match=f"{len(failed)} of ") as caught:
+        run(fast_config(**change), copy)
+    for label in failed:
+        assert f"{label}-seed1: RecordError" in str(caught.value)
+        trace = (copy / "failures" / f"{label}-seed1.txt").read_text()
+        assert f"training the model of round {number} again gives other numbers here" in trace
+        assert "Add to this study where it was made" in trace
+    records = load_records(copy).query("seed == 1")
+    assert records["strategy"].nunique() == 2  # no number that is not paired
+    assert records["round"].max() == 4
 
 
 def test_a_damaged_record_stops_before_anything_runs(tmp_path):
     run(fast_config(seeds=1), tmp_path)
+    unpack_records(tmp_path, [("margin", 0)])
     path = tmp_path / "runs" / "margin-seed0.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"round":2', b'"round":7'))
     with pytest.raises(

@@ -21,7 +21,7 @@ from al_tf.datasets._idx import parse_idx
 from al_tf.datasets._label_table import read_label_table
 from al_tf.datasets.cifar10 import parse_batch
 from al_tf.errors import AlTfError
-from al_tf.experiments import ExperimentConfig, load_profile, load_results
+from al_tf.experiments import ExperimentConfig, load_profile, load_results, read_meta
 from al_tf.images import decode_image
 from al_tf.labeling import LabelLedger
 from al_tf.labeling.exchange.label_studio import import_annotations
@@ -30,6 +30,7 @@ from al_tf.labeling.pool import FolderPool
 
 MIB = 2**20
 ROOT = Path(__file__).parent.parent.parent
+STUDY = ROOT / "figures" / "fashion_mnist"
 OURS = (AlTfError, ValueError, FileNotFoundError)  # documented ValueErrors say what was expected
 NOT_OURS = (UnicodeError, json.JSONDecodeError)  # ValueErrors of others, that say nothing to a user
 
@@ -80,13 +81,24 @@ def label_table(data, folder):
 
 
 def run_records(data, folder):
-    shutil.copy(ROOT / "figures" / "fashion_mnist" / "config.json", folder)
+    shutil.copy(STUDY / "study.toml", folder)
     (folder / "runs").mkdir(exist_ok=True)
     (folder / "runs" / "margin-seed0.jsonl").write_bytes(data)
     load_results(folder)
 
 
-def run_config(data, folder):
+def packed_records(data, folder):
+    shutil.copy(STUDY / "study.toml", folder)
+    (folder / "records.jsonl.gz").write_bytes(data)
+    load_results(folder)
+
+
+def study(data, folder):
+    (folder / "study.toml").write_bytes(data)
+    load_results(folder)
+
+
+def study_of_the_form_before(data, folder):
     (folder / "config.json").write_bytes(data)
     load_results(folder)
 
@@ -184,9 +196,12 @@ def _deep(opening, closing):
 
 def seeds(folder):
     """Return good inputs, and a few known to be nasty, for each target by name."""
-    records = ROOT / "figures" / "fashion_mnist" / "runs" / "margin-seed0.jsonl"
+    packed = (STUDY / "records.jsonl.gz").read_bytes()
+    lines = gzip.decompress(packed).splitlines(keepends=True)
+    records = b"".join(line for line in lines if b'"strategy":"margin","seed":0,' in line)[:6000]
     profiles = [p.read_bytes() for p in ROOT.glob("al_tf/experiments/profiles/*.toml")]
-    config = (ROOT / "figures" / "fashion_mnist" / "config.json").read_bytes()
+    settings = (STUDY / "study.toml").read_bytes()
+    config = json.dumps(read_meta(STUDY)).encode()
     deep = _deep(b"[", b"]")
     return {
         idx: [b"\0\0\x08\x03" + b"\0\0\0\x02" * 3 + b"12345678"],
@@ -197,8 +212,10 @@ def seeds(folder):
         image_folder: [_png(), _jpeg()],
         label_table: [b"name,label\r\na.png,007\r\nb.png,x\r\n", b"\xef\xbb\xbfsep=;\nid;species\na;x\nb;y",
                       b'"a.png","x"\n"b.png","y', b"name,label\na.png\x00,b", b"a" * 200_000 + b",b"],
-        run_records: [records.read_bytes()[:6000], records.read_bytes()[:6000] + b"\n", deep],
-        run_config: [config, b"[]", b"5", b'{"config": 5}', deep],
+        run_records: [records, records + b"\n", deep],
+        packed_records: [gzip.compress(b"".join(lines[:9])), gzip.compress(deep), packed[:900]],
+        study: [settings, b"config = 5", b"config = " + deep],
+        study_of_the_form_before: [config, b"[]", b"5", b'{"config": 5}', deep],
         profile: [*profiles, b"a = " + deep, b"datasets = 5", b"seeds = 99999999999999999999"],
         ledger: [_ledger(folder), *_ledgers_with_damaged_text(folder)],
         label_studio: [_tasks(), deep, _tasks().replace(b"cat", b"\\ud800"),

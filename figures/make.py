@@ -31,7 +31,7 @@ NOTEBOOKS = ROOT / "notebooks"
 FIGURES = ROOT / "figures"
 PROFILES = ("smoke", "quick", "report")
 TABLES = ("study.toml", "records.jsonl.gz", "results.csv", "verdict.csv")
-QUIET = ["--log-level=CRITICAL"]  # a kernel talks about its sockets and its end; cells say what failed
+QUIET = ["--log-level=CRITICAL"]  # what a kernel logs is about itself; cells say what failed
 
 
 def execute(source: Path, profile: str, results: Path, target: Path) -> None:

@@ -76,11 +76,13 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def _is_export(parent: Path, folders: list[str], files: list[str]) -> bool:
-    """Whether `al_tf.labeling.exchange.export` wrote this folder: its index names the subfolders."""
+    """Whether `al_tf.labeling.exchange.export` wrote this folder, which its index shows."""
     if EXPORT_INDEX not in files:
         return False
     try:
         index = parse_json(read_text(parent / EXPORT_INDEX))
     except (OSError, ValueError):
         return False
-    return isinstance(index, dict) and set(index) == set(folders)
+    if not isinstance(index, dict) or not all(isinstance(label, str) for label in index.values()):
+        return False
+    return bool(folders) and set(folders) <= set(index)

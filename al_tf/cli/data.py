@@ -1,4 +1,4 @@
-"""The commands of datasets: list them, and fetch one."""
+"""The commands of datasets and backbones: list the former, and fetch one of either."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import typer
 
 from ._tables import print_table
 
-app = typer.Typer(help="List the datasets, or fetch one.", no_args_is_help=True)
+BACKBONE = "backbone:"
+app = typer.Typer(help="List the datasets, or fetch one or a backbone.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -22,13 +23,28 @@ def data_list() -> None:
 
 @app.command("fetch")
 def data_fetch(
-    name: Annotated[str, typer.Argument(help="See `al-tf data list`; or folder:PATH.")],
+    name: Annotated[
+        str, typer.Argument(help="See `al-tf data list`; or folder:PATH, backbone:NAME.")
+    ],
     size: Annotated[
         int | None, typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile).")
     ] = None,
 ) -> None:
-    """Bring a dataset into the user cache, verify it and describe it."""
+    """Bring a dataset, or the weights of a backbone, to this machine; verify and describe it."""
+    if name.startswith(BACKBONE):
+        typer.echo(_fetch_backbone(name.removeprefix(BACKBONE), size))
+        return
     from ..datasets import describe, fetch_dataset
 
     options: dict[str, Any] = {} if size is None else {"size": size}
     typer.echo(describe(fetch_dataset(name, report=typer.echo, **options)))
+
+
+def _fetch_backbone(name: str, size: int | None) -> str:
+    from ..network.backbones import load_backbone
+
+    backbone = load_backbone(name, size=size)
+    return (
+        f"{backbone.name}: images of {backbone.size} × {backbone.size} pixels, {backbone.dim:,} "
+        f"features, fingerprint {backbone.fingerprint}"
+    )

@@ -131,7 +131,10 @@ def load_dataset(
         Draws what `imbalance` keeps, and the test set of data that come without one
         (``magnetic_tile``, folders without ``test/``).
     **options
-        Options of the dataset itself; an unknown one is an error that lists them.
+        Options of the dataset itself; an unknown one is an error that lists them. ``magnetic_tile``
+        takes ``size`` and ``labels``; ``folder:PATH`` takes ``size``, ``grey``, ``test_size``,
+        ``group`` (a pattern of file names that show the same thing) and ``labels`` (a CSV of file
+        names and labels): see `al_tf.datasets.folder.load`.
 
     Returns
     -------

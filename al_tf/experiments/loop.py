@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..agreement import cohen_kappa
 from ..errors import RecordError
 from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
@@ -18,7 +19,7 @@ from .config import ExperimentConfig, StrategySpec
 from .estimators import Estimator, build_estimator
 from .records import Record, append_record, read_run, run_name, run_path
 from .setting import Setting, make_setting
-from .stopping import kappa, mean_uncertainty, needs_stop_set, stop_reason
+from .stopping import mean_uncertainty, needs_stop_set, stop_reason
 from .study import first_difference
 
 LOCK_SECONDS = 3_600
@@ -278,7 +279,7 @@ def _stopping(
     if now is not None:
         uncertainty = mean_uncertainty(now)
         if before is not None:
-            agreement = kappa(before.argmax(axis=1), now.argmax(axis=1))
+            agreement = cohen_kappa(before.argmax(axis=1), now.argmax(axis=1))
     kappas = [*(r["kappa"] for r in records[:-1]), agreement]
     reason = stop_reason(setting.config, records[-1]["n_labeled"], kappas, uncertainty)
     return {"kappa": agreement, "uncertainty": uncertainty, "stopped": reason}

@@ -6,34 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..agreement import KAPPA_WINDOW
+from ..strategies.uncertainty import entropy_score
 from .config import ExperimentConfig
-
-KAPPA_WINDOW = 3
-
-
-def kappa(a: np.ndarray, b: np.ndarray) -> float:
-    """Return Cohen's kappa of two label vectors; 1 where both are the same constant.
-
-    Parameters
-    ----------
-    a, b : ndarray of int, shape (n,)
-        Predicted classes of two models on the same images.
-
-    Returns
-    -------
-    float
-        At most 1; 0 is agreement by chance.
-    """
-    k = int(max(a.max(), b.max())) + 1
-    observed = float(np.mean(a == b))
-    expected = float(np.bincount(a, minlength=k) @ np.bincount(b, minlength=k)) / len(a) ** 2
-    return 1.0 if expected == 1.0 else (observed - expected) / (1.0 - expected)
 
 
 def mean_uncertainty(proba: np.ndarray) -> float:
     """Return the mean entropy of `proba` ``(n, K)`` as a fraction of its maximum, log K."""
-    p = np.clip(proba.astype(np.float64), 1e-12, 1.0)
-    return float(-(p * np.log(p)).sum(axis=1).mean() / np.log(proba.shape[1]))
+    return float(entropy_score(proba).mean() / np.log(proba.shape[1]))
 
 
 def needs_stop_set(config: ExperimentConfig) -> bool:

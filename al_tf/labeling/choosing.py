@@ -1,4 +1,4 @@
-"""What to show next: the strategy's choice, the random audit, blind repeats, a start without a model."""
+"""What to show next: the strategy's choice, random audit images, blind repeats, and the cold start."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
-from .ledger import Event, Wish
+from .ledger import Candidate, Event
+from .pixel_features import pixel_features
 from .pool import ImagePool
-from .training import PoolClassifier, simple_features
+from .scored_model import PoolClassifier
 
 COLD_STARTS = ("random", "typiclust")
 
@@ -31,12 +32,12 @@ def audit_rank(image: str, seed: int) -> float:
 
 def quota(share: float, counts: Mapping[str, int], purpose: str, batch: int) -> int:
     """Return how many of the next batch serve a purpose, so that its share holds over batches."""
-    wanted = round(share * (sum(counts.values()) + batch)) - counts.get(purpose, 0)
-    return int(np.clip(wanted, 0, batch))
+    missing = round(share * (sum(counts.values()) + batch)) - counts.get(purpose, 0)
+    return int(np.clip(missing, 0, batch))
 
 
 def repeat_candidates(standing: Sequence[Event], annotator: str, gap: int) -> list[Event]:
-    """Return an annotator's labels that may be asked for again, once each.
+    """Return an annotator's labels that may be asked for again, each at most once.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def repeat_candidates(standing: Sequence[Event], annotator: str, gap: int) -> li
         Of `LabelLedger.standing`.
     annotator : str
     gap : int
-        Their last answers, too fresh in mind to be repeated.
+        Number of their last answers that are too fresh in memory to be repeated.
 
     Returns
     -------
@@ -61,25 +62,25 @@ def repeat_candidates(standing: Sequence[Event], annotator: str, gap: int) -> li
     ]
 
 
-def first_wishes(
+def choose_without_model(
     pool: ImagePool, free: Sequence[str], n: int, how: str, rng: np.random.Generator
-) -> list[Wish]:
+) -> list[Candidate]:
     """Choose without a model: at random, or typical images of different groups (TypiClust)."""
     if how == "random":
         picked = rng.permutation(len(free))[:n]
-        return [Wish(free[i], "query", "random") for i in picked]
+        return [Candidate(free[i], "query", "random") for i in picked]
     from ..strategies import get_strategy
 
-    ids, features = simple_features(pool, free)
+    ids, features = pixel_features(pool, free)
     if not ids:
         return []
     indices, scores = get_strategy("typiclust")(
         _Features(), features, n_instances=min(n, len(ids)), random_state=rng
     )
-    return _wishes(ids, indices, scores, "typiclust")
+    return _candidates(ids, indices, scores, "typiclust")
 
 
-def strategy_wishes(
+def choose_with_model(
     strategy: Callable[..., Any],
     name: str,
     classifier: PoolClassifier,
@@ -87,32 +88,32 @@ def strategy_wishes(
     free: Sequence[str],
     n: int,
     rng: np.random.Generator,
-) -> list[Wish]:
-    """Choose with a model: what the strategy asks for, best first."""
+) -> list[Candidate]:
+    """Choose with a model: what the strategy returns, best first."""
     n = min(n, len(free))
     accepts = inspect.signature(strategy).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in accepts.values())
     seeded = {"random_state": rng} if takes_any or "random_state" in accepts else {}
     indices, scores = strategy(classifier, pool.view(free), n_instances=n, **seeded)
-    return _wishes(free, indices, scores, name)
+    return _candidates(free, indices, scores, name)
 
 
-def _wishes(ids: Sequence[str], indices: Any, scores: Any, name: str) -> list[Wish]:
+def _candidates(ids: Sequence[str], indices: Any, scores: Any, name: str) -> list[Candidate]:
     return [
-        Wish(ids[int(i)], "query", name, float(score))
+        Candidate(ids[int(i)], "query", name, float(score))
         for i, score in zip(indices, scores, strict=True)
     ]
 
 
 def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
-    """Raise now what a strategy by name could only say after the first batch.
+    """Raise now what a strategy by name could only raise after the first batch.
 
     Raises
     ------
     UnknownNameError
         There is no such strategy.
     ValueError
-        It asks a committee, and `learner` is none.
+        It needs a committee, and `learner` is none.
     """
     from ..strategies import strategy_info
 
@@ -120,7 +121,7 @@ def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
         return
     if "committee" in strategy_info(strategy).needs and not hasattr(learner, "vote_proba"):
         raise ValueError(
-            f"Strategy {strategy!r} asks a committee of models; {type(learner).__name__} is one "
+            f"Strategy {strategy!r} needs a committee of models; {type(learner).__name__} is one "
             "model. Pass an al_tf Committee, or another strategy."
         )
 
@@ -147,17 +148,17 @@ class Chooser:
     repeat_share: float
     seed: int
 
-    def wishes(
+    def batch(
         self,
         *,
         pool: ImagePool,
         standing: Sequence[Event],
-        taken: set[str],
+        unavailable: set[str],
         counts: Mapping[str, int],
         annotator: str,
         classifier: PoolClassifier | None,
-        batch: int,
-    ) -> list[Wish]:
+        size: int,
+    ) -> list[Candidate]:
         """Return the next batch, in the order of showing; shorter where images run out.
 
         Parameters
@@ -165,7 +166,7 @@ class Chooser:
         pool : ImagePool
         standing : sequence of Event
             Of `LabelLedger.standing`.
-        taken : set of str
+        unavailable : set of str
             Images with an answer, or set aside.
         counts : mapping of str to int
             Images set aside for this annotator so far, by purpose.
@@ -173,27 +174,27 @@ class Chooser:
         classifier : PoolClassifier or None
             The newest model. It chooses among the images it has scored; files that came later
             wait for the next one.
-        batch : int
-            Images wanted.
+        size : int
+            Images to choose.
         """
         rng = stream(self.seed, "batch", annotator, sum(counts.values()))
-        free = [image for image in pool.ids if image not in taken]
+        free = [image for image in pool.ids if image not in unavailable]
         rank = {image: audit_rank(image, self.seed) for image in free}
         reserve = sorted((i for i in free if rank[i] < self.audit_share), key=rank.__getitem__)
         open_to_all = [image for image in free if rank[image] >= self.audit_share]
-        old = repeat_candidates(standing, annotator, gap=batch)
-        n_audit = min(quota(self.audit_share, counts, "audit", batch), len(reserve))
-        n_repeat = min(quota(self.repeat_share, counts, "repeat", batch), len(old))
-        chosen = self._chosen(pool, open_to_all, batch - n_audit - n_repeat, classifier, rng)
+        old = repeat_candidates(standing, annotator, gap=size)
+        n_audit = min(quota(self.audit_share, counts, "audit", size), len(reserve))
+        n_repeat = min(quota(self.repeat_share, counts, "repeat", size), len(old))
+        chosen = self._chosen(pool, open_to_all, size - n_audit - n_repeat, classifier, rng)
         if not chosen:  # what is left is the audit reserve
-            n_audit, n_repeat = min(batch, len(reserve)), 0
+            n_audit, n_repeat = min(size, len(reserve)), 0
         picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
-        wishes = [
+        candidates = [
             *chosen,
-            *(Wish(image, "audit", "random") for image in reserve[:n_audit]),
-            *(Wish(event.image, "repeat", event.strategy, event.score) for event in picked),
+            *(Candidate(image, "audit", "random") for image in reserve[:n_audit]),
+            *(Candidate(event.image, "repeat", event.strategy, event.score) for event in picked),
         ]
-        return [wishes[i] for i in rng.permutation(len(wishes))]
+        return [candidates[i] for i in rng.permutation(len(candidates))]
 
     def _chosen(
         self,
@@ -202,13 +203,13 @@ class Chooser:
         n: int,
         classifier: PoolClassifier | None,
         rng: np.random.Generator,
-    ) -> list[Wish]:
+    ) -> list[Candidate]:
         if not free or n < 1:
             return []
         scored = [] if classifier is None else [i for i in free if classifier.has_scored(i)]
         if classifier is None or not scored:
-            return first_wishes(pool, free, n, self.cold_start, rng)
-        return strategy_wishes(self._function(), self._name(), classifier, pool, scored, n, rng)
+            return choose_without_model(pool, free, n, self.cold_start, rng)
+        return choose_with_model(self._function(), self._name(), classifier, pool, scored, n, rng)
 
     def _function(self) -> Callable[..., Any]:
         from ..strategies import get_strategy
@@ -222,7 +223,7 @@ class Chooser:
 
 
 class _Features:
-    """Features that are features already: what a strategy needs before there is a model."""
+    """Stands in for a model where the rows of X are features already."""
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         return X

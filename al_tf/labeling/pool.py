@@ -7,7 +7,7 @@ import io
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from ..images import (
 MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
 MODEL_SIDE = 64
+CHUNK = 2_048
 _T = TypeVar("_T")
 
 
@@ -55,7 +56,7 @@ def open_pool(
 
 
 class ImagePool(ABC):
-    """What a session asks of its images.
+    """The images of a session.
 
     Attributes
     ----------
@@ -121,6 +122,24 @@ class ImagePool(ABC):
                     self._cache[image_id] = image
                     self._cached_bytes += image.nbytes
         return image
+
+    def chunks(
+        self, image_ids: Sequence[str], size: int = CHUNK
+    ) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Yield ids, and their images as the model sees them, in parts of at most `size`.
+
+        Images that cannot be read any more are left out; `problems` then lists them.
+        """
+        for start in range(0, len(image_ids), size):
+            ids, images = [], []
+            for image_id in image_ids[start : start + size]:
+                try:
+                    images.append(self.seen_by_model(image_id))
+                except ImageGoneError:
+                    continue
+                ids.append(image_id)
+            if ids:
+                yield ids, np.stack(images)
 
     def view(self, image_ids: Sequence[str]) -> PoolView:
         """Return some images as an array that is decoded on access."""
@@ -292,7 +311,7 @@ class FolderPool(ImagePool):
             self.problems = {self._name(path): text for path, (_, text) in bad.items()}
 
     def _look_at(self, path: Path, known: dict[Path, Any], bad: dict[Path, Any]) -> None:
-        """Enter a file in one of the two tables; what was learnt of an unchanged one still holds."""
+        """Enter a file in one of the two tables; an unchanged file is not read again."""
         stat = path.stat()
         mark = (stat.st_size, stat.st_mtime_ns)
         for old, new in ((self._known, known), (self._bad, bad)):
@@ -354,7 +373,7 @@ class FolderPool(ImagePool):
         relative = path.relative_to(self.folder).as_posix()
         return os.fsencode(relative).decode(
             "utf-8", "replace"
-        )  # Linux allows names that are no text
+        )  # Linux allows names that are not valid text
 
 
 def array_id(image: np.ndarray) -> str:

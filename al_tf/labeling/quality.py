@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..experiments.stopping import KAPPA_WINDOW
+from ..agreement import KAPPA_WINDOW
 from .items import Advice, Estimate
 from .ledger import Event
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SETTLED_KAPPA = 0.99
 
 
-def share(successes: int, n: int, confidence: float = 0.95) -> Estimate | None:
-    """Return a share with its exact interval (Clopper and Pearson 1934); None of nothing.
+def proportion(successes: int, n: int, confidence: float = 0.95) -> Estimate | None:
+    """Return a proportion with its exact interval (Clopper and Pearson 1934); None for `n` = 0.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def share(successes: int, n: int, confidence: float = 0.95) -> Estimate | None:
     n : int
         Number of independent answers.
     confidence : float
-        Probability, in (0, 1), with which such an interval holds the true share, or more.
+        In (0, 1): the least probability with which such an interval holds the true proportion.
 
     Returns
     -------
@@ -41,23 +41,18 @@ def share(successes: int, n: int, confidence: float = 0.95) -> Estimate | None:
     return Estimate(successes / n, float(interval.low), float(interval.high), n)
 
 
-def present_answers(standing: Sequence[Event]) -> dict[str, Event]:
-    """Return the event that counts for each image: its last standing one that is no repeat."""
-    return {event.image: event for event in standing if event.purpose != "repeat"}
-
-
 def audit_result(answers: Mapping[str, Event], predicted: Mapping[str, str]) -> tuple[int, int]:
     """Return how many audit images have a label and a prediction, and how many agree.
 
     The audit images are a simple random sample of the pool that never trains the model, so the
-    share that agrees is an unbiased estimate of the model's accuracy on the pool, as this
-    annotator sees it. Audit images that were set aside count in neither number: the estimate is
-    for images that can be told.
+    proportion that agrees is an unbiased estimate of the model's accuracy on the pool, as this
+    annotator sees it. Skipped audit images count in neither number: the estimate is for images
+    that can be labeled.
 
     Parameters
     ----------
     answers : mapping of str to Event
-        Of `present_answers`.
+        Of `LabelLedger.answers`.
     predicted : mapping of str to str
         The model's class for each image.
 
@@ -89,16 +84,16 @@ def self_agreement(standing: Sequence[Event], annotator: str) -> Estimate | None
         A repeat counts when both its answer and the one before it, by the same annotator, are
         labels; a later correction of the first label does not undo the disagreement.
     """
-    said: dict[str, str | None] = {}
+    first_labels: dict[str, str | None] = {}
     pairs = []
     for event in standing:
         if event.annotator != annotator:
             continue
         if event.purpose != "repeat":
-            said.setdefault(event.image, event.label)
-        elif event.label is not None and said.get(event.image) is not None:
-            pairs.append(event.label == said[event.image])
-    return share(sum(pairs), len(pairs))
+            first_labels.setdefault(event.image, event.label)
+        elif event.label is not None and first_labels.get(event.image) is not None:
+            pairs.append(event.label == first_labels[event.image])
+    return proportion(sum(pairs), len(pairs))
 
 
 def advise(
@@ -109,7 +104,7 @@ def advise(
     kappas: Sequence[float],
     predicted_classes: Sequence[str],
 ) -> Advice:
-    """Say whether further labels still pay, and why.
+    """Return whether further labels still pay, and why.
 
     Parameters
     ----------
@@ -124,8 +119,8 @@ def advise(
         have settled when the last three average 0.99 (stabilising predictions, Bloodgood and
         Vijay-Shanker, CoNLL 2009).
     predicted_classes : sequence of str
-        Classes that the current model predicts at all; empty without a model. A model that sees
-        one class everywhere agrees with itself and has learnt nothing.
+        Classes that the current model predicts at all; empty without a model. A model that
+        predicts one class everywhere agrees with itself and has learnt nothing.
 
     Returns
     -------
@@ -141,7 +136,8 @@ def advise(
         return Advice(False, "There is no model yet: label some images of each class.")
     if len(predicted_classes) == 1:
         return Advice(
-            False, f"The model sees {predicted_classes[0]!r} everywhere: it needs further examples."
+            False,
+            f"The model predicts {predicted_classes[0]!r} everywhere: it needs further examples.",
         )
     recent = [kappa for kappa in kappas if np.isfinite(kappa)][-KAPPA_WINDOW:]
     if len(recent) < KAPPA_WINDOW:
@@ -174,7 +170,7 @@ def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
     """
     table = rounds.loc[rounds["audited"] > 0, ["round", "labels", "minutes", "audited"]]
     correct = rounds.loc[rounds["audited"] > 0, "correct"]
-    estimates = [share(int(c), int(n)) for c, n in zip(correct, table["audited"], strict=True)]
+    estimates = [proportion(int(c), int(n)) for c, n in zip(correct, table["audited"], strict=True)]
     for column, name in (("accuracy", "value"), ("low", "low"), ("high", "high")):
         table[column] = np.array([getattr(e, name) for e in estimates], dtype=float)
     return table.reset_index(drop=True)

@@ -12,18 +12,18 @@ from ..seeding import RandomState, check_random_state
 from . import quality
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, Slot, stale_slot
+from .ledger import Event, LabelLedger, Slot, stale_slot_message
 from .pool import open_pool
 from .showing import build_item
 from .trainer import Trainer
-from .training import trainable
+from .training_set import training_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 class LabelingSession:
-    """One annotator at work on a pool: what to show next, what was answered, what was learnt.
+    """One annotator at work on a pool: what to show next, what was answered, what was learned.
 
     There is no screen in it. A desk, or a loop with an oracle, does ::
 
@@ -49,7 +49,7 @@ class LabelingSession:
 
     **Training** happens in a thread, on a copy of the estimator, while labeling goes on; the
     finished model takes the old one's place in one step. A training that fails leaves the old
-    model, is told in `progress`, and raised by `wait`.
+    model, is shown by `progress`, and raised by `wait`.
 
     Parameters
     ----------
@@ -235,7 +235,7 @@ class LabelingSession:
             Whether there is anything to train on: labels of two classes or more outside the
             audit. While another training is under way, the new one follows it.
         """
-        started = self._trainer.start(self._answers())
+        started = self._trainer.start(self.ledger.answers())
         if wait:
             self.wait()
         return started
@@ -280,7 +280,7 @@ class LabelingSession:
     def progress(self) -> Progress:
         """Return where the work stands."""
         standing = self.ledger.standing()
-        answers = quality.present_answers(standing)
+        answers = self.ledger.answers()
         labeled = [event for event in answers.values() if event.label is not None]
         seconds = self.ledger.seconds()
         ids = self.pool.ids
@@ -288,7 +288,7 @@ class LabelingSession:
         model = self._trainer.model
         predicted = {} if model is None else model.predicted()
         audited, correct = quality.audit_result(answers, predicted)
-        accuracy = quality.share(correct, audited)
+        accuracy = quality.proportion(correct, audited)
         return Progress(
             labels=len(labeled),
             skipped=len(answers) - len(labeled),
@@ -323,9 +323,12 @@ class LabelingSession:
         return quality.accuracy_curve(self.ledger.rounds())
 
     def close(self) -> None:
-        """Wait for the training, and close the ledger; also at the end of a ``with`` block."""
+        """Wait for the training, and close the ledger; also at the end of a ``with`` block.
+
+        Answers may be given afterwards (the ledger opens again), but no model is trained any more.
+        """
         try:
-            self.wait()
+            self._trainer.close()
         finally:
             self.ledger.close()
 
@@ -336,9 +339,6 @@ class LabelingSession:
         self.close()
 
     # Inside -----------------------------------------------------------------------------
-
-    def _answers(self) -> dict[str, Event]:
-        return quality.present_answers(self.ledger.standing())
 
     def _waiting(self) -> list[Slot]:
         """Return what is set aside for this annotator; leases half run out are renewed."""
@@ -351,21 +351,19 @@ class LabelingSession:
         """Set the next batch aside; empty when no image is left for this annotator."""
         self.pool.refresh()
         while True:
-            standing = self.ledger.standing()
-            answers = quality.present_answers(standing)
-            wishes = self._chooser.wishes(
+            candidates = self._chooser.batch(
                 pool=self.pool,
-                standing=standing,
-                taken=self.ledger.queue.taken(self.annotator),
+                standing=self.ledger.standing(),
+                unavailable=self.ledger.queue.unavailable(self.annotator),
                 counts=self.ledger.queue.counts(self.annotator),
                 annotator=self.annotator,
-                classifier=self._trainer.classifier(answers),
-                batch=self._batch_size,
+                classifier=self._trainer.classifier(self.ledger.answers()),
+                size=self._batch_size,
             )
-            if not wishes:
+            if not candidates:
                 return []
             slots = self.ledger.queue.claim(
-                wishes,
+                candidates,
                 self._batch_size,
                 annotator=self.annotator,
                 round=self._trainer.round,
@@ -378,7 +376,9 @@ class LabelingSession:
         """Return the item of a slot; None, and the slot given up, if it cannot be shown."""
         model = self._trainer.model
         try:
-            item = build_item(slot, self.pool, model, self._trainer.classifier(self._answers()))
+            item = build_item(
+                slot, self.pool, model, self._trainer.classifier(self.ledger.answers())
+            )
         except ImageGoneError:
             self.ledger.queue.release(slot.id)
             return None
@@ -416,11 +416,11 @@ class LabelingSession:
         for place in self.ledger.queue.waiting(self.annotator):
             if place.id == slot:
                 return place
-        raise StaleItemError(stale_slot(slot, self.annotator))
+        raise StaleItemError(stale_slot_message(slot, self.annotator))
 
     def _retrain_if_new(self) -> None:
-        answers = self._answers()
-        if len(trainable(answers)) != self._trainer.asked_with:
+        answers = self.ledger.answers()
+        if len(training_labels(answers)) != self._trainer.labels_at_start:
             self._trainer.start(answers)
 
 

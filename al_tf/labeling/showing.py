@@ -7,7 +7,7 @@ import numpy as np
 from .items import Item, Neighbour, Prediction
 from .ledger import Slot
 from .pool import ImagePool
-from .training import PoolClassifier, ScoredModel
+from .scored_model import PoolClassifier, ScoredModel
 
 N_NEIGHBOURS = 3
 
@@ -62,9 +62,9 @@ def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tupl
     others = [row for row, other in enumerate(labeled) if other != image]
     if not others:
         return ()
-    ours = classifier.transform(pool.view([image]))[0]
-    theirs = classifier.transform(pool.view([labeled[row] for row in others]))
-    distances = np.linalg.norm(theirs - ours, axis=1)
+    own_features = classifier.transform(pool.view([image]))[0]
+    features = classifier.transform(pool.view([labeled[row] for row in others]))
+    distances = np.linalg.norm(features - own_features, axis=1)
     nearest = np.argsort(distances, kind="stable")[:N_NEIGHBOURS]
     return tuple(
         Neighbour(
@@ -80,9 +80,7 @@ def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tupl
 
 def _why(slot: Slot, predictions: tuple[Prediction, ...]) -> str:
     if slot.purpose == "audit":
-        return (
-            "Drawn at random, to measure how often the model is right; so its opinion is not shown."
-        )
+        return "Drawn at random, to measure how often the model is right; so its prediction is not shown."
     how = "Drawn at random" if slot.strategy == "random" else f"Chosen by {slot.strategy}"
     if slot.score is not None:
         how += f", score {slot.score:.3g}"
@@ -91,6 +89,6 @@ def _why(slot: Slot, predictions: tuple[Prediction, ...]) -> str:
     if not predictions:
         return f"{how}." if slot.round else f"{how}: there was no model yet."
     first, *rest = predictions[:2]
-    opinion = f"{first.label} ({first.probability:.0%})"
-    opinion += "".join(f" or {p.label} ({p.probability:.0%})" for p in rest)
-    return f"{how}. The newest model says {opinion}."
+    prediction = f"{first.label} ({first.probability:.0%})"
+    prediction += "".join(f" or {p.label} ({p.probability:.0%})" for p in rest)
+    return f"{how}. The newest model predicts {prediction}."

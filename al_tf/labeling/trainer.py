@@ -1,4 +1,4 @@
-"""Training in the background: one model in use, the next one in the making."""
+"""`Trainer`: trains in the background while the model before stays in use."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from ..agreement import cohen_kappa
 from ..errors import TrainingFailedError
-from ..experiments.stopping import kappa, mean_uncertainty
+from ..strategies.uncertainty import entropy_score
 from . import quality
+from .background import BackgroundTask
 from .items import TrainingStatus
 from .ledger import Event, LabelLedger
 from .pool import ImagePool
-from .training import BackgroundTask, PoolClassifier, ScoredModel, train, trainable
+from .scored_model import PoolClassifier, ScoredModel, fit_and_score
+from .training_set import training_labels
 
 _log = logging.getLogger("al_tf.labeling")
 
@@ -58,12 +61,12 @@ class Trainer:
         self._base = None if base is None else (base, learner.y_training)
         self._pool, self._ledger = pool, ledger
         self._classes, self._annotator = classes, annotator
-        self._task = BackgroundTask(self._tell)
+        self._task = BackgroundTask(self._notify)
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
         self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
-        self.asked_with = 0
-        """Labels there were when a training was last asked for."""
+        self.labels_at_start = 0
+        """Number of training labels when `start` was last called."""
 
     @property
     def model(self) -> ScoredModel | None:
@@ -76,23 +79,41 @@ class Trainer:
         return self._result[1]
 
     def classifier(self, answers: Mapping[str, Event]) -> PoolClassifier | None:
-        """Return what a strategy asks, with the labeled set as it is now; None without a model."""
+        """Return what a strategy is given, with the present labels; None without a model.
+
+        Parameters
+        ----------
+        answers : mapping of str to Event
+            Of `LabelLedger.answers`.
+        """
         model = self.model
         if model is None:
             return None
-        known = trainable(answers)
-        ids = [image for image in known if image in model.row_of]
-        return PoolClassifier(model, self._pool.view(ids), np.array([known[i] for i in ids]))
+        labels = training_labels(answers)
+        ids = [image for image in labels if image in model.row_of]
+        return PoolClassifier(model, self._pool.view(ids), np.array([labels[i] for i in ids]))
 
     def start(self, answers: Mapping[str, Event]) -> bool:
-        """Train on the labels there are when the thread gets to it; False if they are too few."""
-        labels = trainable(answers)
-        self.asked_with = len(labels)
+        """Train on the labels that are there when the thread begins.
+
+        Parameters
+        ----------
+        answers : mapping of str to Event
+            Of `LabelLedger.answers`, now.
+
+        Returns
+        -------
+        bool
+            Whether a training comes: False for labels of fewer than two classes, and after
+            `close`.
+        """
+        labels = training_labels(answers)
+        self.labels_at_start = len(labels)
         if len({*labels.values(), *self._base_labels()}) < 2:
             return False
-        self._task.start(self._work)
-        self._tell()
-        return True
+        begun = self._task.start(self._train)
+        self._notify()
+        return begun
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
@@ -101,7 +122,7 @@ class Trainer:
         if ended and error is not None and error is not self._raised:
             self._raised = error
             raise TrainingFailedError(
-                f"The training failed: {_described(error)} The labels are safe in "
+                f"The training failed: {_describe(error)} The labels are safe in "
                 f"{self._ledger.path}; the model before it stays in use."
             ) from error
         return ended
@@ -118,21 +139,27 @@ class Trainer:
         else:
             state = "none" if model is None else "ready"
         labels = 0 if model is None else model.labels
-        text = None if error is None else _described(error)
+        text = None if error is None else _describe(error)
         return TrainingStatus(state, number, labels, seconds, text)
+
+    def close(self) -> None:
+        """Start no further training, and wait for the one under way; errors as in `wait`."""
+        self._task.close()
+        self.wait(None)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """See `LabelingSession.subscribe`."""
         self._listeners.append(callback)
 
-    def _work(self) -> None:
+    def _train(self) -> None:
         threading.current_thread().name = "al_tf training"
         start = time.perf_counter()
         try:
-            answers = quality.present_answers(self._ledger.standing())
+            answers = self._ledger.answers()
             self._pool.refresh()
-            model, X, y = train(
-                self._estimator, self._pool, trainable(answers), self._classes, self._base
+            labels = training_labels(answers)
+            model, X, y = fit_and_score(
+                self._estimator, self._pool, labels, self._classes, self._base
             )
             seconds = time.perf_counter() - start
             self._result = (model, self._record(model, answers, seconds), seconds)
@@ -153,18 +180,18 @@ class Trainer:
             audited=audited,
             correct=correct,
             kappa=_agreement(self.model, model),
-            uncertainty=mean_uncertainty(model.proba),
+            uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )
 
     def _base_labels(self) -> list[str]:
         return [] if self._base is None else [str(label) for label in self._base[1]]
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         for callback in self._listeners:
             try:
                 callback()
             except Exception:
-                _log.exception("What is called when the training changes failed")
+                _log.exception("A callback of LabelingSession.subscribe failed")
 
 
 def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:
@@ -175,8 +202,8 @@ def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:
     if not common:
         return None
     old, new = ([m.row_of[i] for i in common] for m in (before, now))
-    return kappa(before.proba[old].argmax(axis=1), now.proba[new].argmax(axis=1))
+    return cohen_kappa(before.proba[old].argmax(axis=1), now.proba[new].argmax(axis=1))
 
 
-def _described(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from sklearn.metrics import cohen_kappa_score
 
 from al_tf.experiments import load_records, run_experiment
 from al_tf.experiments.oracles import oracle_answers
-from al_tf.experiments.stopping import kappa, mean_uncertainty, stop_reason
+from al_tf.experiments.stopping import mean_uncertainty, stop_reason
 
 from .helpers import fast_config
 
@@ -55,15 +54,6 @@ def test_strategies_hear_the_same_answer_for_the_same_image(tmp_path):
     for record in load_records(tmp_path).itertuples():
         for image, answer in zip(record.queried, record.queried_labels, strict=True):
             assert heard.setdefault(image, answer) == answer
-
-
-def test_kappa_is_cohens():
-    rng = np.random.default_rng(1)
-    a, b = rng.integers(0, 4, 300), rng.integers(0, 4, 300)
-    b[:150] = a[:150]
-    assert kappa(a, b) == pytest.approx(cohen_kappa_score(a, b))
-    assert kappa(a, a) == 1
-    assert kappa(np.zeros(5, int), np.zeros(5, int)) == 1
 
 
 def test_uncertainty_runs_from_zero_to_one():

@@ -1,4 +1,4 @@
-"""What `LabelLedger` promises: nothing lost, nothing changed, nothing doubled."""
+"""`LabelLedger`: nothing lost, nothing changed, nothing doubled."""
 
 import os
 import pickle
@@ -8,6 +8,7 @@ import stat
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,15 @@ import pytest
 from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
 from al_tf.labeling import LabelLedger
 from al_tf.labeling.ledger import events, schema
-from al_tf.labeling.ledger.file import worded
-from al_tf.labeling.ledger.queue import Wish
+from al_tf.labeling.ledger.file import explained
+from al_tf.labeling.ledger.queue import Candidate
 
 from .work import CLASSES, as_nobody, label_many, processes
 
 HERE = Path(__file__).parent
 
 
-def said(ledger):
+def labels_of(ledger):
     return dict(zip(ledger.current()["image"], ledger.current()["label"], strict=True))
 
 
@@ -36,9 +37,9 @@ class TestEvents:
         ledger.relabel("a", "bright", annotator="bob")
         assert ledger.undo("ann").image == "c"
         assert ledger.undo("ann").image == "b"
-        assert said(ledger) == {"a": "bright"}
+        assert labels_of(ledger) == {"a": "bright"}
         assert ledger.undo("bob").kind == "relabel"
-        assert said(ledger) == {"a": "dark"}
+        assert labels_of(ledger) == {"a": "dark"}
         kinds = ["label", "label", "skip", "relabel", "undo", "undo", "undo"]
         assert ledger.history()["kind"].tolist() == kinds
         assert ledger.history()["undone"].tolist() == [False, True, True, True] + 3 * [False]
@@ -87,7 +88,7 @@ class TestEvents:
         ledger.label("a", "dark", annotator="ann")
         monkeypatch.setattr(events, "_now", lambda: "1999-01-01T00:00:00.000+00:00")
         ledger.relabel("a", "bright", annotator="ann")
-        assert said(ledger) == {"a": "bright"}
+        assert labels_of(ledger) == {"a": "bright"}
         assert ledger.undo("ann").label == "bright"
         assert ledger.history()["kind"].tolist() == ["label", "relabel", "undo"]
 
@@ -112,6 +113,51 @@ class TestEvents:
         assert ledger.history().loc[0, ["label", "annotator", "name"]].tolist() == [name] * 3
 
 
+class TestAnswers:
+    """The event that counts for each image, decided in one place."""
+
+    def everywhere(self, ledger):
+        """Return the answers as each way of asking gives them; they must agree."""
+        answers = ledger.answers()
+        table = ledger.current()
+        assert list(answers) == table["image"].tolist()
+        assert [event.id for event in answers.values()] == table["id"].tolist()
+        for image in {event.image for event in ledger.events()}:
+            assert ledger.answer(image) == answers.get(image)
+            slots = ledger.queue.claim(
+                [Candidate(image, "query", "random")], 1, annotator="free?", round=0,
+                lease_seconds=-1.0,
+            )  # fmt: skip
+            assert (image in [slot.image for slot in slots]) == (image not in answers)
+        return {image: (event.kind, event.label) for image, event in answers.items()}
+
+    def test_of_labels_skips_corrections_repeats_and_undos(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        ledger.skip("b", annotator="ann")
+        ledger.label("c", "dark", annotator="bob")
+        ledger.label("a", "bright", annotator="ann", purpose="repeat")
+        ledger.relabel("b", "bright", annotator="bob")
+        ledger.relabel("b", "dark", annotator="ann")
+        assert self.everywhere(ledger) == {
+            "a": ("label", "dark"), "c": ("label", "dark"), "b": ("relabel", "dark"),
+        }  # fmt: skip
+        ledger.undo("ann")
+        ledger.undo("bob")
+        assert self.everywhere(ledger) == {
+            "a": ("label", "dark"), "b": ("skip", None), "c": ("label", "dark"),
+        }  # fmt: skip
+        ledger.undo("bob")
+        for _ in range(3):
+            ledger.undo("ann")
+        assert self.everywhere(ledger) == {}
+
+    def test_an_image_whose_label_was_undone_is_free_although_a_repeat_of_it_stands(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        ledger.label("a", "bright", annotator="bob", purpose="repeat")
+        ledger.undo("ann")
+        assert ledger.queue.unavailable("ann") == set()
+
+
 class TestClasses:
     def test_may_grow_at_the_end_only(self, ledger):
         assert ledger.fix_classes([*CLASSES, "grey"]) == (*CLASSES, "grey")
@@ -132,9 +178,9 @@ class TestClasses:
 
 class TestQueue:
     def claim(self, ledger, images, annotator, purpose="query", lease=60.0):
-        wishes = [Wish(image, purpose, "random") for image in images]
+        candidates = [Candidate(image, purpose, "random") for image in images]
         slots = ledger.queue.claim(
-            wishes, len(images), annotator=annotator, round=0, lease_seconds=lease
+            candidates, len(images), annotator=annotator, round=0, lease_seconds=lease
         )
         return [slot.image for slot in slots]
 
@@ -159,7 +205,7 @@ class TestQueue:
         self.claim(ledger, "a", "ann", lease=-1.0)
         (slot,) = ledger.queue.waiting("ann")
         ledger.label("a", "dark", annotator="ann", slot=slot.id)
-        assert said(ledger) == {"a": "dark"}
+        assert labels_of(ledger) == {"a": "dark"}
 
     def test_an_answer_sent_twice_is_recorded_once(self, ledger):
         self.claim(ledger, "a", "ann")
@@ -189,7 +235,7 @@ class TestFiles:
         ledger.label("b", "dark", annotator="ann")
         copy = pickle.loads(pickle.dumps(ledger))
         copy.label("c", "dark", annotator="ann")
-        assert list(said(ledger)) == ["a", "b", "c"]
+        assert list(labels_of(ledger)) == ["a", "b", "c"]
 
     def test_no_folder(self, tmp_path):
         with pytest.raises(LedgerError, match="there is no folder"):
@@ -230,7 +276,7 @@ class TestFiles:
 
     def test_a_read_only_ledger_says_so(self, read_only_folder):
         with pytest.raises(
-            LedgerError, match=r"Make the file and its folder writable|yours to write"
+            LedgerError, match=r"Make the file and its folder writable|may be written"
         ):
             as_nobody(LabelLedger, read_only_folder / "l.db")
 
@@ -240,28 +286,65 @@ class TestFiles:
     def test_opened_for_reading_it_refuses_to_write(self, ledger):
         ledger.label("a", "dark", annotator="ann")
         reader = LabelLedger(ledger.path, read_only=True)
-        assert list(said(reader)) == ["a"]
+        assert list(labels_of(reader)) == ["a"]
         with pytest.raises(LedgerError, match="cannot be written"):
             reader.label("b", "dark", annotator="ann")
         with pytest.raises(LedgerError, match="no such ledger"):
             LabelLedger(ledger.path.with_name("other.db"), read_only=True)
 
-    def test_version_1_is_migrated_with_all_it_holds(self, tmp_path):
-        connection = sqlite3.connect(tmp_path / "l.db")
-        connection.executescript((HERE / "ledger_version_1.sql").read_text())
-        connection.close()
-        with pytest.raises(LedgerError, match="older schema version 1"):
-            LabelLedger(tmp_path / "l.db", read_only=True)
-        ledger = LabelLedger(tmp_path / "l.db")
+    @pytest.fixture
+    def older(self, tmp_path):
+        """Return a function that makes a ledger as an earlier version of this package left it."""
+
+        def make(version):
+            path = tmp_path / f"{version}.db"
+            with closing(sqlite3.connect(path)) as connection:
+                connection.executescript((HERE / f"ledger_version_{version}.sql").read_text())
+            return path
+
+        return make
+
+    def test_version_1_is_migrated_with_all_it_holds(self, older):
+        ledger = LabelLedger(older(1))
         assert ledger.classes == ("good", "defective")
         assert ledger.history()["kind"].tolist() == ["label", "label", "skip", "undo", "relabel"]
-        assert said(ledger) == {"aa": "defective", "bb": "good"}
+        assert labels_of(ledger) == {"aa": "defective", "bb": "good"}
         assert [slot.image for slot in ledger.queue.waiting("ann")] == ["cc", "dd"]
         number = ledger.add_round(
             annotator="ann", labels=2, seconds=1.0, audited=0, correct=0, kappa=None,
             uncertainty=0.5,
         )  # fmt: skip
         assert ledger.rounds()["round"].tolist() == [number] == [1]
+
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_version_2_is_read_and_migrated(self, older, read_only):
+        path = older(2)
+        before = path.read_bytes()
+        ledger = LabelLedger(path, read_only=read_only)
+        assert (path.read_bytes() == before) == read_only
+        assert ledger.classes == ("good", "defective")
+        assert labels_of(ledger) == {"bb": "good", "aa": "defective", "ee": "good"}
+        assert {image: event.kind for image, event in ledger.answers().items()} == {
+            "bb": "label", "aa": "relabel", "ee": "label",
+        }  # fmt: skip
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["cc", "dd"]
+        assert ledger.queue.unavailable("ann") == {"aa", "bb", "cc", "dd", "ee"}
+        assert ledger.rounds()["labels"].tolist() == [2]
+
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_a_migrated_ledger_has_the_schema_of_a_new_one(self, older, ledger, version):
+        def objects(path):
+            with closing(sqlite3.connect(path)) as connection:
+                rows = connection.execute("SELECT name, sql FROM sqlite_master")
+                return {name: sql and " ".join(sql.split()) for name, sql in rows}
+
+        path = older(version)
+        LabelLedger(path).close()
+        assert objects(path) == objects(ledger.path)
+
+    def test_an_older_ledger_opened_for_reading_alone_cannot_be_written(self, older):
+        with pytest.raises(LedgerError, match="cannot be written"):
+            LabelLedger(older(2), read_only=True).label("zz", "good", annotator="ann")
 
 
 class TestDurability:
@@ -340,9 +423,9 @@ def _images_in(path):
         ("something new", "the database refused"),
     ],
 )
-def test_what_sqlite_refuses_is_told_with_what_to_do(error, advice):
-    told = worded(sqlite3.OperationalError(error), Path("labels.db"))
-    assert isinstance(told, LedgerError)
-    assert str(told).startswith("labels.db: ")
-    assert advice in str(told)
-    assert str(told).endswith(f"(SQLite: {error}).")
+def test_errors_of_sqlite_come_with_advice(error, advice):
+    shown = explained(sqlite3.OperationalError(error), Path("labels.db"))
+    assert isinstance(shown, LedgerError)
+    assert str(shown).startswith("labels.db: ")
+    assert advice in str(shown)
+    assert str(shown).endswith(f"(SQLite: {error}).")

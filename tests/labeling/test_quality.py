@@ -9,20 +9,20 @@ from scipy import stats
 from al_tf import plots
 from al_tf.labeling import Estimate
 from al_tf.labeling.costs import cost_table, fair_threshold, labeling_curve
-from al_tf.labeling.quality import advise, share
+from al_tf.labeling.quality import advise, proportion
 
 
-class TestShare:
+class TestProportion:
     @pytest.mark.parametrize(("k", "n"), [(0, 5), (5, 5), (7, 10), (81, 100)])
     def test_is_the_exact_interval(self, k, n):
-        found = share(k, n)
+        estimate = proportion(k, n)
         low = stats.beta.ppf(0.025, k, n - k + 1) if k else 0.0
         high = stats.beta.ppf(0.975, k + 1, n - k) if k < n else 1.0
-        assert (found.value, found.n) == (k / n, n)
-        assert (found.low, found.high) == pytest.approx((low, high))
+        assert (estimate.value, estimate.n) == (k / n, n)
+        assert (estimate.low, estimate.high) == pytest.approx((low, high))
 
     def test_of_nothing(self):
-        assert share(0, 0) is None
+        assert proportion(0, 0) is None
 
     def test_reads_well(self):
         assert str(Estimate(0.9, 0.8, 0.951, 40)) == "90% (80% to 95%, n = 40)"
@@ -31,7 +31,7 @@ class TestShare:
 class TestAdvice:
     def advice(self, **changes):
         usual = {
-            "remaining": 10, "accuracy": share(9, 10), "target": None, "kappas": [],
+            "remaining": 10, "accuracy": proportion(9, 10), "target": None, "kappas": [],
             "predicted_classes": ["a", "b"],
         }  # fmt: skip
         return advise(**usual | changes)
@@ -46,13 +46,13 @@ class TestAdvice:
         assert self.advice(kappas=[0.991, math.nan, 0.991, 0.99]).stop
 
     def test_a_model_that_sees_one_class_everywhere_has_not_settled(self):
-        found = self.advice(kappas=[1.0] * 5, predicted_classes=["good"])
-        assert not found.stop
-        assert "'good' everywhere" in found.reason
+        advice = self.advice(kappas=[1.0] * 5, predicted_classes=["good"])
+        assert not advice.stop
+        assert "'good' everywhere" in advice.reason
 
     def test_a_target_is_reached_by_the_lower_end(self):
-        assert not self.advice(target=0.9, accuracy=share(95, 100)).stop
-        assert self.advice(target=0.9, accuracy=share(98, 100)).stop
+        assert not self.advice(target=0.9, accuracy=proportion(95, 100)).stop
+        assert self.advice(target=0.9, accuracy=proportion(98, 100)).stop
 
 
 class TestLabelingCurve:
@@ -68,8 +68,8 @@ class TestLabelingCurve:
         assert curve["minutes"].tolist() == pytest.approx([0.5, 1, 2, 2.1, 4.1, 4.1, 4.1])
         assert curve["answers"].tolist() == [1, 2, 3, 3, 3, 3, 2]
         assert curve["labels"].tolist() == [1, 2, 2, 2, 2, 2, 1]
-        found = labeling_curve(ledger.history(), label="bright")
-        assert found["labels"].tolist() == [1, 1, 1, 1, 2, 1, 1]
+        bright = labeling_curve(ledger.history(), label="bright")
+        assert bright["labels"].tolist() == [1, 1, 1, 1, 2, 1, 1]
         assert len(ledger.current()) == curve["answers"].iloc[-1]
 
     def test_of_an_empty_ledger(self, ledger):

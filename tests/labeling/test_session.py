@@ -279,6 +279,19 @@ class TestTraining:
         assert told[-1] == session.training.state == "ready"
         assert "the page has gone" in caplog.text
 
+    def test_a_closed_session_records_answers_and_trains_no_more(self, desk):
+        go = threading.Event()
+        session = desk.session(Waits(go), auto_retrain=True, batch_size=10, audit_share=0.0)
+        desk.answer(session, 10)
+        go.set()
+        session.close()
+        assert session.training.state == "ready"
+        rounds = len(session.ledger.rounds())
+        desk.answer(session, 20)
+        assert not session.retrain(wait=True)
+        assert session.progress().labels == 30
+        assert len(session.ledger.rounds()) == rounds
+
     def test_a_learner_takes_part_with_its_labels_and_its_strategy(self, desk):
         X, y = make_images(30, seed=1)
         learner = ActiveLearner(NearestMean(), get_strategy("entropy"), X, y)
@@ -298,7 +311,7 @@ class TestTraining:
         desk.answer(session, 10)
         assert session.retrain(wait=True)
         assert session.next().strategy == "vote_entropy"
-        with pytest.raises(ValueError, match="asks a committee of models; NearestMean is one"):
+        with pytest.raises(ValueError, match="needs a committee of models; NearestMean is one"):
             desk.session(strategy="vote_entropy", audit_share=0.0)
 
     def test_an_estimator_without_probabilities_is_refused(self, desk):

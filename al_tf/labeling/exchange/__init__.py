@@ -1,1 +1,1 @@
-"""Labels and models that leave the desk or come from elsewhere: exports, Label Studio, predictions."""
+"""Labels and models written and read: exports, Label Studio's files, predictions."""

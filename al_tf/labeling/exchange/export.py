@@ -8,15 +8,18 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ... import __version__
 from ...errors import ImageGoneError, check_one_of
+from ...files import new_folder, write_atomically
 from ..ledger import LabelLedger
 from ..pool import ImagePool
-from ..quality import present_answers
-from ..training import labeled_images, trainable
+from ..training_set import labeled_images, training_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOTES = "al_tf.json"
 """Member of an exported ``.keras`` file that holds class names and preprocessing."""
@@ -42,7 +45,7 @@ def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bo
     ----------
     ledger : LabelLedger
     path : path
-        Replaced if it exists.
+        Replaced if it exists, in one step.
     history : bool
         Write `LabelLedger.history` instead of `LabelLedger.current`.
 
@@ -52,8 +55,13 @@ def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bo
         Rows written.
     """
     table = ledger.history() if history else ledger.current()
-    table.to_csv(path, index=False)
+    write_csv(table, path)
     return len(table)
+
+
+def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table as CSV (UTF-8), whole or not at all."""
+    write_atomically(Path(path), lambda temporary: table.to_csv(temporary, index=False))
 
 
 def export_folders(
@@ -70,7 +78,7 @@ def export_folders(
     pool : ImagePool
         Where the images are. Each is checked against the hash it was labeled under.
     out : path
-        A folder that is not there yet, or empty.
+        A folder that does not exist yet, or is empty; it appears when it is complete.
     how : {"copy", "link"}
         Copy the files, or make symbolic links to them (not for arrays).
 
@@ -81,7 +89,7 @@ def export_folders(
     Raises
     ------
     ValueError
-        The folder is not empty; or links to images that are no files.
+        The folder is not empty; or links to images that are not files.
     """
     check_one_of("how", how, ("copy", "link"))
     target = Path(out)
@@ -89,14 +97,21 @@ def export_folders(
         raise ValueError(
             f"{target} is not empty; export into a new folder, so that no old label stays."
         )
+    if target.exists():
+        target.rmdir()  # empty
+    with new_folder(target) as temporary:
+        return _fill_folders(ledger, pool, temporary, how)
+
+
+def _fill_folders(ledger: LabelLedger, pool: ImagePool, target: Path, how: str) -> FolderExport:
     folders = safe_folders(ledger.classes)
     for folder in folders.values():
-        (target / folder).mkdir(parents=True, exist_ok=True)
+        (target / folder).mkdir()
     index = {folder: label for label, folder in folders.items()}
     text = json.dumps(index, indent=2, ensure_ascii=False)
     (target / "classes.json").write_text(text + "\n", encoding="utf-8")
     missing, written = [], 0
-    for image, event in present_answers(ledger.standing()).items():
+    for image, event in ledger.answers().items():
         if event.label is None:
             continue
         try:
@@ -188,7 +203,7 @@ def export_model(
     Raises
     ------
     TypeError
-        An estimator that is no Keras network.
+        An estimator without ``to_keras``.
     ValueError
         A path that does not end in ``.keras``.
     """
@@ -196,24 +211,23 @@ def export_model(
     target = Path(path)
     if not hasattr(estimator, "to_keras"):
         raise TypeError(
-            f"{type(estimator).__name__} is no Keras network and cannot be written as .keras; "
-            "use joblib.dump."
+            f"{type(estimator).__name__} has no Keras network (to_keras) and cannot be written as "
+            ".keras; use joblib.dump."
         )
     notes = {
         "classes": list(map(str, classes)),
         "image_shape": [int(side) for side in image_shape],
         "preprocessing": "scaled to fit, aspect kept, padded with the mean colour; values 0-255",
         "labels": labels,
-        "al_tf": __version__,
+        "al_tf": metadata.version("al-tf"),
     }
-    partial = target.with_name(f".partial-{target.name}")
-    try:
-        estimator.to_keras().save(partial)
-        with zipfile.ZipFile(partial, "a") as archive:
+
+    def write(temporary: Path) -> None:
+        estimator.to_keras().save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(NOTES, json.dumps(notes, indent=2, ensure_ascii=False))
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+
+    write_atomically(target, write)
 
 
 def train_and_export(
@@ -251,12 +265,12 @@ def train_and_export(
     from ...network.classifier import KerasImageClassifier
 
     _check_model_path(path)
-    labels = trainable(present_answers(ledger.standing()))
+    labels = training_labels(ledger.answers())
     X, y = labeled_images(pool, labels)
     if len(set(y.tolist())) < 2:
         raise ValueError(
-            f"A model needs labels of two classes or more, on images of the pool; found {len(y)} "
-            f"labels of {len(set(y.tolist()))}."
+            f"A model needs labels of two classes or more, on images of the pool; got {len(y)} "
+            f"label(s) of {len(set(y.tolist()))} class(es)."
         )
     classifier = KerasImageClassifier(
         classes=list(ledger.classes), epochs=epochs, min_steps=200, random_state=seed

@@ -1,4 +1,4 @@
-"""Label Studio's JSON: tasks with predictions out, annotations in."""
+"""Label Studio's JSON: tasks with predictions written, annotations read."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 from ...errors import DataCorruptError
+from ...files import write_atomically
 from ...parsing import parse_json, read_text
 from ..ledger import Event, LabelLedger
 from ..pool import ImagePool
-from ..quality import present_answers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,9 +32,9 @@ class ImportResult:
     recorded: int
     """Events added to the ledger."""
     known: int
-    """Annotations that were in it already, or say what it says."""
+    """Annotations that were in it already, or agree with its present label."""
     unmatched: tuple[str, ...]
-    """Names of tasks that are no image of the pool."""
+    """Names of tasks whose image is not in the pool."""
 
 
 def export_tasks(
@@ -45,7 +45,7 @@ def export_tasks(
     predictions: pd.DataFrame | None = None,
     url_prefix: str = LOCAL_FILES,
 ) -> int:
-    """Write the images of a pool as Label Studio tasks, with the labels and predictions there are.
+    """Write the images of a pool as Label Studio tasks, with their labels and predictions.
 
     Beside `path`, a file of the same name ending in ``.xml`` gets the labeling interface that
     belongs to the classes.
@@ -58,7 +58,7 @@ def export_tasks(
     path : path
         A JSON file; replaced if it exists.
     predictions : DataFrame, optional
-        Of `predict_folder`; images it does not hold get no prediction.
+        Of `predict_folder`; images that it lacks get no prediction.
     url_prefix : str
         Put before each (percent-encoded) file name. By default that of files which Label Studio
         serves from its own disk (``LOCAL_FILES_DOCUMENT_ROOT``).
@@ -68,8 +68,8 @@ def export_tasks(
     int
         Number of tasks.
     """
-    answers = present_answers(ledger.standing())
-    guessed = _predictions(predictions)
+    answers = ledger.answers()
+    predicted = _predictions(predictions)
     tasks = [
         {
             "data": {
@@ -78,14 +78,18 @@ def export_tasks(
                 "image_id": image,
             },
             "annotations": _annotations(answers.get(image)),
-            "predictions": guessed.get(image, []),
+            "predictions": predicted.get(image, []),
         }
         for image in pool.ids
     ]
     target = Path(path)
-    target.write_text(json.dumps(tasks, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    target.with_suffix(".xml").write_text(labeling_interface(ledger.classes), encoding="utf-8")
+    _write_text(target, json.dumps(tasks, indent=1, ensure_ascii=False) + "\n")
+    _write_text(target.with_suffix(".xml"), labeling_interface(ledger.classes))
     return len(tasks)
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def labeling_interface(classes: Sequence[str]) -> str:
@@ -101,12 +105,12 @@ def labeling_interface(classes: Sequence[str]) -> str:
 def import_annotations(
     ledger: LabelLedger, path: str | os.PathLike[str], *, pool: ImagePool | None = None
 ) -> ImportResult:
-    """Take the annotations of a Label Studio export (JSON) into the ledger.
+    """Record the annotations of a Label Studio export (JSON) in the ledger.
 
-    Tasks that this package wrote are known by the content hash they carry; others by their file
-    name in `pool`. An annotation is taken once, however often the file is read; one of an image
-    that has another label corrects it; cancelled ones are skips. Imported labels train models;
-    the accuracy estimate of a session is then one for the images that were not imported.
+    Tasks that this package wrote are matched by the content hash they carry; others by their file
+    name in `pool`. An annotation is recorded once, however often the file is read; one of an
+    image that has another label corrects it; cancelled ones are skips. Imported labels train
+    models; the accuracy estimate of a session then holds for the images that were not imported.
 
     Parameters
     ----------
@@ -129,19 +133,19 @@ def import_annotations(
         A choice that is not among the classes; nothing was recorded.
     """
     names = {} if pool is None else {pool.name(image): image for image in pool.ids}
-    found, unmatched = [], []
+    annotations, unmatched = [], []
     for task in _read_tasks(Path(path)):
         image, name = _image_of(task, names)
         if image is None:
             unmatched.append(name)
             continue
-        found += [(image, name, *said) for said in _said(task, Path(path))]
-    for _, _, _, label, _, _ in found:
+        annotations += [(image, name, *read) for read in _read_annotations(task, Path(path))]
+    for _, _, _, label, _, _ in annotations:
         if label is not None:
             ledger.check_label(label)
     before = {(event.image, event.strategy) for event in ledger.standing()}
-    recorded = sum(_record(ledger, before, *annotation) for annotation in found)
-    return ImportResult(recorded, len(found) - recorded, tuple(unmatched))
+    recorded = sum(_record(ledger, before, *annotation) for annotation in annotations)
+    return ImportResult(recorded, len(annotations) - recorded, tuple(unmatched))
 
 
 def _record(
@@ -203,7 +207,7 @@ def _result(label: str) -> list[dict[str, Any]]:
 def _read_tasks(path: Path) -> list[Mapping[str, Any]]:
     try:
         tasks = parse_json(read_text(path))
-        json.dumps(tasks, ensure_ascii=False).encode()  # escapes can hide what is no character
+        json.dumps(tasks, ensure_ascii=False).encode()  # escapes can hide what is not a character
     except ValueError as error:
         raise DataCorruptError(f"{path}: not JSON ({error}).") from error
     if not isinstance(tasks, list) or not all(
@@ -217,7 +221,7 @@ def _read_tasks(path: Path) -> list[Mapping[str, Any]]:
 
 
 def _image_of(task: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str | None, str]:
-    """Return the content hash of a task's image, if it is known, and what the task calls it."""
+    """Return the content hash of a task's image, if it is known, and its name in the task."""
     data = task["data"]
     name = str(data.get("name") or data.get("image") or f"task {task.get('id')}")
     if isinstance(data.get("image_id"), str):
@@ -225,8 +229,10 @@ def _image_of(task: Mapping[str, Any], names: Mapping[str, str]) -> tuple[str | 
     return names.get(name), name
 
 
-def _said(task: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str | None, str, float]]:
-    """Yield key, label (None: cancelled), annotator and seconds of a task's annotations, in time."""
+def _read_annotations(
+    task: Mapping[str, Any], path: Path
+) -> Iterator[tuple[str, str | None, str, float]]:
+    """Yield key, label (None: cancelled), annotator and seconds of annotations, oldest first."""
     annotations = task.get("annotations") or []
     try:
         for annotation in sorted(annotations, key=lambda a: str(a.get("created_at", ""))):
@@ -240,11 +246,11 @@ def _said(task: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str | None
             if not cancelled and len(choices) != 1:
                 continue  # nothing chosen, or no single class
             by = annotation.get("completed_by")
-            who = by.get("email") or by.get("id") if isinstance(by, dict) else by
+            annotator = by.get("email") or by.get("id") if isinstance(by, dict) else by
             yield (
                 f"label-studio {annotation.get('id', annotation.get('created_at', ''))}",
                 None if cancelled else str(choices[0]),
-                str(who) if who is not None else "label-studio",
+                str(annotator) if annotator is not None else "label-studio",
                 _seconds(annotation.get("lead_time")),
             )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:

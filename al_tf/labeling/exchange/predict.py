@@ -1,4 +1,4 @@
-"""What an exported model says about a folder of images."""
+"""Predictions of an exported model for a folder of images."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ import numpy as np
 from ...errors import DataCorruptError
 from ...parsing import parse_json
 from ..pool import FolderPool
-from ..training import readable
 from .export import NOTES
 
 if TYPE_CHECKING:
     import pandas as pd
 
 MAX_NOTES = 2**24
-"""Bytes; of class names alone."""
+"""Bytes that the class names of a model may take."""
 
 
 def predict_folder(
     model: str | os.PathLike[str], folder: str | os.PathLike[str]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Let a model written by `export_model` look at every image beneath a folder.
+    """Predict every image beneath a folder with a model written by `export_model`.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def predict_folder(
     Returns
     -------
     predictions : DataFrame
-        A row for each image, the most uncertain first: ``name``, ``image`` (content hash),
+        One row for each image, the most uncertain first: ``name``, ``image`` (content hash),
         ``predicted``, ``margin`` (difference of the two highest probabilities, 0 to 1; small =
         uncertain), and ``p(<class>)`` for each class.
     problems : dict of str to str
@@ -46,7 +45,7 @@ def predict_folder(
     Raises
     ------
     DataNotFoundError
-        No such model or folder, or no readable image in it.
+        There is no such model or folder, or no readable image in it.
     DataCorruptError
         A model that `export_model` did not write.
     """
@@ -60,7 +59,7 @@ def predict_folder(
     pool = FolderPool(folder, size=(height, width), grey=not channels)
     ids: list[str] = []
     parts = []
-    for part, images in readable(pool, pool.ids):
+    for part, images in pool.chunks(pool.ids):
         ids += part
         parts.append(network.predict(images, batch_size=256, verbose=0))
     proba = np.concatenate(parts) if parts else np.zeros((0, len(classes)))  # (n, K)

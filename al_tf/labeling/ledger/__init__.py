@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .events import IDLE_AFTER, Event, LabelLedger, stale_slot
-from .queue import Slot, Wish
+from .events import LabelLedger, stale_slot_message
+from .queue import Candidate, Slot
+from .tables import IDLE_AFTER, Event
 
-__all__ = ["IDLE_AFTER", "Event", "LabelLedger", "Slot", "Wish", "stale_slot"]
+__all__ = ["IDLE_AFTER", "Candidate", "Event", "LabelLedger", "Slot", "stale_slot_message"]

@@ -45,7 +45,7 @@ class LedgerFile:
             try:
                 yield self._connection
             except REFUSED as error:
-                raise worded(error, self.path) from error
+                raise explained(error, self.path) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -81,31 +81,29 @@ def open_ledger(path: Path, synchronous: str, read_only: bool) -> sqlite3.Connec
     try:
         connection = _connect(path, read_only)
     except REFUSED as error:
-        raise worded(error, path) from error
+        raise explained(error, path) from error
     try:
         _check_kind(connection, path)
-        if read_only:
-            _check_version_to_read(connection, path)
-        else:
+        if not read_only:
             _prepare(connection, path, synchronous)
+        elif version_of(connection) < VERSION:
+            connection = _migrated_copy(connection)
     except REFUSED as error:
         connection.close()
-        raise worded(error, path) from error
+        raise explained(error, path) from error
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def worded(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerError:
-    """Return the error in words that say what to do."""
+def explained(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> LedgerError:
+    """Return what SQLite refused as an error that says what to do."""
     text = str(error).lower()
     if "readonly" in text or "read-only" in text:
         advice = "it cannot be written. Make the file and its folder writable, or open it with read_only=True"
     elif "unable to open" in text:
-        advice = (
-            "it cannot be opened. Check that the file and its folder exist and are yours to write"
-        )
+        advice = "it cannot be opened. Check that the file and its folder exist and may be written"
     elif "not a database" in text:
         advice = "it is not a label ledger. Name another file"
     elif "locked" in text or "busy" in text:
@@ -161,12 +159,14 @@ def _check_kind(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _check_version_to_read(connection: sqlite3.Connection, path: Path) -> None:
-    if version_of(connection) < VERSION:
-        raise LedgerError(
-            f"{path}: it has the older schema version {version_of(connection)} and is opened for "
-            f"reading alone. Open it once for writing, to bring it to version {VERSION}."
-        )
+def _migrated_copy(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Return a ledger of an older version as a current one in memory; the file stays as it is."""
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    connection.backup(copy)
+    connection.close()
+    migrate(copy)
+    copy.execute("PRAGMA query_only = ON")
+    return copy
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, synchronous: str) -> None:

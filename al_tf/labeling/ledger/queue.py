@@ -30,8 +30,8 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Wish:
-    """An image that a session would like to set aside."""
+class Candidate:
+    """An image that a session may set aside, and what it is for."""
 
     image: str
     purpose: str
@@ -52,7 +52,7 @@ class Queue:
 
     def claim(
         self,
-        wishes: Sequence[Wish],
+        candidates: Sequence[Candidate],
         n: int,
         *,
         annotator: str,
@@ -63,7 +63,7 @@ class Queue:
 
         Parameters
         ----------
-        wishes : sequence of Wish
+        candidates : sequence of Candidate
             In the order of preference. Those that have an answer, or are set aside for somebody
             whose lease has not run out, are passed over; a repeat needs an answer instead.
         n : int
@@ -78,28 +78,29 @@ class Queue:
         Returns
         -------
         list of Slot
-            `n`, or fewer where the wishes run out.
+            `n`, or fewer where the candidates run out.
         """
         with self._file.writing() as connection:
             now = time.time()
-            chosen: list[Wish] = []
-            for wish in wishes:
+            chosen: list[Candidate] = []
+            for candidate in candidates:
                 if len(chosen) == n:
                     break
-                if _is_free(connection, wish, annotator, now):
-                    chosen.append(wish)
-            for position, wish in enumerate(chosen, 1):
+                if _is_free(connection, candidate, annotator, now):
+                    chosen.append(candidate)
+            for position, candidate in enumerate(chosen, 1):
                 connection.execute(
                     "UPDATE slots SET released = 1 WHERE image = ? AND id IN"
                     " (SELECT id FROM open_slots WHERE image = ?)",
-                    (wish.image, wish.image),
+                    (candidate.image, candidate.image),
                 )
                 connection.execute(
                     "INSERT INTO slots (image, annotator, purpose, round, position, batch,"
                     " strategy, score, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        wish.image, annotator, wish.purpose, round, position, len(chosen),
-                        wish.strategy, None if wish.score is None else float(wish.score),
+                        candidate.image, annotator, candidate.purpose, round, position,
+                        len(chosen), candidate.strategy,
+                        None if candidate.score is None else float(candidate.score),
                         now + lease_seconds,
                     ),
                 )  # fmt: skip
@@ -134,23 +135,15 @@ class Queue:
                 ).fetchall()
             )
 
-    def taken(self, annotator: str) -> set[str]:
+    def unavailable(self, annotator: str) -> set[str]:
         """Return the images that have an answer or are set aside, also for this annotator."""
         with self._file.reading() as connection:
             rows = connection.execute(
-                "SELECT image FROM standing UNION SELECT image FROM open_slots"
+                "SELECT image FROM answers UNION SELECT image FROM open_slots"
                 " WHERE annotator = ? OR expires > ?",
                 (annotator, time.time()),
             )
             return {image for (image,) in rows}
-
-
-def has_answer(connection: sqlite3.Connection, image: str) -> bool:
-    """Tell whether an image has a label or was set aside by a skip; repeats do not count."""
-    found = connection.execute(
-        "SELECT 1 FROM standing WHERE image = ? AND purpose != 'repeat' LIMIT 1", (image,)
-    )
-    return found.fetchone() is not None
 
 
 def open_slot(connection: sqlite3.Connection, slot: int) -> Slot | None:
@@ -166,9 +159,14 @@ def _waiting(connection: sqlite3.Connection, annotator: str) -> list[Slot]:
     return [Slot(*row) for row in rows]
 
 
-def _is_free(connection: sqlite3.Connection, wish: Wish, annotator: str, now: float) -> bool:
-    held = connection.execute(
-        "SELECT 1 FROM open_slots WHERE image = ? AND (annotator = ? OR expires > ?)",
-        (wish.image, annotator, now),
+def _is_free(
+    connection: sqlite3.Connection, candidate: Candidate, annotator: str, now: float
+) -> bool:
+    """Tell whether nobody holds an image, and it has an answer just if this is a repeat."""
+    held, answered = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM open_slots"
+        " WHERE image = ?1 AND (annotator = ?2 OR expires > ?3)),"
+        " EXISTS (SELECT 1 FROM answers WHERE image = ?1)",
+        (candidate.image, annotator, now),
     ).fetchone()
-    return held is None and has_answer(connection, wish.image) == (wish.purpose == "repeat")
+    return not held and bool(answered) == (candidate.purpose == "repeat")

@@ -1,4 +1,11 @@
-"""The ledger's tables, and how an older file becomes a current one."""
+"""The ledger's tables and views, and how an older file becomes a current one.
+
+Three views say what holds now; no other place decides it:
+
+- ``standing``: the events that no undo has taken back.
+- ``answers``: the event that counts for each image, its last standing one that is no repeat.
+- ``open_slots``: the places in the queue that still wait for an answer.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +84,21 @@ CREATE TABLE rounds (
 );
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2)
+_VERSION_3 = """
+CREATE VIEW answers AS
+SELECT * FROM standing AS e
+WHERE purpose != 'repeat' AND NOT EXISTS (
+    SELECT 1 FROM standing AS later
+    WHERE later.image = e.image AND later.purpose != 'repeat' AND later.id > e.id);
+
+DROP VIEW open_slots;
+CREATE VIEW open_slots AS
+SELECT * FROM slots AS s
+WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
+AND (purpose = 'repeat' OR NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image));
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """Script n brings a ledger from version n to n + 1; a new ledger runs them all."""
 
 VERSION = len(MIGRATIONS)

@@ -1,0 +1,240 @@
+"""What a ledger holds, read back: the answers that count, every event, the trained models."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...errors import UnknownLabelError, check_one_of
+from .file import LedgerFile
+from .queue import Queue
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+IDLE_AFTER = 120.0
+"""Seconds that one event counts at most in sums of time: a longer one holds a pause."""
+
+
+class Event(NamedTuple):
+    """One line of the ledger; see `LabelLedger.history` for the fields."""
+
+    id: int
+    kind: str
+    image: str
+    name: str
+    label: str | None
+    annotator: str
+    seconds: float
+    purpose: str
+    round: int
+    strategy: str
+    score: float | None
+    time: str
+    slot: int | None
+    undoes: int | None
+
+
+class LedgerReader:
+    """The half of `LabelLedger` that reads.
+
+    Parameters
+    ----------
+    path, synchronous, read_only
+        As in `LabelLedger`.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, synchronous: str = "FULL", read_only: bool = False
+    ) -> None:
+        check_one_of("synchronous", synchronous, ("FULL", "NORMAL"))
+        self.path = Path(path)
+        self.read_only = read_only
+        self._file = LedgerFile(self.path, synchronous, read_only)
+        self.queue = Queue(self._file)
+        self._last_id: int | None = None
+        self._standing: tuple[Event, ...] = ()
+        self._answers: Mapping[str, Event] = MappingProxyType({})
+        with self._file.reading():  # a file that cannot be used is refused now
+            pass
+
+    # Classes ----------------------------------------------------------------------------
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in order; empty before `fix_classes`."""
+        return tuple(json.loads(self._meta("classes") or "[]"))
+
+    def check_label(self, label: str) -> None:
+        """Raise `UnknownLabelError` for a label that is not one of the fixed classes."""
+        classes = self.classes
+        if classes and label not in classes:
+            raise UnknownLabelError(
+                f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
+            )
+
+    # Events -----------------------------------------------------------------------------
+
+    def events(self) -> list[Event]:
+        """Return every event, in the order in which they were recorded."""
+        with self._file.reading() as connection:
+            return list(map(Event._make, connection.execute("SELECT * FROM events ORDER BY id")))
+
+    def standing(self) -> tuple[Event, ...]:
+        """Return the events that no undo has taken back, in order; undos are not among them."""
+        self._refresh()
+        return self._standing
+
+    def answers(self) -> Mapping[str, Event]:
+        """Return the event that counts for each image with a label or a skip, in order.
+
+        It is the image's last standing event that is no repeat.
+        """
+        self._refresh()
+        return self._answers
+
+    def answer(self, image: str) -> Event | None:
+        """Return the event that counts for one image, see `answers`; None before its first."""
+        with self._file.reading() as connection:
+            return current_answer(connection, image)
+
+    def _refresh(self) -> None:
+        """Read the events again if there are further ones: nothing else changes what holds."""
+        with self._file.reading() as connection:
+            last = connection.execute("SELECT MAX(id) FROM events").fetchone()[0]
+            if last == self._last_id:
+                return
+            standing = tuple(select_events(connection, "SELECT * FROM standing ORDER BY id"))
+            answers = select_events(connection, "SELECT * FROM answers ORDER BY id")
+            self._standing = standing
+            self._answers = MappingProxyType({event.image: event for event in answers})
+            self._last_id = last
+
+    def seconds(self, idle_after: float = IDLE_AFTER) -> dict[str, float]:
+        """Return the time that each annotator spent, undone work included.
+
+        Parameters
+        ----------
+        idle_after : float
+            Seconds that one event counts at most: a longer one holds a pause.
+        """
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                "SELECT annotator, SUM(MIN(seconds, ?)) FROM events GROUP BY annotator",
+                (idle_after,),
+            )
+            return {annotator: float(total) for annotator, total in rows}
+
+    def history(self) -> pd.DataFrame:
+        """Return every event.
+
+        Returns
+        -------
+        DataFrame
+            In the order in which they were recorded, whatever the clock showed: ``id``, ``kind``
+            (label, skip, relabel, undo), ``image``, ``name``, ``label``, ``annotator``,
+            ``seconds``, ``purpose`` (query, audit, repeat, import), ``round``, ``strategy``,
+            ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event), and ``undone``
+            (whether an undo names it).
+        """
+        return self._table(
+            "SELECT *, EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.id) AS undone"
+            " FROM events e ORDER BY id"
+        )
+
+    def current(self) -> pd.DataFrame:
+        """Return the present state: one row for each image with a label or a skip.
+
+        Returns
+        -------
+        DataFrame
+            The events of `answers`, in the order of recording: columns as in `history`, without
+            ``slot``, ``undoes`` and ``undone``. ``label`` is missing where ``kind`` is
+            ``"skip"``.
+        """
+        table = self._table("SELECT * FROM answers ORDER BY id")
+        return table.drop(columns=["slot", "undoes"])
+
+    # Models -----------------------------------------------------------------------------
+
+    def kappas(self, annotator: str) -> list[float]:
+        """Return the agreement of each model of an annotator's sessions with the one before it."""
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                "SELECT kappa FROM rounds WHERE annotator = ? AND kappa IS NOT NULL ORDER BY round",
+                (annotator,),
+            )
+            return [float(value) for (value,) in rows]
+
+    def rounds(self) -> pd.DataFrame:
+        """Return the models trained so far.
+
+        Returns
+        -------
+        DataFrame
+            ``round`` (from 1), ``annotator`` (in whose session), ``labels`` (trained on),
+            ``minutes`` (spent labeling until then, by all), ``seconds`` (training and scoring
+            took), ``audited`` and ``correct`` (audit images, and those of them that the model got
+            right), ``kappa`` (agreement with the model before, on the pool), ``uncertainty`` (mean
+            normalised entropy on the pool, 0 to 1), ``time`` (UTC).
+        """
+        return self._table("SELECT * FROM rounds ORDER BY round").astype({"kappa": float})
+
+    # The connection ---------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        self._file.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "synchronous": self._file.synchronous,
+            "read_only": self.read_only,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        path = state.pop("path")
+        LedgerReader.__init__(self, path, **state)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    def _meta(self, key: str) -> str | None:
+        with self._file.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            return None if row is None else row[0]
+
+    def _table(self, query: str) -> pd.DataFrame:
+        import pandas as pd
+
+        with self._file.reading() as connection:
+            cursor = connection.execute(query)
+            columns = [column[0] for column in cursor.description]
+            table = pd.DataFrame(cursor.fetchall(), columns=columns)
+        table["time"] = pd.to_datetime(table["time"], utc=True)
+        integers = table.columns.intersection(["slot", "undoes"])
+        table[integers] = table[integers].astype("Int64")
+        if "undone" in table:
+            table["undone"] = table["undone"].astype(bool)
+        floats = table.columns.intersection(["seconds", "score"])
+        table[floats] = table[floats].astype(float)
+        return table
+
+
+def select_events(
+    connection: sqlite3.Connection, query: str, values: tuple[Any, ...] = ()
+) -> list[Event]:
+    """Return the events of a query on ``events`` or one of its views."""
+    return [Event._make(row) for row in connection.execute(query, values)]
+
+
+def current_answer(connection: sqlite3.Connection, image: str) -> Event | None:
+    """Return the event that counts for an image, or None; see `LedgerReader.answers`."""
+    events = select_events(connection, "SELECT * FROM answers WHERE image = ?", (image,))
+    return events[0] if events else None

@@ -1,0 +1,146 @@
+"""A model trained on the labels of a session, with its predictions for every image of the pool."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .pixel_features import thumbnails
+from .pool import ImagePool, PoolView
+from .training_set import labeled_images
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """A fitted estimator with its probabilities and features of the pool; it never changes."""
+
+    estimator: Any
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    """Images that were in the pool when it was trained."""
+    proba: np.ndarray = field(repr=False)
+    """float (n, K), columns as `classes`."""
+    features: np.ndarray = field(repr=False)
+    """float32 (n, d)."""
+    labels: int
+    """Number of labels it was trained on."""
+    row_of: dict[str, int] = field(repr=False)
+    """Row of each of `ids`."""
+
+    def predicted(self) -> dict[str, str]:
+        """Return the most probable class of each image."""
+        best = self.proba.argmax(axis=1)
+        return {image: self.classes[k] for image, k in zip(self.ids, best, strict=True)}
+
+
+class PoolClassifier:
+    """What a strategy is given: a model whose predictions for the pool are there already.
+
+    Probabilities and features of images of the pool come from `ScoredModel`, without waiting for
+    a training that is under way; everything else comes from the estimator.
+
+    Parameters
+    ----------
+    model : ScoredModel
+    X_training : PoolView
+        The labeled images.
+    y_training : ndarray of str
+        Their labels.
+    """
+
+    def __init__(self, model: ScoredModel, X_training: PoolView, y_training: np.ndarray) -> None:
+        self._model = model
+        self.X_training, self.y_training = X_training, y_training
+        self.classes_ = np.array(model.classes)
+
+    def has_scored(self, image: str) -> bool:
+        """Tell whether the model has predicted an image of the pool."""
+        return image in self._model.row_of
+
+    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities (n, K) and features (n, d)."""
+        model = self._model
+        if isinstance(X, PoolView) and all(image in model.row_of for image in X.ids):
+            rows = [model.row_of[image] for image in X.ids]
+            return model.proba[rows], model.features[rows]
+        return _predict(model.estimator, np.asarray(X), model.classes)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return probabilities (n, K)."""
+        return self.predict_with_features(X)[0]
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Return features (n, d)."""
+        return self.predict_with_features(X)[1]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._model.estimator, name)
+
+
+def fit_and_score(
+    estimator: Any,
+    pool: ImagePool,
+    labels: dict[str, str],
+    classes: tuple[str, ...],
+    base: tuple[Any, Any] | None,
+) -> tuple[ScoredModel, np.ndarray, np.ndarray]:
+    """Fit a copy of an estimator to labeled images and let it score the pool.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted or not; it is left as it is.
+    pool : ImagePool
+        Images that cannot be read any more are left out.
+    labels : dict of str to str
+        Label of each image to train on.
+    classes : tuple of str
+        All classes.
+    base : (X, y) or None
+        Labeled images from elsewhere, trained on as well.
+
+    Returns
+    -------
+    model : ScoredModel
+    X, y : ndarray
+        What it was trained on.
+    """
+    X, y = labeled_images(pool, labels, base)
+    fitted = copy.deepcopy(estimator)
+    fitted.fit(X, y)
+    ids: list[str] = []
+    predictions = []
+    for part, images in pool.chunks(pool.ids):
+        ids += part
+        predictions.append(_predict(fitted, images, classes))
+    proba = np.concatenate([p for p, _ in predictions])
+    features = np.concatenate([f for _, f in predictions])
+    rows = {image: row for row, image in enumerate(ids)}
+    return ScoredModel(fitted, classes, tuple(ids), proba, features, len(y), rows), X, y
+
+
+def _predict(
+    estimator: Any, images: np.ndarray, classes: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return probabilities with a column for each class, and features."""
+    if hasattr(estimator, "predict_with_features"):
+        proba, features = estimator.predict_with_features(images)
+    else:
+        proba = estimator.predict_proba(images)
+        has_features = hasattr(estimator, "transform")
+        features = estimator.transform(images) if has_features else thumbnails(images)
+    bad = int((~np.isfinite(proba)).any(axis=1).sum())
+    if bad:
+        raise ValueError(
+            f"The model's probabilities are not finite (NaN or infinite) for {bad} of "
+            f"{len(images)} images."
+        )
+    columns = [classes.index(str(label)) for label in estimator.classes_]
+    aligned = np.zeros((len(images), len(classes)))
+    aligned[:, columns] = proba
+    return aligned, np.asarray(features, dtype=np.float32)

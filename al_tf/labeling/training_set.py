@@ -1,0 +1,52 @@
+"""What models learn from: the labels outside the audit, and their images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .ledger import Event
+from .pool import ImagePool
+
+
+def training_labels(answers: Mapping[str, Event]) -> dict[str, str]:
+    """Return the label of each image that models learn from: those outside the audit.
+
+    Parameters
+    ----------
+    answers : mapping of str to Event
+        Of `LabelLedger.answers`.
+    """
+    return {
+        image: event.label
+        for image, event in answers.items()
+        if event.label is not None and event.purpose != "audit"
+    }
+
+
+def labeled_images(
+    pool: ImagePool, labels: Mapping[str, str], base: tuple[Any, Any] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return images and labels to train on.
+
+    Parameters
+    ----------
+    pool : ImagePool
+    labels : mapping of str to str
+        Label of each image; those that cannot be read any more are left out.
+    base : (X, y), optional
+        Images and labels from elsewhere, put first.
+
+    Returns
+    -------
+    X : ndarray (n, …)
+    y : ndarray of str (n,)
+    """
+    images = [np.empty((0, *pool.shape), dtype=np.uint8)] if base is None else [np.asarray(base[0])]
+    names = [np.array([], dtype=str)] if base is None else [np.asarray(base[1])]
+    for ids, part in pool.chunks(list(labels)):
+        images.append(part)
+        names.append(np.array([labels[image] for image in ids]))
+    return np.concatenate(images), np.concatenate(names)

@@ -63,9 +63,9 @@ class BackgroundTask:
             return self._changed.wait_for(lambda: self._thread is None, timeout)
 
     def close(self) -> None:
-        """Refuse further work, also what waits its turn; what is under way goes on."""
+        """Refuse further work; what was started before is still done."""
         with self._changed:
-            self._closed, self._next = True, None
+            self._closed = True
 
     def _run(self) -> None:
         while (work := self._take()) is not None:

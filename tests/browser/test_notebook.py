@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from al_tf.labeling import LabelLedger
+from al_tf.labeling.desk.front_end import notebook_module
 
 from .screen import Screen
 
@@ -125,6 +126,25 @@ def cells(page):
         "cells => cells.map(c => [c.classList.contains('jp-CodeCell'),"
         " c.querySelector('.cm-content')?.innerText.trim().length > 0])"
     )
+
+
+def test_the_module_renders_and_asks_the_kernel(page):
+    """Without a notebook around it: a model that answers nothing."""
+    page.goto("about:blank")
+    sent = page.evaluate(
+        """async (source) => {
+          const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+          const { default: widget } = await import(address);
+          const sent = [];
+          const model = { on() {}, off() {}, send: (message) => sent.push(message) };
+          const remove = widget.render({ model, el: document.body });
+          const shown = document.querySelectorAll(".altf .altf-frame").length;
+          remove();
+          return [sent.map(({ request }) => request), shown, document.querySelectorAll(".altf").length];
+        }""",
+        notebook_module(),
+    )
+    assert sent == [[{"do": "look"}], 1, 0]
 
 
 def test_in_jupyterlab_by_keys_and_mouse_with_reload_and_restart(page, folder):

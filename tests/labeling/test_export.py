@@ -272,7 +272,7 @@ class TestModel:
         assert (table["predicted"] == table["image"].map(said)).mean() > 0.9
 
     def test_only_keras_networks_become_keras_files(self, tmp_path):
-        with pytest.raises(TypeError, match="NearestMean is no Keras network"):
+        with pytest.raises(TypeError, match="NearestMean has no Keras network"):
             export_model(
                 NearestMean(), tmp_path / "m.keras", classes=["a"], image_shape=(6, 6), labels=1
             )

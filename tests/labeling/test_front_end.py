@@ -1,15 +1,15 @@
-"""What can be said of the desk's front end without a browser; the rest is in tests/browser."""
+"""The desk's front end as far as it needs no browser; the rest is in tests/browser."""
 
 import re
-from pathlib import Path
+import shutil
+import subprocess
 
 import pytest
 
-import al_tf.labeling
+from al_tf.labeling.desk import front_end
 
-FRONT = Path(al_tf.labeling.__file__).parent / "desk"
-SCRIPTS = [FRONT / "widget.js", FRONT / "page.js"]
-STYLE = (FRONT / "widget.css").read_text()
+SCRIPTS = sorted(front_end.FOLDER.glob("*.js"))
+STYLE = front_end.STYLE.read_text()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -19,10 +19,46 @@ def test_nothing_is_ever_put_in_as_markup(path):
     assert not re.search(sinks, path.read_text())
 
 
-@pytest.mark.parametrize("path", [*SCRIPTS, FRONT / "widget.css", FRONT / "page.html"], ids=str)
+@pytest.mark.parametrize(
+    "path", [*SCRIPTS, front_end.STYLE, front_end.FOLDER / "page.html"], ids=str
+)
 def test_nothing_is_loaded_from_elsewhere(path):
     addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"']*", path.read_text())
     assert set(addresses) <= {"http://www.w3.org/2000/svg"}
+
+
+def top_level_names(source):
+    return re.findall(r"^(?:export )?(?:async )?(?:function|const|class) (\w+)", source, re.M)
+
+
+def test_the_notebook_gets_every_module_as_one():
+    names = [name for path in SCRIPTS for name in top_level_names(path.read_text())]
+    names = [name for name in names if name != "ask"]  # of page.js, which is the page's alone
+    module = front_end.notebook_module()
+    assert sorted(top_level_names(module)) == sorted(names)
+    assert len(set(names)) == len(names)
+    assert not re.search(r"^import ", module, re.M)
+    assert re.findall(r"^export .*", module, re.M) == ["export default {"]
+
+
+def test_modules_import_only_those_before_them_and_only_what_they_export():
+    sources = {path.name: path.read_text() for path in SCRIPTS}
+    order = [*front_end.SHARED_MODULES, "notebook.js", "page.js"]
+    assert set(order) == set(sources)
+    for name, source in sources.items():
+        for wanted, other in re.findall(r'^import \{ (.*?) \} from "\./(.*?)";', source, re.M):
+            assert order.index(other) < order.index(name)
+            exported = re.findall(r"^export (?:function|const|class) (\w+)", sources[other], re.M)
+            assert set(wanted.split(", ")) <= set(exported)
+        assert source.count("import ") == len(re.findall(r'^import \{ .* \} from "', source, re.M))
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_notebook_s_module_is_valid():
+    command = ["node", "--check", "--input-type=module"]
+    module = front_end.notebook_module()
+    done = subprocess.run(command, input=module, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def tokens(theme):

@@ -281,7 +281,8 @@ class TestTraining:
 
     def test_a_closed_session_records_answers_and_trains_no_more(self, desk):
         go = threading.Event()
-        session = desk.session(Waits(go), auto_retrain=True, batch_size=10, audit_share=0.0)
+        options = {"batch_size": 10, "audit_share": 0.0, "repeat_share": 0.0}
+        session = desk.session(Waits(go), auto_retrain=True, **options)
         desk.answer(session, 10)
         go.set()
         session.close()

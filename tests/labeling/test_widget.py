@@ -49,7 +49,8 @@ def notebook(monkeypatch, desk):
 def test_the_front_end_travels_with_the_widget(notebook):
     kind, data = notebook.widget.comm.sent[0]
     assert kind == "comm_open"
-    assert "export function mount" in data["state"]["_esm"]
+    assert "function mount(" in data["state"]["_esm"]
+    assert "export default" in data["state"]["_esm"]
     assert ".altf-frame {" in data["state"]["_css"]
 
 

@@ -1,6 +1,6 @@
 // The desk as a page of its own: the same front end, with requests to the local server.
 
-import { mount } from "./widget.js";
+import { mount } from "./desk.js";
 
 async function ask(request) {
   let response;

@@ -1,10 +1,10 @@
-"""`Desk`: a session spoken to in plain values, so that any screen can be put before it.
+"""`Desk`: a session behind requests and replies of plain values, for any screen.
 
 A screen sends a request, a small dict, and gets a reply, a dict of JSON values. The same front
-end (`widget.js`) speaks it through a notebook's kernel (`widget.py`) and to a local server
+end (`desk.js`) sends them through a notebook's kernel (`widget.py`) and to a local server
 (`server.py`). Requests, by their ``do``:
 
-- ``look``: what is there to label, and how does the work stand?
+- ``look``: which image is to be labeled, and how does the work stand?
 - ``status``: the same without the image; asked while a model is being trained.
 - ``label`` with ``slot`` and ``label``; ``skip`` with ``slot``: an answer to the image shown.
 - ``undo`` with ``slot``: take back the last answer, as seen while that image was shown.
@@ -41,7 +41,7 @@ THUMBNAIL_SIDE = 128
 
 
 class Desk:
-    """One session behind a screen; threads may ask at once.
+    """One session behind a screen; several threads may ask at once.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Desk:
         self._shown: int | None = None
 
     def handle(self, request: Any) -> dict[str, Any]:
-        """Do what is asked and tell how things stand then; nothing is raised.
+        """Do what is asked and return how things stand then; nothing is raised.
 
         Parameters
         ----------
@@ -66,8 +66,8 @@ class Desk:
         dict
             ``error`` (a line for people, or None), ``did`` (what was done, in words, or None),
             ``status`` (see `status`) and, unless the status alone was asked for, ``item``
-            (see `_item`; None when nothing is left to label). What could not be found out for an
-            error is missing.
+            (see `_item`; None when nothing is left to label). After an error, parts may be
+            missing.
         """
         reply: dict[str, Any] = {"error": None, "did": None}
         with self._lock:
@@ -75,13 +75,13 @@ class Desk:
             try:
                 reply["did"] = self._do(do, request)
             except Exception as error:
-                reply["error"] = _worded(error)
+                reply["error"] = _one_line(error)
             try:
                 if do != "status":
                     reply["item"] = self._look()
                 reply["status"] = self.status()
             except Exception as error:
-                reply["error"] = reply["error"] or _worded(error)
+                reply["error"] = reply["error"] or _one_line(error)
         return reply
 
     def status(self) -> dict[str, Any]:
@@ -198,12 +198,12 @@ def _slot(request: dict[str, Any]) -> int:
 
 
 def _isolated(name: str) -> str:
-    """Return a name that cannot turn round the direction of the sentence it stands in."""
+    """Return a name that cannot change the writing direction of the sentence around it."""
     return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
 
 
-def _worded(error: Exception) -> str:
-    """Return an error in one line for people; one that is not ours goes to the log as a whole."""
+def _one_line(error: Exception) -> str:
+    """Return an error as one line for people; an unexpected one is logged with its traceback."""
     if isinstance(error, AlTfError | ValueError | OSError):
         text = str(error)
     else:

@@ -1,6 +1,6 @@
 """The labeling desk as a page of this machine's browser: `serve`, used by ``al-tf label``.
 
-The page runs the same front end as the notebook widget (``widget.js``) and sends the same requests;
+The page runs the same front end as the notebook widget (``desk.js``) and sends the same requests;
 only the way differs: `fetch` to this server in place of a message to the kernel. The server is the
 standard library's: nothing to install, and the page is there in the time that Python takes to
 start. (Voilà can serve the widget too, but needs a kernel, a notebook and some fifty packages, and
@@ -14,7 +14,7 @@ What protects it, each by itself:
   is started with a ticket for one visit, because programs' arguments can be seen by other users.
 - The Host header must name this machine, so that no name of an attacker can be pointed here (DNS
   rebinding); a request that changes something must come from this very page (Origin).
-- Five addresses are answered, none of which is a path of the machine. Images reach the page inside
+- A closed list of addresses is answered, none of which is a path of the machine. Images reach the page inside
   the replies.
 - Requests are small and bounded in size and time. The page may load nothing from elsewhere and run
   no script but ours (Content-Security-Policy).
@@ -32,12 +32,12 @@ from collections.abc import Callable
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ...errors import DeskError
+from .front_end import FOLDER, SHARED_MODULES, STYLE
 from .protocol import Desk
 
 if TYPE_CHECKING:
@@ -47,13 +47,14 @@ ADDRESS = "127.0.0.1"
 MAX_BODY = 16 << 10
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
 
-_HERE = Path(__file__).parent
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.ASCII)
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/widget.js": ("widget.js", "text/javascript; charset=utf-8"),
-    "/widget.css": ("widget.css", "text/css; charset=utf-8"),
+    **{
+        f"/{name}": (name, "text/javascript; charset=utf-8")
+        for name in (*SHARED_MODULES, "page.js")
+    },
+    f"/{STYLE.name}": (STYLE.name, "text/css; charset=utf-8"),
 }
 _HEADERS = {
     "Content-Security-Policy": (
@@ -81,12 +82,12 @@ class DeskServer(ThreadingHTTPServer):
     Raises
     ------
     DeskError
-        The port cannot be had.
+        The port is not available.
 
     Attributes
     ----------
     token : str
-        What every request must bring.
+        Every request must carry it.
     """
 
     daemon_threads = True
@@ -102,7 +103,7 @@ class DeskServer(ThreadingHTTPServer):
             super().__init__((ADDRESS, port), _Handler)
         except (OSError, OverflowError) as error:
             raise DeskError(
-                f"Port {port} of {ADDRESS} cannot be had ({error}). Name another one, or 0 for "
+                f"Port {port} of {ADDRESS} is not available ({error}). Name another one, or 0 for "
                 "any that is free."
             ) from error
 
@@ -113,7 +114,7 @@ class DeskServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """The address with the token: who has it can label."""
+        """The address with the token; anybody who has it can label."""
         return f"{self._base}?token={self.token}"
 
     def single_use_url(self) -> str:
@@ -129,7 +130,7 @@ class DeskServer(ThreadingHTTPServer):
         return f"al_tf_desk_{self.server_port}"
 
     def admits(self, token: str) -> bool:
-        """Tell whether a visitor with this token comes in; a ticket is used up."""
+        """Return whether a visitor with this token is let in; a ticket is used up."""
         given = token.encode()
         with self._ticket_lock:
             for ticket in self._tickets:
@@ -139,7 +140,7 @@ class DeskServer(ThreadingHTTPServer):
         return self.knows(token)
 
     def knows(self, token: str) -> bool:
-        """Tell whether this is the token; takes the same time whatever is right about it."""
+        """Return whether this is the token, in a time that does not depend on how much is right."""
         return hmac.compare_digest(self.token.encode(), token.encode())
 
     @property
@@ -147,7 +148,7 @@ class DeskServer(ThreadingHTTPServer):
         return f"http://{ADDRESS}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of connections that break off; the page asks again."""
+        """Ignore connections that break off; the page asks again."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -177,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = json.dumps(self.server.desk.handle(request), allow_nan=False)
             self._send(HTTPStatus.OK, "application/json", reply.encode())
 
-    # Who may come in --------------------------------------------------------------------
+    # Who is let in --------------------------------------------------------------------
 
     def _is_for_us(self) -> bool:
         hosts = self.headers.get_all("Host") or []
@@ -207,11 +208,11 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _enter(self, token: str) -> None:
-        """Give the cookie to who brings the token, and send them to the address without it."""
+        """Give the cookie to a visitor with the token, and redirect to the address without it."""
         if not self.server.admits(token):
             self._refuse(
                 HTTPStatus.FORBIDDEN,
-                "This address is no longer good: open the one that the program printed last.",
+                "This address is no longer valid: open the one that the program printed last.",
             )
             return
         cookie = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
@@ -224,10 +225,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
             return
         name, kind = _FILES[path]
-        self._send(HTTPStatus.OK, kind, (_HERE / name).read_bytes())
+        self._send(HTTPStatus.OK, kind, (FOLDER / name).read_bytes())
 
     def _body(self) -> dict[str, Any] | None:
-        """Return the request in the body; None, and an answer, if it is none."""
+        """Return the request in the body; None after refusing a body that is not one."""
         length = self.headers.get("Content-Length", "")
         kind = self.headers.get("Content-Type", "").partition(";")[0].strip()
         if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
@@ -263,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what the standard library refuses with a plain line: it would write a page."""
+        """Answer what the standard library refuses with one line of plain text."""
         self._refuse(HTTPStatus(code), HTTPStatus(code).phrase)
 
     def version_string(self) -> str:
@@ -296,11 +297,12 @@ def serve(
     Raises
     ------
     DeskError
-        The port cannot be had.
+        The port is not available.
     """
     with DeskServer(session, port) as server:
         announce(f"The labeling desk: {server.url}")
-        announce("Who has this address can label. Ctrl-C stops; every answer is kept.")
+        announce("Keep this address to yourself: anybody who has it can label.")
+        announce("Ctrl-C stops the desk; every answer is kept.")
         if open_browser is not None:
             threading.Thread(
                 target=open_browser, args=(server.single_use_url(),), daemon=True

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .front_end import STYLE, notebook_module
 from .protocol import Desk
 
 try:
@@ -18,8 +18,6 @@ except ImportError as error:
 if TYPE_CHECKING:
     from ..session import LabelingSession
 
-_HERE = Path(__file__).parent
-
 
 class LabelingWidget(anywidget.AnyWidget):
     """The desk of a session, in JupyterLab, Colab, VS Code, or a page served by Voilà.
@@ -29,7 +27,7 @@ class LabelingWidget(anywidget.AnyWidget):
         session = LabelingSession(learner, "photos", "labels.db", classes=["good", "defective"])
         LabelingWidget(session)
 
-    The screen holds nothing: it may be reloaded, and shown in several places. After a restart of
+    The screen keeps nothing: it may be reloaded, and shown in several places. After a restart of
     the kernel the same cell goes on where the ledger stands.
 
     Parameters
@@ -41,8 +39,8 @@ class LabelingWidget(anywidget.AnyWidget):
     session : LabelingSession
     """
 
-    _esm = _HERE / "widget.js"
-    _css = _HERE / "widget.css"
+    _esm = notebook_module()
+    _css = STYLE
 
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()

@@ -90,8 +90,9 @@ def post(server, body=LOOK, path="/ask", **headers):
     [
         ("/", "text/html"),
         ("/page.js", "text/javascript"),
-        ("/widget.js", "text/javascript"),
-        ("/widget.css", "text/css"),
+        ("/desk.js", "text/javascript"),
+        ("/parts.js", "text/javascript"),
+        ("/desk.css", "text/css"),
     ],
 )
 def test_the_page_and_its_parts(server, path, kind):
@@ -156,7 +157,7 @@ def test_it_listens_on_this_machine_alone(server):
         socket.create_connection((outer, server.server_port), timeout=5)
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/widget.js", "/widget.css", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/page.js", "/desk.js", "/desk.css", "/nothing"])
 @pytest.mark.parametrize(
     "cookie",
     [None, "", "{name}=", "{name}=wrong", "{name}={token}x", "{name}=\xff", "other={token}",
@@ -211,13 +212,13 @@ def test_requests_of_other_pages(server, origin):
 
 @pytest.mark.parametrize(
     "path",
-    ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/labels.db", "/app.py",
-     "/widget.js/../app.py", "/widget.js%00", "/page.html", "/?", "http://evil.example/",
-     "/widget.js?x=/etc/passwd", "//[::1", "/" + "a" * 9000, "*", "/ask"],
+    ["/../../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "//etc/passwd", "/labels.db", "/server.py",
+     "/desk.js/../server.py", "/desk.js%00", "/notebook.js", "/page.html", "/?", "http://evil.example/",
+     "/desk.js?x=/etc/passwd", "//[::1", "/" + "a" * 9000, "*", "/ask"],
 )  # fmt: skip
 def test_no_other_address(server, path):
     status, _, body = get(server, path)
-    known = path.partition("?")[0] in ("/", "/widget.js")
+    known = path.partition("?")[0] in ("/", "/desk.js")
     assert status == (200 if known else 404)
     assert b"root:" not in body
     assert b"def " not in body
@@ -340,7 +341,10 @@ def test_the_page_has_no_script_of_its_own(server):
 
 
 def test_a_port_that_is_taken(server, desk):
-    with desk.session() as session, pytest.raises(DeskError, match=r"cannot be had.*another one"):
+    with (
+        desk.session() as session,
+        pytest.raises(DeskError, match=r"is not available.*another one"),
+    ):
         DeskServer(session, server.server_port)
 
 

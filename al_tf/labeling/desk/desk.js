@@ -1,143 +1,11 @@
-// The labeling desk on the screen. It holds no state of its own: every reply says how things stand.
-// Names of files and classes are only ever text (textContent), never markup.
+// The labeling desk on the screen. It keeps no state of its own: every reply says how things stand.
+
+import { make, minutes, percent, plural } from "./elements.js";
+import { DIGITS, TRAINING, classButtons, commandButton, curveChart, facts, neighbourCards, predictionRows } from "./parts.js";
+import { followTheme } from "./theme.js";
 
 const GUARD_MS = 250; // nobody sees an image and answers sooner: that is a key or click that bounced
-const PATIENCE_MS = 30_000;
 const POLL_MS = 1_000;
-const DIGITS = "1234567890";
-const SVG = "http://www.w3.org/2000/svg";
-
-// Making elements -------------------------------------------------------------------------------
-
-function make(tag, properties = {}, ...children) {
-  const { class: name, role, aria = {}, ...rest } = properties;
-  const element = Object.assign(document.createElement(tag), rest);
-  if (name) element.className = name;
-  if (role) element.setAttribute("role", role);
-  for (const [key, value] of Object.entries(aria)) element.setAttribute(`aria-${key}`, value);
-  element.append(...children);
-  return element;
-}
-
-function draw(tag, attributes = {}, text = "") {
-  const element = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  if (text) element.textContent = text;
-  return element;
-}
-
-function isolated(text, tag = "bdi") {
-  return make(tag, { textContent: text, title: text });
-}
-
-const percent = (x) => `${Math.round(100 * x)} %`;
-const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
-const minutes = (x) => (x < 10 ? x.toFixed(1) : Math.round(x).toString());
-
-// The parts -------------------------------------------------------------------------------------
-
-function commandButton(key, text, run) {
-  const button = make("button", { type: "button", class: "altf-button", aria: { keyshortcuts: key } });
-  button.append(make("kbd", { textContent: key, aria: { hidden: true } }), make("span", { textContent: text }));
-  button.addEventListener("click", run);
-  return button;
-}
-
-function classButtons(names, answer) {
-  return names.map((name, i) => {
-    const key = DIGITS[i] ?? "";
-    const button = make("button", { type: "button", class: "altf-button altf-class", title: name });
-    if (key) {
-      button.setAttribute("aria-keyshortcuts", key);
-      button.append(make("kbd", { textContent: key, aria: { hidden: true } }));
-    }
-    button.append(isolated(name), make("span", { class: "altf-count", aria: { hidden: true } }));
-    button.addEventListener("click", () => answer(name));
-    return button;
-  });
-}
-
-function predictionRows(predictions) {
-  return predictions.slice(0, 6).map(({ label, probability }) => {
-    const bar = make("span", { class: "altf-bar" }, make("span"));
-    bar.firstChild.style.width = `${100 * probability}%`;
-    return make("li", {}, isolated(label), bar, make("span", { class: "altf-number", textContent: percent(probability) }));
-  });
-}
-
-function neighbourCards(neighbours) {
-  return neighbours.map(({ image, name, label }) =>
-    make("figure", { title: name },
-      make("img", { src: image, alt: name }),
-      make("figcaption", {}, isolated(label))));
-}
-
-function facts(rows) {
-  return rows.flatMap(([term, ...values]) => [make("dt", { textContent: term }), make("dd", {}, ...values)]);
-}
-
-const TRAINING = {
-  none: () => "No model yet",
-  running: (t) => (t.round ? `Training model ${t.round + 1} …` : "Training the first model …"),
-  ready: (t) => `Model ${t.round}, from ${plural(t.labels, "label")}`,
-  failed: () => "Training failed",
-};
-
-// The curve: estimated accuracy with its interval, over labels or minutes.
-function curveChart(points, over) {
-  const [w, h, left, right, top, bottom] = [320, 122, 42, 12, 8, 28];
-  const most = Math.max(...points.map((p) => p[over]), 1e-9);
-  const x = (value) => left + (value / most) * (w - left - right);
-  const y = (share) => top + (1 - share) * (h - top - bottom);
-  const line = (key) => points.map((p) => `${x(p[over]).toFixed(1)},${y(p[key]).toFixed(1)}`);
-  const first = points[0];
-  const last = points[points.length - 1];
-  const svg = draw("svg", { viewBox: `0 0 ${w} ${h}`, role: "img", class: "altf-chart" });
-  const words = (p) => `${percent(p.accuracy)} at ${over === "labels" ? plural(p.labels, "label") : `${minutes(p.minutes)} minutes`}`;
-  svg.setAttribute("aria-label", `Estimated accuracy after ${plural(points.length, "training")}: from ${words(first)} to ${words(last)}.`);
-  for (const share of [0, 0.5, 1]) {
-    svg.append(
-      draw("line", { x1: left, x2: w - right, y1: y(share), y2: y(share), class: "altf-grid" }),
-      draw("text", { x: left - 6, y: y(share) + 4, "text-anchor": "end" }, percent(share)),
-    );
-  }
-  svg.append(
-    draw("text", { x: left, y: h - 12, "text-anchor": "middle" }, "0"),
-    draw("text", { x: w - right, y: h - 12, "text-anchor": "end" }, over === "labels" ? String(most) : minutes(most)),
-    draw("text", { x: (left + w - right) / 2, y: h - 2, "text-anchor": "middle" }, over === "labels" ? "labels trained on" : "minutes of labeling"),
-    draw("polygon", { points: [...line("high"), ...line("low").reverse()].join(" "), class: "altf-band" }),
-    draw("polyline", { points: line("accuracy").join(" "), class: "altf-line" }),
-  );
-  for (const p of points) {
-    svg.append(draw("line", { x1: x(p[over]), x2: x(p[over]), y1: y(p.low), y2: y(p.high), class: "altf-whisker" }));
-    svg.append(draw("circle", { cx: x(p[over]), cy: y(p.accuracy), r: 3, class: "altf-point" }));
-  }
-  return svg;
-}
-
-// Light or dark: what the host says, else what the system says.
-function followTheme(root) {
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const apply = () => {
-    const { body, documentElement: html } = document;
-    const lab = body.dataset.jpThemeLight;
-    let dark = system.matches;
-    if (lab !== undefined) dark = lab === "false";
-    else if (body.classList.contains("vscode-light") || html.getAttribute("theme") === "light") dark = false;
-    else if (/\bvscode-(dark|high-contrast)\b/.test(body.className) || html.getAttribute("theme") === "dark") dark = true;
-    root.dataset.theme = dark ? "dark" : "light";
-  };
-  apply();
-  system.addEventListener("change", apply);
-  const observer = new MutationObserver(apply);
-  for (const element of [document.body, document.documentElement]) observer.observe(element, { attributes: true });
-  return () => {
-    system.removeEventListener("change", apply);
-    observer.disconnect();
-  };
-}
-
-// The desk --------------------------------------------------------------------------------------
 
 class DeskView {
   // ask(request) -> Promise of the reply; page: whether the desk is the whole page
@@ -166,7 +34,7 @@ class DeskView {
     part("input", "filter", { type: "search", hidden: true, placeholder: "Type to find a class, Enter to choose (/)", aria: { label: "Find a class" } });
     part("p", "live", { role: "status" });
     part("p", "reason");
-    part("ol", "predictions", { aria: { label: "What the model says" } });
+    part("ol", "predictions", { aria: { label: "What the model predicts" } });
     part("div", "neighbours");
     part("dl", "facts");
     part("progress", "bar", { aria: { label: "Images with an answer" } });
@@ -215,7 +83,7 @@ class DeskView {
       window.removeEventListener("keydown", this.onKey, true);
       document.removeEventListener("visibilitychange", this.onVisible);
       clearTimeout(this.timer);
-      this.turn = NaN; // no reply is the newest any more
+      this.turn = NaN; // no reply is the newest one any more
       unfollow();
     };
   }
@@ -249,8 +117,8 @@ class DeskView {
       this.filter.value = "";
       this.narrow();
       this.root.focus();
-    } else if (event.key === "Enter" && this.found) {
-      const name = this.found;
+    } else if (event.key === "Enter" && this.match) {
+      const name = this.match;
       this.filter.value = "";
       this.narrow();
       this.answer(name);
@@ -262,10 +130,10 @@ class DeskView {
     const fits = this.names.map((name) => name.toLowerCase().includes(wanted));
     const starts = this.names.findIndex((name) => name.toLowerCase().startsWith(wanted));
     const first = !wanted ? -1 : starts >= 0 ? starts : fits.indexOf(true);
-    this.found = this.names[first];
+    this.match = this.names[first];
     [...this.classes.children].forEach((button, i) => {
       button.hidden = !fits[i];
-      button.classList.toggle("altf-found", i === first);
+      button.classList.toggle("altf-match", i === first);
     });
   }
 
@@ -329,7 +197,7 @@ class DeskView {
     if (status) this.showStatus(status);
     if (item !== undefined) this.showItem(item);
     if (now === "running") this.timer = setTimeout(() => this.send({ do: "status" }), POLL_MS);
-    else if (quiet && now && before === "running") this.send({ do: "look" }, true); // what the new model says
+    else if (quiet && now && before === "running") this.send({ do: "look" }, true); // what the new model predicts
   }
 
   showError(text, remedy, request) {
@@ -355,7 +223,7 @@ class DeskView {
       this.root.dataset.slot = "";
       this.shownAt = performance.now();
       this.done.textContent = this.status?.remaining
-        ? `The other ${plural(this.status.remaining, "image")} without an answer are set aside for other people.`
+        ? `The other ${plural(this.status.remaining, "image")} without an answer are set aside for other annotators.`
         : "Every image has an answer.";
     } else if (!same) {
       this.shownAt = Infinity; // until it has been painted
@@ -441,7 +309,7 @@ class DeskView {
     this.axis.hidden = !curve.length;
     for (const button of this.axis.children) button.setAttribute("aria-pressed", button.value === this.over);
     if (curve.length) this.curve.replaceChildren(curveChart(curve, this.over));
-    else this.curve.textContent = "Begins with the first model that random images with a label can judge.";
+    else this.curve.textContent = "Begins with the first model and the first labeled image that was drawn at random.";
   }
 
   axisButton(over) {
@@ -464,35 +332,3 @@ export function mount(el, ask, { page = false } = {}) {
     root.remove();
   };
 }
-
-// The transport of notebooks: requests and replies as messages to and from the kernel.
-function kernelTransport(model) {
-  const waiting = new Map();
-  const receive = (message) => {
-    waiting.get(message?.to)?.(message.reply);
-    waiting.delete(message?.to);
-  };
-  model.on("msg:custom", receive);
-  const ask = (request) =>
-    new Promise((resolve, reject) => {
-      const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
-      setTimeout(() => {
-        waiting.delete(id);
-        reject(new Error("Python does not answer: is the kernel busy, or stopped? Labels given so far are in the ledger."));
-      }, PATIENCE_MS);
-      waiting.set(id, resolve);
-      model.send({ ask: id, request });
-    });
-  return [ask, () => model.off("msg:custom", receive)];
-}
-
-export default {
-  render({ model, el }) {
-    const [ask, hangUp] = kernelTransport(model);
-    const unmount = mount(el, ask);
-    return () => {
-      unmount();
-      hangUp();
-    };
-  },
-};

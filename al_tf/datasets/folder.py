@@ -33,7 +33,8 @@ def load(
     r"""Load a folder of images with one subfolder per class, or ``train/`` and ``test/`` of such.
 
     What is not used, or makes accuracy misleading, is a warning: files left out, a class that the
-    test set lacks, images in two classes, copies of training images in a given test set.
+    test set lacks, images in two classes, files that differ by extension alone (masks, or a second
+    format), copies of training images in a given test set.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def load(
     data_dir : path, optional
         Not used.
     seed : int
-        Draws the test set where the folder has none. Copies of one image stay on one side.
+        Draws the test set where the folder has none. Copies of one image stay on one side, and
+        files whose names differ by extension alone.
     size : int or (int, int), optional
         Height and width to scale and pad to; where it is not given, all must have one size.
     grey : bool, optional
@@ -86,12 +88,15 @@ def load(
     y = np.array([names.index(word) for word in every.words])
     images = LazyImageFolder(every.files, size=size, grey=grey).load()
     copies = _first_with_same([digest_of(image) for image in images])
+    twins = _first_with_same([str(file.with_suffix("")) for file in every.files])
+    _warn_of_twins(twins, every.files)
     _warn_of_two_classes(copies, y, names, every.files)
     if test_files is not None:
         test = np.arange(len(y)) >= len(train_files.files)
         _warn_of_copies(int(np.isin(copies[test], copies[~test]).sum()), int(test.sum()))
     else:
-        groups = _groups(copies, every.files, group)
+        alike = [copies, twins] + ([] if group is None else [_named_alike(every.files, group)])
+        groups = _connected(alike)
         test = choose_test(y, test_size, stream(seed, "folder", "test"), groups)
         how += f"split by seed {seed}" + (f" in groups {group}" if group else "")
     _check_test(y[test], y, names)
@@ -112,13 +117,8 @@ def _first_with_same(keys: Sequence[str]) -> np.ndarray:
     return np.array([first.setdefault(key, row) for row, key in enumerate(keys)], dtype=int)
 
 
-def _groups(copies: np.ndarray, files: Sequence[Path], pattern: str | None) -> np.ndarray:
-    """Return a group for each file: copies, and files whose names match with the same text."""
-    if pattern is None:
-        return copies
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
+def _named_alike(files: Sequence[Path], pattern: str) -> np.ndarray:
+    """Return for each file the first whose name matches with the same text in parentheses."""
     try:
         compiled = re.compile(pattern)
     except re.error as error:
@@ -134,14 +134,34 @@ def _groups(copies: np.ndarray, files: Sequence[Path], pattern: str | None) -> n
             f"group={pattern!r} matches none of the {len(files):,} names (without extension), "
             f"{files[0].stem!r} for example."
         )
-    keys = [
-        "\x1f".join(map(str, match.groups())) if match else f"\x1e{row}"
-        for row, match in enumerate(matches)
-    ]
-    rows = np.arange(len(files))
-    edges = (np.tile(rows, 2), np.concatenate([copies, _first_with_same(keys)]))
-    graph = coo_array((np.ones(2 * len(rows)), edges), shape=(len(rows), len(rows)))
+    return _first_with_same(
+        [
+            "\x1f".join(map(str, match.groups())) if match else f"\x1e{row}"
+            for row, match in enumerate(matches)
+        ]
+    )
+
+
+def _connected(alike: Sequence[np.ndarray]) -> np.ndarray:
+    """Return a group for each row, where each array of `alike` names a row of the same group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(alike[0])
+    edges = (np.tile(np.arange(n), len(alike)), np.concatenate(alike))
+    graph = coo_array((np.ones(n * len(alike)), edges), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _warn_of_twins(twins: np.ndarray, files: Sequence[Path]) -> None:
+    rows = np.flatnonzero(twins != np.arange(len(twins)))
+    if len(rows):
+        warnings.warn(
+            f"{len(rows):,} files have the name of another one but for the extension, for example "
+            f"{files[twins[rows[0]]]} and {files[rows[0]].name}. All count as images: if they are "
+            "masks, or the same in another format, move them elsewhere.",
+            stacklevel=4,
+        )
 
 
 def _warn_of_two_classes(

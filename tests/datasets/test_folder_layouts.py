@@ -62,6 +62,18 @@ class TestCopies:
         pool, test = sides(load_quietly(tmp_path))
         assert not pool & test
 
+    @pytest.mark.parametrize("seed", range(3))
+    def test_that_differ_by_extension_are_warned_of_and_stay_on_one_side(self, tmp_path, seed):
+        for name in ("a", "b"):
+            for i in range(8):
+                image = np.full((6, 5), 10 * i + 5 * (name == "b"), np.uint8)
+                write_image(tmp_path / name / f"{i}.png", image)
+                write_image(tmp_path / name / f"{i}.bmp", image + 1)  # a mask, or another format
+        with pytest.warns(UserWarning, match=r"16 files have the name .*0.bmp and 0.png.* masks"):
+            dataset = load(tmp_path, seed=seed)
+        pool, test = ({x[0, 0] // 5 for x in xs} for xs in (dataset.x_train, dataset.x_test))
+        assert not pool & test
+
     def test_do_not_move_the_split_of_folders_without_any(self, tmp_path):
         fill(tmp_path, {"a": 10, "b": 10})
         test = choose_test(np.repeat([0, 1], 10), 0.2, stream(3, "folder", "test"))

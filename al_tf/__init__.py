@@ -19,6 +19,7 @@ _HOME_OF = {
     "KerasImageClassifier": "network.classifier",
     "LabelLedger": "labeling",
     "LabelingSession": "labeling",
+    "LinearProbeClassifier": "network.probe",
     "build_cnn": "network.models",
     "describe_device": "network.device",
     "fetch_dataset": "datasets",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .network.classifier import KerasImageClassifier as KerasImageClassifier
     from .network.device import describe_device as describe_device
     from .network.models import build_cnn as build_cnn
+    from .network.probe import LinearProbeClassifier as LinearProbeClassifier
     from .strategies import get_strategy as get_strategy
     from .strategies import list_strategies as list_strategies
     from .strategies import register_strategy as register_strategy

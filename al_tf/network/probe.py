@@ -1,0 +1,407 @@
+"""Logistic regression on the features of a pretrained network: `LinearProbeClassifier`."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..seeding import RandomState, check_random_state
+from .image_classifier import ImageClassifier
+from .inputs import class_weights, encoded_labels, network_input
+from .laplace import LaplacePosterior
+from .linear_head import LinearHead, fit_head, softmax
+from .weights_file import read_arrays, write_arrays
+
+if TYPE_CHECKING:
+    import keras
+
+    from .backbones import Backbone
+
+_SCORES = 1 << 22
+"""Scores of sampled heads computed at once: 16 MB."""
+
+
+@dataclass(frozen=True)
+class _LabeledSet:
+    """What the last fit was given, which the posterior of the weights depends on."""
+
+    features: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray
+    C: float
+    backbone: str
+    """Fingerprint; empty where no backbone was named."""
+
+
+class LinearProbeClassifier(ImageClassifier):
+    """Multinomial logistic regression on frozen features of a pretrained network.
+
+    The network is never trained, so its features are computed once per image, and a fit takes
+    milliseconds: it has one optimum, which depends on the labeled set alone and not on a seed or on
+    earlier fits. With few labels it is far better than a network trained from scratch.
+
+    Parameters
+    ----------
+    backbone : str, Backbone or None
+        Name of a pretrained network (see `list_backbones`), or one from `load_backbone`. With None
+        the classifier takes features ``(n, d)`` in place of images.
+    size : int, optional
+        Side of the square, in pixels, that images are resized to for a backbone given by name. By
+        default the backbone's own choice.
+    C : float
+        Inverse strength of the L2 penalty, as in scikit-learn, more than 0.
+    classes : sequence, optional
+        The label set, in the order of the columns of `predict_proba`. Fix it when the first
+        labeled set may lack a class. Without it, the sorted labels of ``y``.
+    class_weight : dict or "balanced", optional
+        Weight of each class in the loss, by label; ``"balanced"`` is scikit-learn's
+        ``n / (n_classes_present · count)``.
+    random_state : int, Generator, RandomState or None
+        Has no effect, since the optimum has no chance in it; it is here so that this classifier can
+        stand where `KerasImageClassifier` does.
+    cache_dir : path or False, optional
+        Folder where features are kept by the content of each image, for later fits, predictions and
+        processes; by default the user's cache, ``False`` for none.
+    verbose : int
+        1 shows a progress bar while features are computed.
+
+    Attributes
+    ----------
+    classes_ : ndarray (n_classes,)
+        Labels, in the order of the columns of `predict_proba`.
+    coef_ : ndarray of float32 (n_classes, d)
+        Weights of the features as `transform` returns them: ``predict_proba`` is the softmax of
+        ``transform(X) @ coef_.T + intercept_``.
+    intercept_ : ndarray of float32 (n_classes,)
+    history_ : dict
+        What the last fit did: ``n_samples``, ``steps`` of the solver, and ``loss``, a list of the
+        mean log loss on the labeled set at the end.
+    input_shape_ : tuple of int
+        Shape of one image, or ``(d,)`` after a fit on features.
+    n_features_in_ : int
+        Number of columns, only after a fit on features.
+
+    Notes
+    -----
+    Columns are standardised by the labeled set alone. A class of `classes` without a label has a
+    probability of about 0; with a single class in the labeled set, all images belong to it.
+
+    `sample_proba` draws weights from the Laplace approximation of their posterior (MacKay, "The
+    Evidence Framework Applied to Classification Networks", Neural Computation 1992), so that
+    ``bald`` and whatever else needs several opinions works; ``al_tf/network/laplace.py`` says how.
+    """
+
+    def __init__(
+        self,
+        backbone: str | Backbone | None = "efficientnet_lite0",
+        *,
+        size: int | None = None,
+        C: float = 0.01,
+        classes: Sequence[Any] | np.ndarray | None = None,
+        class_weight: dict[Any, float] | str | None = None,
+        random_state: RandomState = None,
+        cache_dir: str | Path | bool | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.backbone = backbone
+        self.size = size
+        self.C = C
+        self.classes = classes
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.cache_dir = cache_dir
+        self.verbose = verbose
+
+    history_: dict[str, Any]
+    _head: LinearHead
+    _labeled: _LabeledSet
+
+    @property
+    def coef_(self) -> np.ndarray:
+        """Weights ``(n_classes, d)`` of the features."""
+        return self._head.coef
+
+    @property
+    def intercept_(self) -> np.ndarray:
+        """Intercepts ``(n_classes,)``."""
+        return self._head.intercept
+
+    # Training ---------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any) -> LinearProbeClassifier:
+        """Train on labeled images, or on features of them.
+
+        Parameters
+        ----------
+        X : array-like (n, H, W), (n, H, W, C), or features (n, d)
+            Images as the backbone takes them: uint8 in 0–255 or floats in [0, 1]. Two-dimensional
+            `X` is taken as features, as `transform` returns them.
+        y : array-like (n,) or (n, n_classes)
+            Labels, or one-hot rows whose columns follow `classes` (else 0, 1, …).
+
+        Returns
+        -------
+        LinearProbeClassifier
+            This classifier.
+
+        Raises
+        ------
+        ValueError
+            For `X` or `y` of a wrong shape, of different lengths, or not finite. The classifier is
+            then as it was before.
+        UnknownLabelError
+            For a label that is not among `classes`.
+        """
+        return super().fit(X, y)
+
+    def _fit(self, X: Any, y: Any) -> None:
+        if not isinstance(self.C, numbers.Real) or not 0 < self.C < np.inf:
+            raise ValueError(f"C must be a number of more than 0; got {self.C!r}.")
+        X = self._checked(X, fitting=True)
+        self.classes_, codes = encoded_labels(y, len(X), self.classes)
+        features = self._features(X)
+        weights = class_weights(self.class_weight, self.classes_, codes)
+        self._head = fit_head(features, codes, weights, len(self.classes_), float(self.C))
+        fingerprint = "" if self.backbone is None else self._backbone().fingerprint
+        self._labeled = _LabeledSet(features, codes, weights, float(self.C), fingerprint)
+        likelihood = self._head.proba(features)[np.arange(len(codes)), codes]
+        losses = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
+        self.history_ = {
+            "n_samples": len(codes),
+            "steps": self._head.steps,
+            "loss": [float(np.average(losses, weights=weights))],
+        }
+
+    # Prediction -------------------------------------------------------------------------
+
+    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and the backbone's features.
+
+        Parameters
+        ----------
+        X : array-like (n, …)
+            Images of the shape given to `fit`, or features ``(n, d)``.
+
+        Returns
+        -------
+        proba : ndarray of float32 (n, n_classes)
+        features : ndarray of float32 (n, d)
+            Not standardised.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        ValueError
+            For images of another shape, features of another number, or values that are not finite.
+        """
+        check_is_fitted(self)
+        features = self._features(self._checked(X, fitting=False))
+        return self._head.proba(features), features
+
+    def sample_proba(
+        self, X: Any, n_samples: int = 20, random_state: RandomState = None
+    ) -> np.ndarray:
+        """Sample class probabilities from the posterior of the weights.
+
+        Parameters
+        ----------
+        X : array-like (n, …)
+            As in `predict_with_features`.
+        n_samples : int
+            Number of draws of the weights; one draw gives the probabilities of all images.
+        random_state : int, Generator, RandomState or None
+            Seeds the draws.
+
+        Returns
+        -------
+        ndarray of float32 (n_samples, n, n_classes)
+        """
+        check_is_fitted(self)
+        features = self._features(self._checked(X, fitting=False))
+        fitted = self._labeled
+        posterior = LaplacePosterior(
+            self._head, fitted.features, fitted.codes, fitted.weights, fitted.C
+        )
+        n_classes = len(self.classes_)
+        samples = np.empty((n_samples, len(features), n_classes), np.float32)
+        start = 0
+        for coef, intercept in posterior.heads(n_samples, check_random_state(random_state)):
+            block = samples[start : start + len(intercept)]
+            flat = coef.reshape(len(coef), -1)
+            rows = max(1, _SCORES // flat.shape[1])
+            for first in range(0, len(features), rows):
+                scores = features[first : first + rows] @ flat
+                scores = scores.reshape(-1, *intercept.shape) + intercept
+                block[:, first : first + rows] = np.moveaxis(softmax(scores), 0, 1)
+            start += len(intercept)
+        return samples
+
+    # State ------------------------------------------------------------------------------
+
+    def save_weights(self, path: str | Path) -> None:
+        """Write the fitted state to `path` as an ``.npz`` of plain arrays, atomically.
+
+        Holds the head, and the features of the labeled set for `sample_proba`: what `load_weights`
+        needs in a classifier made with the same backbone.
+        """
+        check_is_fitted(self)
+        fitted = self._labeled
+        arrays = {
+            "classes": np.asarray(self.classes_.tolist()),  # text of pandas comes as objects
+            "input_shape": np.array(self.input_shape_),
+            "scale": self._scale,
+            "coef": self._head.coef,
+            "intercept": self._head.intercept,
+            "steps": self._head.steps,
+            "features": fitted.features,
+            "codes": fitted.codes,
+            "weights": fitted.weights,
+            "C": fitted.C,
+            "backbone": fitted.backbone,
+        }
+        write_arrays(path, arrays)
+
+    def load_weights(self, path: str | Path) -> LinearProbeClassifier:
+        """Take over the fitted state that `save_weights` wrote.
+
+        Raises
+        ------
+        DataCorruptError
+            If the file cannot be read.
+        ValueError
+            If the file is not of a linear probe, or of one on another backbone or input size.
+        """
+        saved = read_arrays(path)
+        missing = {"coef", "features", "backbone"} - set(saved)
+        if missing:
+            raise ValueError(
+                f"{path} was not written by LinearProbeClassifier.save_weights: it lacks "
+                f"{', '.join(sorted(missing))}."
+            )
+        backbone = str(saved["backbone"])
+        expected = "" if self.backbone is None else self._backbone().fingerprint
+        if backbone != expected:
+            raise ValueError(
+                f"{path} holds the weights of a probe on another backbone or input size: its "
+                f"fingerprint is {backbone!r}, that of this classifier's backbone {expected!r}."
+            )
+        self.classes_ = saved["classes"]
+        self.input_shape_ = tuple(int(side) for side in saved["input_shape"])
+        self._scale = str(saved["scale"])
+        self._forget_columns()
+        if len(self.input_shape_) == 1:
+            self.n_features_in_ = self.input_shape_[0]
+        self._head = LinearHead(saved["coef"], saved["intercept"], int(saved["steps"]))
+        self._labeled = _LabeledSet(
+            saved["features"], saved["codes"], saved["weights"], float(saved["C"]), backbone
+        )
+        self.history_ = {"loaded_from": str(path)}
+        return self
+
+    def to_keras(
+        self, *, rescale: bool = True, input_shape: tuple[int, ...] | None = None
+    ) -> keras.Model:
+        """Return backbone and head as one Keras model, to save and use elsewhere.
+
+        Parameters
+        ----------
+        rescale : bool
+            Take images of 0–255, as uint8 images were when it was fitted. Without it, the model
+            takes images scaled to [0, 1] already.
+        input_shape : tuple of int, optional
+            Shape of one image; needed only after a fit on features.
+
+        Returns
+        -------
+        keras.Model
+            Images ``(n, …)`` to probabilities ``(n, n_classes)``, columns as in `classes_`. It is
+            not compiled, and later fits do not change it.
+
+        Raises
+        ------
+        ValueError
+            Without a backbone, or without an image shape.
+        """
+        check_is_fitted(self)
+        import keras
+
+        shape = input_shape or self.input_shape_
+        if len(shape) < 2:
+            raise ValueError(
+                "to_keras needs the shape of one image, since this classifier was fitted on "
+                "features. Pass input_shape=(height, width, channels)."
+            )
+        body = self._backbone().keras_model(shape, scaled=not rescale)
+        head = keras.layers.Dense(len(self.classes_), activation="softmax", name="probabilities")
+        model = keras.Model(body.inputs, head(body.outputs[0]))
+        head.set_weights([self.coef_.T, self.intercept_])
+        return model
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_head")
+
+    # Input ------------------------------------------------------------------------------
+
+    def _backbone(self) -> Backbone:
+        if self.backbone is None:
+            raise ValueError(
+                "This classifier has backbone=None: it takes features (n, d) and no images. Name a "
+                "backbone, such as 'efficientnet_lite0'."
+            )
+        if isinstance(self.backbone, str):
+            from .backbones import load_backbone
+
+            return load_backbone(self.backbone, size=self.size)
+        if self.size not in (None, self.backbone.size):
+            raise ValueError(
+                f"size={self.size} is for a backbone given by name; this one was loaded for "
+                f"{self.backbone.size} pixels. Load it with load_backbone(name, size={self.size})."
+            )
+        return self.backbone
+
+    def _checked(self, X: Any, *, fitting: bool) -> Any:
+        """Return images as `_checked_images` does, and two-dimensional `X` as float32 features."""
+        if len(_shape(X)) < 3:
+            return self._checked_features(X, fitting=fitting)
+        if not fitting and self._labeled.backbone != self._backbone().fingerprint:
+            raise ValueError(
+                "The classifier was fitted on features of another backbone or input size. Fit it "
+                "again, or set backbone and size as they were."
+            )
+        if not fitting and len(self.input_shape_) == 1:  # fitted on features: any shape will do
+            return X
+        return self._checked_images(X, fitting=fitting)
+
+    def _checked_features(self, X: Any, *, fitting: bool) -> np.ndarray:
+        X = network_input(validate_data(self, X, reset=fitting), None).astype(np.float32)
+        dim = X.shape[1] if self.backbone is None else self._backbone().dim
+        if X.shape[1] != dim:
+            raise ValueError(
+                f"X must be images (n, H, W) or (n, H, W, C), or {dim} features an image as "
+                f"{self._backbone().name} computes them; got shape {X.shape}. Reshape flattened "
+                "images."
+            )
+        if fitting:
+            self.input_shape_, self._scale = (dim,), "unclear"
+        elif dim != self.coef_.shape[1]:
+            raise ValueError(
+                f"The classifier was fitted on {self.coef_.shape[1]} features an image; got {dim}."
+            )
+        return X
+
+    def _features(self, X: Any) -> np.ndarray:
+        """Return the features, float32 ``(n, d)``, of what `_checked` returned."""
+        if len(X.shape) == 2:
+            return X
+        return self._backbone().features(X, cache_dir=self.cache_dir, progress=bool(self.verbose))
+
+
+def _shape(X: Any) -> tuple[int, ...]:
+    return tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape

@@ -11,7 +11,6 @@ whose data are unavailable is skipped, with the reason in the table at the end.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import sys
@@ -24,6 +23,7 @@ import nbformat
 import papermill
 from papermill.exceptions import PapermillExecutionError
 
+from al_tf.experiments.provenance import without_places
 from al_tf.files import new_folder, write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,17 +84,9 @@ def tidy(outputs: list[Any]) -> list[Any]:
             if name:
                 streams[name] = output
     for stream in streams.values():
-        lines = without_places(stream.text).split("\n")
+        lines = without_places(stream.text.replace(f"{ROOT}/", "")).split("\n")
         stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
     return kept
-
-
-def without_places(text: str) -> str:
-    """Return what a notebook said without where on this machine its data and files lie."""
-    data = os.environ.get("AL_TF_DATA_DIR", "")
-    if Path(data).is_absolute():
-        text = text.replace(data, "$AL_TF_DATA_DIR")
-    return text.replace(f"{ROOT}/", "").replace(f"{Path.home()}/", "~/")
 
 
 def bring_studies(results: Path) -> None:

@@ -237,7 +237,7 @@ def test_dry_run_prints_the_plan_and_writes_nothing(al_tf, tmp_path):
     ):
         assert line in out
     assert "with 2 job(s)" in out
-    assert "MiB a worker" in out
+    assert "MiB per worker" in out
     assert not (tmp_path / "plan").exists()
 
 

@@ -15,9 +15,12 @@ INTERRUPTED = 130
 
 
 def run(
-    out: Annotated[Path, typer.Option(help="Results folder; the same command continues there.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the study; the same command continues there.")
+    ],
     profile: Annotated[
-        str | None, typer.Option(help="smoke, quick, report, or a TOML file of settings.")
+        str | None,
+        typer.Option(help="smoke, quick, report, or a TOML file of settings (or a study.toml)."),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
@@ -32,7 +35,9 @@ def run(
     strategies: Annotated[
         str | None, typer.Option(help="Comma-separated; random always runs.")
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="How many, or a comma-separated list.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many (5), or a list (5,7; 5, for one).")
+    ] = None,
     initial: Annotated[int | None, typer.Option(help="Labels at the start.")] = None,
     batch: Annotated[int | None, typer.Option(help="Labels asked for in each round.")] = None,
     rounds: Annotated[int | None, typer.Option(help="Rounds after the first fit.")] = None,
@@ -45,7 +50,7 @@ def run(
         list[str] | None, typer.Option("--set", help="key=value for any setting; repeatable.")
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(help="Worker processes; all cores if not given, 0: in this one.")
+        int | None, typer.Option(help="Worker processes, by default one per core; 0: this process.")
     ] = None,
     backend: Annotated[str, typer.Option(help="processes or dask.")] = "processes",
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
@@ -94,7 +99,9 @@ def run(
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Results folders of `al-tf run`.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders of studies, as `al-tf run` leaves them.")
+    ],
     metric: Annotated[str, typer.Option(help="accuracy or f1_macro.")] = "accuracy",
     table_format: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
     out: Annotated[

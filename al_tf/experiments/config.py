@@ -48,7 +48,7 @@ class StrategySpec:
         check_parameters(what, get_strategy(self.name), self.params, reserved)
         if "committee" in strategy_info(self.name).needs:
             raise ValueError(
-                f"Strategy {self.name!r} asks a committee of models; an experiment trains one."
+                f"Strategy {self.name!r} needs a committee of models; an experiment trains one."
             )
 
 
@@ -62,7 +62,7 @@ class ExperimentConfig:
     """
 
     dataset: str = "digits"
-    """Name of a dataset, or ``folder:PATH``; `al_tf.list_datasets` tells the names."""
+    """Name of a dataset (see `al_tf.list_datasets`), or ``folder:PATH``."""
     dataset_options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the dataset's loader, for example ``{"size": 32}``."""
     imbalance: Any = None
@@ -74,7 +74,7 @@ class ExperimentConfig:
     initial: Annotated[int, Ge(1)] = 200
     """Labels at round 0, drawn at random from the pool."""
     stratified: bool = False
-    """Draw the initial labels with each class's share: uses labels that nobody has yet."""
+    """Draw the initial labels in proportion to the classes, which takes knowing all labels."""
     batch: Annotated[int, Ge(1)] = 100
     """Labels asked for in each round."""
     rounds: Annotated[int, Ge(0)] = 10
@@ -292,7 +292,7 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
         raise ValueError(f"Strategy label {twice[0]!r} appears twice; give one another label.")
     if next(s for s in specs if s.label == "random") != StrategySpec("random", "random"):
         raise ValueError(
-            "The label 'random' is the baseline's: it stands for the plain strategy 'random'."
+            "The label 'random' is reserved for the baseline, the strategy 'random' as it is."
         )
     return tuple(specs)
 

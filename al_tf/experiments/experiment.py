@@ -1,15 +1,11 @@
-"""`run_experiment`: all runs of a config, from wherever the last attempt stopped."""
+"""`run_experiment`: all runs of a config, from where the last attempt stopped."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from importlib import metadata
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +20,7 @@ from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .loop import is_complete, round_zero_path
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
+from .provenance import provenance, without_places
 from .records import Record, RunKey, pack_records, read_runs, run_path, unpack_records
 from .setting import load_data, make_setting
 from .study import has_study, read_meta, run_keys, starting_records, write_meta, write_results
@@ -32,9 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BACKENDS = ("processes", "dask")
-PACKAGES = (
-    "al-tf", "numpy", "scipy", "scikit-learn", "pandas", "keras", "tensorflow", "jax", "modAL-python",
-)  # fmt: skip
 
 
 def run_experiment(
@@ -60,8 +54,8 @@ def run_experiment(
     out_dir : str or Path
         The study's folder; see `al_tf.experiments.study` for what is in it.
     jobs : int, optional
-        Worker processes, each with ``config.threads`` threads; as many as the cores carry where
-        it is not given. 0 runs everything in this process, for a debugger: should TensorFlow
+        Worker processes, each with ``config.threads`` threads; by default as many as there are
+        cores for. 0 runs everything in this process, for a debugger: should TensorFlow
         already be at work here with more threads, last digits can differ.
     backend : {"processes", "dask"}
         Where runs are computed.
@@ -94,7 +88,7 @@ def run_experiment(
     if jobs is not None and jobs < 0:
         raise ValueError(f"jobs must be 0 or more; got {jobs}.")
     out = Path(out_dir).resolve()
-    with storage_explained(out), _sole_user_of(out):
+    with storage_explained(out), _exclusive_use_of(out):
         _begin(config, out)
         keys = run_keys(config.to_dict())
         records = read_runs(out, keys)
@@ -120,13 +114,13 @@ def run_experiment(
 
 
 def default_jobs(config: ExperimentConfig) -> int:
-    """Return how many runs the cores of this machine carry at once."""
+    """Return for how many runs at once this machine has cores."""
     from loky import cpu_count
 
     return max(1, cpu_count() // config.threads)
 
 
-def _sole_user_of(out: Path) -> AbstractContextManager[None]:
+def _exclusive_use_of(out: Path) -> AbstractContextManager[None]:
     busy = FolderInUseError(
         f"Another process is running an experiment in {out}. Wait for it, end it, or use "
         "another folder."
@@ -151,7 +145,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         "config": config.to_dict(),
         "config_hash": config.digest,
         "class_names": list(data.class_names),
-        "data_source": data.source,
+        "data_source": old["data_source"] if old else without_places(data.source),
         "data_fingerprint": data.fingerprint,
         **now,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -179,62 +173,6 @@ def _prepare(out: Path, runs: list[Run], starts: dict[int, Record]) -> None:
         path = round_zero_path(out, seed)
         if not path.exists():
             write_json(path, starts[seed] | {"strategy": None})
-
-
-def provenance() -> dict[str, Any]:
-    """Return what the numbers were made with: versions, commit, command, platform."""
-    versions = {"python": platform.python_version()}
-    for name in PACKAGES:
-        with suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return {
-        "versions": versions,
-        "git_commit": _git_commit(),
-        "command": _command(),
-        "platform": platform.platform(),
-    }
-
-
-def _command() -> list[str]:
-    """Return the command line; a notebook's kernel has one that says nothing."""
-    program = Path(sys.argv[0]).name
-    if program == "ipykernel_launcher.py":
-        return ["notebook"]
-    return [program, *map(_without_place, sys.argv[1:])]
-
-
-def _without_place(argument: str) -> str:
-    """Return an argument without where on this machine its path lies: records get published."""
-    option, equals, value = argument.rpartition("=")
-    path = Path(value)
-    if not path.is_absolute():
-        return argument
-    here = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path.name
-    return f"{option}{equals}{here}"
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the source checkout, marked if it was changed; None elsewhere."""
-    here = Path(__file__).parent
-    command = [
-        "git",
-        "-C",
-        str(here),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--exclude=*",
-    ]
-    with suppress(OSError, subprocess.SubprocessError):
-        if subprocess.run(
-            ["git", "-C", str(here), "ls-files", "--error-unmatch", __file__],
-            capture_output=True, check=False, timeout=10,
-        ).returncode:  # fmt: skip
-            return None
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
-    return None
 
 
 def _unfinished(config: ExperimentConfig, records: dict[RunKey, list[Record]]) -> list[Run]:

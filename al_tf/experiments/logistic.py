@@ -85,7 +85,8 @@ class PixelLogistic(ClassifierMixin, BaseEstimator):
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 model.fit(features, y)
             if len(present) == 2:  # one row there: the other class's scores are 0
-                rows, scores[rows[0], -1] = rows[1:], 0.0
+                scores[rows[0], -1] = 0.0
+                rows = rows[1:]
             scores[rows] = np.column_stack([model.coef_, model.intercept_])
             n_iter = int(model.n_iter_.max())
         self.coef_, self.intercept_ = scores[:, :-1], scores[:, -1]

@@ -1,4 +1,4 @@
-"""Who answers: the true labels, or an oracle that errs at a stated rate."""
+"""Answers to queries: the true labels, or labels with errors at a stated rate."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ def oracle_answers(y: np.ndarray, noise: Any, n_classes: int, seed: int) -> np.n
     """Return what the oracle would answer for every image, whenever it is asked.
 
     An answer belongs to the image and the seed: asking in another order, or twice, changes
-    nothing, so strategies that ask for the same image hear the same.
+    nothing, so strategies that ask for the same image get the same answer.
 
     Parameters
     ----------
     y : ndarray of int, shape (n,)
         True classes, 0 … K-1.
     noise : float or array-like, shape (K, K)
-        Probability of a wrong answer, uniform over the other classes; or a row for each true
-        class with the probability of each answer.
+        Probability of a wrong answer, uniform over the other classes; or one row per true class
+        with the probability of each answer.
     n_classes : int
         K.
     seed : int
@@ -34,7 +34,7 @@ def oracle_answers(y: np.ndarray, noise: Any, n_classes: int, seed: int) -> np.n
     Raises
     ------
     ValueError
-        A matrix that is not K x K or whose rows are no distributions.
+        A matrix that is not K x K, or with a row that is not a distribution.
     """
     cumulative = np.cumsum(_confusion(noise, n_classes), axis=1)  # (K, K)
     draws = stream(seed, "oracle").random(len(y))

@@ -1,4 +1,4 @@
-"""Where runs are computed: worker processes of this machine, a Dask cluster, or right here."""
+"""Runs computed in worker processes of this machine, on a Dask cluster, or in this process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
     meta = read_meta(out_dir) if has_study(out_dir) else {}
     if meta.get("config") != config.to_dict():
         raise RuntimeError(
-            f"{out_dir} on this worker is not the folder of this experiment. Workers on other "
+            f"{out_dir} on this worker does not hold this experiment. Workers on other "
             "machines must see the results folder under the same path (a shared disk)."
         )
     REGISTRY.setdefault(run.strategy.name, run.strategy)  # one that the caller registered
@@ -60,7 +60,7 @@ def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
 
 @contextmanager
 def _limited_threads(n: int) -> Iterator[None]:
-    """Hold BLAS, OpenMP and TensorFlow to n threads; TensorFlow reads its own when it starts."""
+    """Limit BLAS, OpenMP and TensorFlow to n threads; TensorFlow reads its limit when it starts."""
     global _threads_here
     if _threads_here not in (None, n):
         raise RuntimeError(
@@ -82,7 +82,7 @@ def run_here(config: ExperimentConfig, runs: list[Run], out_dir: Path) -> Failur
         try:
             perform(config, run, out_dir)
         except Exception as error:
-            failures[run.name] = _described(error)
+            failures[run.name] = _failure_of(error)
     return failures
 
 
@@ -93,7 +93,7 @@ def run_in_processes(
     with WorkerPool(jobs, config.threads) as pool:
         outcomes = pool.map(perform, [(config, run, out_dir) for run in runs])
     return {
-        run.name: _described(outcome)
+        run.name: _failure_of(outcome)
         for run, outcome in zip(runs, outcomes, strict=True)
         if isinstance(outcome, BaseException)
     }
@@ -105,7 +105,7 @@ def run_on_dask(
     """Carry out `runs` on the workers of a Dask cluster.
 
     Workers write to `out_dir` themselves: it must be on a disk that all of them see under the
-    same path. A run whose worker dies is given to another one and goes on from its last record.
+    same path. A run whose worker dies goes on from its last record on another worker.
     """
     try:
         from distributed import Client, as_completed
@@ -121,14 +121,14 @@ def run_on_dask(
         try:
             for future in as_completed(futures):
                 if future.status != "finished":
-                    failures[futures[future]] = _described(future.exception())
+                    failures[futures[future]] = _failure_of(future.exception())
         except BaseException:  # Ctrl-C: runs that have not begun shall not
             client.cancel(list(futures))
             raise
     return failures
 
 
-def _described(error: BaseException) -> Failure:
+def _failure_of(error: BaseException) -> Failure:
     """Keep the traceback of an error, a worker's part included, and its first line."""
     lines = [*str(error).splitlines(), ""]
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))

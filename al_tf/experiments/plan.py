@@ -1,4 +1,4 @@
-"""What an experiment would cost: counted where it can be, measured where it cannot."""
+"""The cost of an experiment before it runs: counts, and estimates from a short measurement."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .loop import query
 from .setting import make_setting
 from .workers import WorkerPool
 
-PROBE_STEPS = 64
+MEASURED_STEPS = 64
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Counts, and estimates from a probe on the real images."""
+    """Counts, and estimates from a short measurement on the real images."""
 
     runs: int
     fits: int
@@ -43,15 +43,15 @@ class Plan:
                 f"gradient steps  {self.gradient_steps:,}",
                 f"one query       {queries}",
                 f"time            about {hours}:{minutes:02}:{seconds:02} with {self.jobs} job(s)",
-                f"memory          {self.worker_bytes / 2**20:,.0f} MiB a worker, {total:.1f} GiB in all",
+                f"memory          {self.worker_bytes / 2**20:,.0f} MiB per worker, {total:.1f} GiB in all",
             ]
         )
 
 
 def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
-    """Count the work of an experiment and estimate its time from a short probe.
+    """Count the work of an experiment and estimate its time from a short measurement.
 
-    The probe runs in a worker process as the experiment would: it takes a few gradient steps,
+    The measurement runs in a worker process as the experiment would: it takes a few gradient steps,
     evaluates the test set and lets each strategy query the pool once.
 
     Parameters
@@ -66,9 +66,9 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     Plan
     """
     with WorkerPool(1, config.threads) as pool:
-        (probe,) = pool.map(_probe, [(config,)])
-    if isinstance(probe, BaseException):
-        raise probe
+        (measured,) = pool.map(_measure, [(config,)])
+    if isinstance(measured, BaseException):
+        raise measured
     sizes = [config.initial + r * config.batch for r in range(config.rounds + 1)]
     if config.stop_budget is not None:
         sizes = [n for i, n in enumerate(sizes) if i == 0 or sizes[i - 1] < config.stop_budget]
@@ -76,10 +76,10 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     first, later = sizes[0], sizes[1:]
     evaluations = 1 + len(later) // config.eval_every
     fit_seconds = seeds * (
-        probe.fit(config, first) + strategies * sum(probe.fit(config, n) for n in later)
+        measured.fit(config, first) + strategies * sum(measured.fit(config, n) for n in later)
     )
-    eval_seconds = seeds * strategies * evaluations * probe.evaluate
-    query_seconds = seeds * len(later) * sum(probe.queries.values())
+    eval_seconds = seeds * strategies * evaluations * measured.evaluate
+    query_seconds = seeds * len(later) * sum(measured.queries.values())
     busy = min(jobs, seeds * strategies)
     steps = [gradient_steps(config, n) for n in sizes]
     return Plan(
@@ -88,14 +88,14 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
         gradient_steps=seeds * (steps[0] + strategies * sum(steps[1:])),
         labels_per_run=config.labels_per_run,
         jobs=busy,
-        seconds=probe.start + (fit_seconds + eval_seconds + query_seconds) / busy,
-        worker_bytes=probe.peak_bytes,
-        query_seconds=probe.queries,
+        seconds=measured.start + (fit_seconds + eval_seconds + query_seconds) / busy,
+        worker_bytes=measured.peak_bytes,
+        query_seconds=measured.queries,
     )
 
 
 @dataclass(frozen=True)
-class _Probe:
+class _Measurement:
     start: float  # seconds until the first step could be taken: imports, data, tracing
     fit_seconds: float
     fit_steps: int  # 0 for a model without gradient steps
@@ -104,14 +104,15 @@ class _Probe:
     peak_bytes: int
 
     def fit(self, config: ExperimentConfig, n_labeled: int) -> float:
-        share = gradient_steps(config, n_labeled) / self.fit_steps if self.fit_steps else 1.0
-        return self.fit_seconds * share
+        if not self.fit_steps:
+            return self.fit_seconds
+        return self.fit_seconds * gradient_steps(config, n_labeled) / self.fit_steps
 
 
-def _probe(config: ExperimentConfig) -> _Probe:
+def _measure(config: ExperimentConfig) -> _Measurement:
     began = time.perf_counter()
     setting = make_setting(config, config.seeds[0])
-    brief = replace(config, epochs=1, min_steps=PROBE_STEPS, fit_mode="scratch")
+    brief = replace(config, epochs=1, min_steps=MEASURED_STEPS, fit_mode="scratch")
     estimator = build_estimator(brief, setting.n_classes)
     estimator.set_params(random_state=0)
     x, y = setting.data.x_train[setting.initial], setting.answers[setting.initial]
@@ -127,7 +128,7 @@ def _probe(config: ExperimentConfig) -> _Probe:
         before = time.perf_counter()
         query(setting, spec, estimator, setting.initial, y, number=1)
         queries[spec.label] = time.perf_counter() - before
-    return _Probe(
+    return _Measurement(
         start=start - began,
         fit_seconds=fitted - start,
         fit_steps=gradient_steps(brief, len(y)),

@@ -63,7 +63,7 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
 
 
 def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Table:
-    """Return `table` with ``key=value`` texts put in; a dotted key reaches into a table.
+    """Return `table` with ``key=value`` texts applied; a dotted key reaches into a table.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Tabl
     Raises
     ------
     ValueError
-        A text without ``=``, or a dotted key into something that is no table.
+        A text without ``=``, or a dotted key into something that is not a table.
     """
     result = dict(table)
     for assignment in assignments:

@@ -15,6 +15,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def pack_records(out_dir: Path, runs: Iterable[RunKey]) -> None:
         return
     text = records_text(read_runs(out_dir, runs)).encode()
     packed = gzip.compress(text, compresslevel=9, mtime=0)  # the same records, the same bytes
-    write_atomically(out_dir / PACKED, lambda temporary: temporary.write_bytes(packed))
+    write_atomically(out_dir / PACKED, partial(_write, packed))
     for path in own:
         path.unlink()
     with suppress(OSError):  # something else is in it
@@ -139,14 +140,15 @@ def pack_records(out_dir: Path, runs: Iterable[RunKey]) -> None:
 
 def unpack_records(out_dir: Path, runs: Iterable[RunKey]) -> None:
     """Give each of `runs` that has packed records a file of its own, to append to."""
-    runs = list(runs)
     for key, records in read_runs(out_dir, runs).items():
         path = run_path(out_dir, *key)
         if records and not path.exists():
             content = "".join(map(_line, records)).encode()
-            write_atomically(
-                path, lambda temporary, content=content: temporary.write_bytes(content)
-            )
+            write_atomically(path, partial(_write, content))
+
+
+def _write(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def records_text(runs: Mapping[RunKey, list[Record]]) -> str:

@@ -24,7 +24,7 @@ class Setting:
     config: ExperimentConfig
     seed: int
     data: ImageDataset
-    answers: np.ndarray  # (n_train,) what the oracle says of each image
+    answers: np.ndarray  # (n_train,) the oracle's answer for each image
     pool: np.ndarray  # ids, ascending, the initial ones included
     initial: np.ndarray  # ids labeled at round 0
     stop_set: np.ndarray  # ids that the stopping rules look at
@@ -66,7 +66,7 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
     Raises
     ------
     ValueError
-        The pool is smaller than the labels that the experiment asks for, or the oracle's
+        The pool has fewer images than the experiment asks labels for, or the oracle's
         confusion matrix does not fit the classes.
     """
     data = load_data(config, seed)

@@ -26,11 +26,12 @@ def check_fields(settings: Any) -> None:
     """
     from pydantic import ValidationError
 
+    kind: Any = type(settings)
     try:
-        _model(type(settings)).model_validate(vars(settings))
+        _model_of(kind).model_validate(vars(settings))
     except ValidationError as error:
-        hints = get_type_hints(type(settings))
-        lines = [_worded(fault, hints[str(fault["loc"][0])]) for fault in error.errors()]
+        hints = get_type_hints(kind)
+        lines = [_message(fault, hints[str(fault["loc"][0])]) for fault in error.errors()]
         raise ValueError("\n".join(dict.fromkeys(lines))) from None
 
 
@@ -61,7 +62,7 @@ def text_for_none(value: Any) -> Any:
 
 
 @functools.cache
-def _model(kind: type) -> Any:
+def _model_of(kind: Any) -> Any:
     """Return the pydantic model of a dataclass; pydantic is imported when the first is checked."""
     from pydantic import ConfigDict, create_model
 
@@ -73,7 +74,7 @@ def _model(kind: type) -> Any:
     return create_model(kind.__name__, __config__=strict, **members)
 
 
-def _worded(fault: Mapping[str, Any], hint: Any) -> str:
+def _message(fault: Mapping[str, Any], hint: Any) -> str:
     name, *inner = fault["loc"]
     place = "".join(f"[{part!r}]" for part in inner)
     expected = fault["msg"].removeprefix("Input ").replace("dictionary", "table")

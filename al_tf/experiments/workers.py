@@ -1,4 +1,4 @@
-"""Worker processes for long tasks: one that dies takes down its own task alone."""
+"""Worker processes for long tasks: when one dies, only its own task is affected."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """One process, begun when it is needed and begun again when it died."""
+    """One process, started when it is needed and started again when it died."""
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
@@ -118,9 +118,9 @@ class _Worker:
 
 
 def thread_environment(n: int) -> dict[str, str]:
-    """Return the environment variables that hold a process to n threads.
+    """Return the environment variables that limit a process to n threads.
 
-    TensorFlow reads its own when it starts; they cannot be changed later.
+    TensorFlow reads them when it starts; later changes have no effect.
     """
     names = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
     variables = {f"{name}_NUM_THREADS": str(n) for name in names}
@@ -136,7 +136,7 @@ def quiet_environment() -> dict[str, str]:
 
 
 def _begin(parent: int) -> None:
-    """Leave Ctrl-C to the parent, and end when it is gone, even if it was killed."""
+    """Ignore Ctrl-C, which the parent handles, and end when the parent has ended or was killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 

@@ -62,7 +62,7 @@ def test_seeds_are_how_many_or_a_list(given, expected):
         ({"rounds": 5, "eval_every": 2}, "rounds=5 is not a multiple of eval_every=2"),
         ({"strategies": [3]}, "strategies should be names or StrategySpecs; got 3"),
         ({"strategies": "margin,margin"}, "'margin' appears twice"),
-        ({"strategies": [StrategySpec("random", "margin")]}, "stands for the plain strategy"),
+        ({"strategies": [StrategySpec("random", "margin")]}, "reserved for the baseline"),
         ({"model": "logistic", "fit_mode": "warm"}, "fitted from scratch"),
         ({"strategies": "bald"}, "'bald' samples a network with dropout"),
         ({"dataset": 3}, "dataset should be a valid string; got 3"),
@@ -129,7 +129,7 @@ def test_strategy_parameters_are_checked_before_anything_runs():
 
 
 def test_a_strategy_that_needs_a_committee_is_refused():
-    with pytest.raises(ValueError, match="asks a committee of models"):
+    with pytest.raises(ValueError, match="needs a committee of models"):
         StrategySpec("vote_entropy", "vote_entropy")
 
 

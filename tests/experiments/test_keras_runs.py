@@ -1,5 +1,7 @@
 """The loop with the real network, tiny."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -45,6 +47,17 @@ def test_a_run_cut_short_in_any_fit_mode_ends_with_the_same_numbers(fit_mode, tm
         config = tiny_config(**settings, rounds=rounds)
         run_experiment(config, tmp_path / "parts", jobs=0, progress=False)
     pd.testing.assert_frame_equal(numbers(tmp_path / "parts"), numbers(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("fit_mode", ["scratch", "warm"])
+def test_a_published_study_grows_without_its_models(fit_mode, tmp_path):
+    run_experiment(tiny_config(fit_mode=fit_mode, rounds=1), tmp_path, jobs=0, progress=False)
+    for folder in ("round0", "checkpoints"):
+        shutil.rmtree(tmp_path / folder)
+    grown = tiny_config(fit_mode=fit_mode, rounds=2, strategies="margin,entropy")
+    run_experiment(grown, tmp_path, jobs=0, progress=False)
+    run_experiment(grown, tmp_path / "at once", jobs=0, progress=False)
+    pd.testing.assert_frame_equal(numbers(tmp_path), numbers(tmp_path / "at once"))
 
 
 PAIRED = tiny_config(seeds=2, rounds=2)

@@ -10,7 +10,7 @@ from filelock import FileLock
 from al_tf import load_dataset
 from al_tf.errors import ConfigMismatchError, FolderInUseError, RecordError, RunFailedError
 from al_tf.experiments import StrategySpec, load_records, load_results, read_meta, run_experiment
-from al_tf.experiments.experiment import provenance
+from al_tf.experiments.provenance import provenance, without_places
 from al_tf.experiments.records import read_runs, records_text, unpack_records
 from al_tf.experiments.setting import make_setting
 from al_tf.experiments.study import run_keys, write_meta
@@ -274,3 +274,17 @@ def test_records_do_not_say_where_on_the_machine_they_were_made(tmp_path, monkey
     monkeypatch.setattr(sys, "argv", [*arguments, "x=/", "--seeds", "3"])
     command = ["al-tf", "run", "--out", "a/b", "--data=c", "x=", "--seeds", "3"]
     assert provenance()["command"] == command
+
+
+def test_a_source_of_data_does_not_either(tmp_path, monkeypatch):
+    monkeypatch.setenv("AL_TF_DATA_DIR", "/srv/sets")
+    assert without_places("files in /srv/sets/tiles") == "files in $AL_TF_DATA_DIR/tiles"
+    monkeypatch.setenv("AL_TF_DATA_DIR", "data")
+    assert without_places("data of 3/4") == "data of 3/4"
+
+
+def test_a_study_keeps_the_source_of_the_data_it_was_made_with(tmp_path):
+    run(fast_config(rounds=0), tmp_path)
+    write_meta(tmp_path, read_meta(tmp_path) | {"data_source": "another copy"})
+    run(fast_config(rounds=0), tmp_path)
+    assert read_meta(tmp_path)["data_source"] == "another copy"

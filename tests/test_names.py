@@ -21,7 +21,11 @@ TEXTS = [
 ]
 TEXTS += [*ROOT.glob("*.md"), ROOT / "tests" / "README.md"]
 NO_NAMES = {"al_tf.json", "al_tf.egg"}  # of files
-FOREIGN = {"HTTPServer", "executescript", "keras.utils.set_random_seed", "urllib.parse.unquote"}
+FOREIGN = {
+    "HTTPServer", "LogisticRegression", "Normalization", "Rescaling", "executescript",
+    "keras.utils.set_random_seed", "urllib.parse.unquote",
+}  # fmt: skip
+"""Of Python and of other packages."""
 
 
 def exists(dotted):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ..labeling import LabelingSession
+    from ..labeling.desk_settings import DeskSettings
 
 FORMATS = ("csv", "history", "folders", "label-studio", "model")
 
@@ -14,46 +18,107 @@ _Ledger = Annotated[Path, typer.Argument(help="The ledger's file.")]
 _Images = Annotated[
     Path | None, typer.Option("--images", help="The folder of images that was labeled.")
 ]
+_CLASSES = "Comma-separated; repeat the option for each name if one has a comma in it."
 
 
 def label(
     folder: Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")],
-    classes: Annotated[
-        list[str],
-        typer.Option(help="Comma-separated; repeat it for each name that has a comma in it."),
+    ledger: Annotated[
+        Path,
+        typer.Option(help="Where answers and settings are kept; the same file continues."),
     ],
-    ledger: Annotated[Path, typer.Option(help="Where the answers go; the same file continues.")],
-    strategy: Annotated[str, typer.Option(help="See `al-tf strategies`.")] = "margin",
-    batch: Annotated[int, typer.Option(help="Labels between two trainings.")] = 10,
+    classes: Annotated[
+        list[str] | None, typer.Option(help=f"{_CLASSES} Needed for a new ledger.")
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="probe (on a pretrained network), cnn, auto (probe where its weights are there), "
+            "or a .keras network of your own for the probe. [default: the ledger's, else auto]"
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="probe: name of the pretrained network.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Images chosen at once. [default: the ledger's, else 10]")
+    ] = None,
     annotator: Annotated[
         str | None, typer.Option(help="Who labels; your login if not given.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Side in pixels at which the model sees them.")] = 64,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels at which the model sees the images. "
+            "[default: the ledger's, else the network's, or 64 for a cnn]"
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
 ) -> None:
-    """Label the images of a folder in a browser, the ones the model learns most from first."""
-    import getpass
+    """Label the images of a folder in a browser, those that help the model most first."""
     import webbrowser
 
-    from ..labeling import FolderPool, LabelingSession
-    from ..labeling.desk.server import serve
-    from ..network.classifier import KerasImageClassifier
+    from ..labeling import LabelLedger
+    from ..labeling.desk.server import DeskServer
+    from ..labeling.desk_settings import read_settings, resolve_settings
 
-    names = classes if len(classes) > 1 else [name.strip() for name in classes[0].split(",")]
-    network = KerasImageClassifier(min_steps=200, class_weight="balanced", random_state=0)
+    with DeskServer(port=port) as server:
+        stored = None
+        if ledger.exists():
+            with LabelLedger(ledger, read_only=True) as book:
+                stored = read_settings(book)
+        settings, advice = resolve_settings(
+            stored, model=model, backbone=backbone, size=size, strategy=strategy, batch_size=batch
+        )
+        session = _open_session(folder, ledger, _names(classes), settings, annotator)
+        if advice is not None:
+            _warn([advice])
+        server.attach(session)
+        try:
+            server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
+        finally:
+            session.close(wait=False)
+
+
+def _open_session(
+    folder: Path,
+    ledger: Path,
+    names: list[str] | None,
+    settings: DeskSettings,
+    annotator: str | None,
+) -> LabelingSession:
+    """Open a session as the settings say, and store them once it is open."""
+    import getpass
+    from dataclasses import replace
+
+    from ..labeling import FolderPool, LabelingSession, LabelLedger
+    from ..labeling.desk_settings import store_settings
+
+    pool = FolderPool(folder, size=settings.size, grey=settings.grey, progress=True)
+    settings = replace(settings, grey=len(pool.shape) == 2)
+    book = LabelLedger(ledger)
+    if names is None and not book.classes:
+        raise ValueError(
+            f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
+        )
+    classes = book.check_classes(book.classes if names is None else names)
     session = LabelingSession(
-        network,
-        FolderPool(folder, size=size),
-        ledger,
-        classes=names,
-        batch_size=batch,
-        strategy=strategy,
+        settings.build_estimator(classes),
+        pool,
+        book,
+        classes=classes,
+        batch_size=settings.batch_size,
+        strategy=settings.strategy,
+        cold_start=settings.cold_start,
         annotator=annotator or getpass.getuser(),
     )
-    opener = webbrowser.open if browser else None
-    with session:
-        serve(session, port=port, open_browser=opener, announce=typer.echo)
+    store_settings(book, settings)
+    return session
 
 
 def export(
@@ -61,17 +126,18 @@ def export(
     out: Annotated[Path, typer.Argument(help="A file; for folders, a new folder.")],
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS) + ".")] = "csv",
     images: _Images = None,
+    excel: Annotated[
+        bool, typer.Option("--excel", help="csv, history: UTF-8 as Excel knows it, short hashes.")
+    ] = False,
     link: Annotated[bool, typer.Option("--link", help="folders: links, not copies.")] = False,
     model: Annotated[
         Path | None, typer.Option(help="label-studio: predictions of this .keras file.")
     ] = None,
-    size: Annotated[int, typer.Option(help="model: side of its images in pixels.")] = 64,
-    epochs: Annotated[int, typer.Option(help="model: passes over the labels.")] = 20,
-    seed: Annotated[int, typer.Option(help="model: of its training.")] = 0,
 ) -> None:
-    """Write the labels as a table, folders or Label Studio tasks; or train and write a model."""
+    """Write the labels as a table, folders or Label Studio tasks; or the desk's model."""
     from ..errors import check_one_of
     from ..labeling import FolderPool, LabelLedger
+    from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.export import export_csv, export_folders, train_and_export
     from ..labeling.exchange.label_studio import export_tasks
     from ..labeling.exchange.predict import predict_folder
@@ -79,12 +145,13 @@ def export(
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
     if form in ("csv", "history"):
-        rows = export_csv(book, out, history=form == "history")
+        rows = export_csv(book, out, history=form == "history", excel=excel)
         typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
         return
     if images is None:
         raise typer.BadParameter(f"--format {form} needs --images FOLDER.")
-    pool = FolderPool(images, size=size)
+    settings, advice = resolve_settings(read_settings(book))
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
     if form == "folders":
         done = export_folders(book, pool, out, how="link" if link else "copy")
         typer.echo(f"{done.written} images: {out}")
@@ -94,7 +161,10 @@ def export(
         n = export_tasks(book, pool, out, predictions=predictions)
         typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
     else:
-        n = train_and_export(book, pool, out, epochs=epochs, seed=seed)
+        if advice is not None:
+            _warn([advice])
+        typer.echo(f"Training the desk's model ({settings.model}, {settings.size} pixels) …")
+        n = train_and_export(book, pool, out, settings=settings)
         typer.echo(f"Model trained on {n} labels: {out}")
     _warn(pool.problems.values())
 
@@ -103,16 +173,25 @@ def import_labels(
     ledger: _Ledger,
     tasks: Annotated[Path, typer.Argument(help="Label Studio's export, JSON.")],
     images: _Images = None,
+    classes: Annotated[
+        list[str] | None, typer.Option(help=f"Begin a new ledger with these. {_CLASSES}")
+    ] = None,
 ) -> None:
-    """Take the annotations of a Label Studio export into a ledger."""
+    """Record the annotations of a Label Studio export in a ledger."""
+    from ..errors import LedgerError
     from ..labeling import FolderPool, LabelLedger
     from ..labeling.exchange.label_studio import import_annotations
 
-    LabelLedger(ledger, read_only=True).close()  # a mistyped name is no new ledger
-    pool = None if images is None else FolderPool(images)
-    done = import_annotations(LabelLedger(ledger), tasks, pool=pool)
-    typer.echo(f"{done.recorded} recorded, {done.known} known already.")
-    _warn(f"{name}: not an image that is known here" for name in done.unmatched)
+    names = _names(classes)
+    if names is None and not ledger.exists():  # a mistyped name is no new ledger
+        raise LedgerError(f"{ledger}: there is no such ledger. --classes begins a new one.")
+    pool = None if images is None else FolderPool(images, progress=True)
+    book = LabelLedger(ledger)
+    if names is not None:
+        book.fix_classes(names)
+    done = import_annotations(book, tasks, pool=pool)
+    typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.")
+    _warn(f"{name}: its image is not in the pool" for name in done.unmatched)
 
 
 def predict(
@@ -120,11 +199,12 @@ def predict(
     folder: Annotated[Path, typer.Argument(help="The folder of images.")],
     out: Annotated[Path, typer.Option(help="CSV file.")] = Path("predictions.csv"),
 ) -> None:
-    """Write what a model says about each image, with probabilities, the most uncertain first."""
+    """Write a model's predictions for each image, with probabilities, the most uncertain first."""
+    from ..labeling.exchange.export import write_csv
     from ..labeling.exchange.predict import predict_folder
 
-    table, problems = predict_folder(model, folder)
-    table.to_csv(out, index=False)
+    table, problems = predict_folder(model, folder, progress=True)
+    write_csv(table, out)
     typer.echo(f"{len(table)} images: {out}")
     _warn(problems.values())
 
@@ -135,6 +215,13 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(export)
     app.command("import")(import_labels)
     app.command()(predict)
+
+
+def _names(classes: list[str] | None) -> list[str] | None:
+    """Return the names in --classes; one value is split at its commas."""
+    if not classes:
+        return None
+    return classes if len(classes) > 1 else [name.strip() for name in classes[0].split(",")]
 
 
 def _warn(texts: Iterable[str]) -> None:

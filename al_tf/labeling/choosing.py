@@ -14,6 +14,7 @@ from ..seeding import stream
 from .ledger import Candidate, Event
 from .pixel_features import pixel_features
 from .pool import ImagePool
+from .pool_features import PoolFeatures
 from .scored_model import PoolClassifier
 
 COLD_STARTS = ("random", "typiclust")
@@ -63,17 +64,31 @@ def repeat_candidates(standing: Sequence[Event], annotator: str, gap: int) -> li
 
 
 def choose_without_model(
-    pool: ImagePool, free: Sequence[str], n: int, how: str, rng: np.random.Generator
+    pool: ImagePool,
+    inputs: ImagePool | PoolFeatures,
+    free: Sequence[str],
+    n: int,
+    how: str,
+    rng: np.random.Generator,
 ) -> list[Candidate]:
-    """Choose without a model: at random, or typical images of different groups (TypiClust)."""
+    """Choose without a model: at random, or typical images of different groups (TypiClust).
+
+    Groups are found by the features of a pretrained network among the images that have them
+    already; where they are fewer than a batch, images are drawn at random, so that nobody waits.
+    Without such a network, by features of the pixels.
+    """
+    if how == "typiclust" and isinstance(inputs, PoolFeatures):
+        ids, features = inputs.available(free)
+        how = how if len(ids) >= n else "random"
+    elif how == "typiclust":
+        ids, features = pixel_features(pool, free)
+        if not ids:
+            return []
     if how == "random":
         picked = rng.permutation(len(free))[:n]
         return [Candidate(free[i], "query", "random") for i in picked]
     from ..strategies import get_strategy
 
-    ids, features = pixel_features(pool, free)
-    if not ids:
-        return []
     indices, scores = get_strategy("typiclust")(
         _Features(), features, n_instances=min(n, len(ids)), random_state=rng
     )
@@ -113,17 +128,36 @@ def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
     UnknownNameError
         There is no such strategy.
     ValueError
-        It needs a committee, and `learner` is none.
+        It needs a committee, or a model that samples, and `learner` is none.
     """
     from ..strategies import strategy_info
 
     if not isinstance(strategy, str):
         return
-    if "committee" in strategy_info(strategy).needs and not hasattr(learner, "vote_proba"):
+    needs = strategy_info(strategy).needs
+    if "committee" in needs and not hasattr(learner, "vote_proba"):
         raise ValueError(
             f"Strategy {strategy!r} needs a committee of models; {type(learner).__name__} is one "
             "model. Pass an al_tf Committee, or another strategy."
         )
+    estimator = getattr(learner, "estimator", learner)
+    if "dropout" in needs and not samples_probabilities(estimator):
+        raise ValueError(
+            f"Strategy {strategy!r} needs a model that samples its probabilities: a "
+            "LinearProbeClassifier, or a KerasImageClassifier whose network has dropout, such as "
+            "model_params={'dropout': 0.25} for build_cnn. Pass one of these, or another strategy."
+        )
+
+
+def samples_probabilities(estimator: Any) -> bool:
+    """Return whether an estimator has ``sample_proba``, as far as is known before it is fitted."""
+    if not hasattr(estimator, "sample_proba"):
+        return False
+    from ..network.models import build_cnn
+
+    if getattr(estimator, "model_fn", None) is not build_cnn:
+        return True  # a probe, or another network, which may have dropout
+    return bool((estimator.model_params or {}).get("dropout"))
 
 
 @dataclass(frozen=True)
@@ -152,6 +186,7 @@ class Chooser:
         self,
         *,
         pool: ImagePool,
+        inputs: ImagePool | PoolFeatures,
         standing: Sequence[Event],
         unavailable: set[str],
         counts: Mapping[str, int],
@@ -164,6 +199,8 @@ class Chooser:
         Parameters
         ----------
         pool : ImagePool
+        inputs : ImagePool or PoolFeatures
+            What the model is fitted on.
         standing : sequence of Event
             Of `LabelLedger.standing`.
         unavailable : set of str
@@ -185,7 +222,8 @@ class Chooser:
         old = repeat_candidates(standing, annotator, gap=size)
         n_audit = min(quota(self.audit_share, counts, "audit", size), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", size), len(old))
-        chosen = self._chosen(pool, open_to_all, size - n_audit - n_repeat, classifier, rng)
+        n_chosen = size - n_audit - n_repeat
+        chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
         if not chosen:  # what is left is the audit reserve
             n_audit, n_repeat = min(size, len(reserve)), 0
         picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
@@ -199,6 +237,7 @@ class Chooser:
     def _chosen(
         self,
         pool: ImagePool,
+        inputs: ImagePool | PoolFeatures,
         free: list[str],
         n: int,
         classifier: PoolClassifier | None,
@@ -208,7 +247,7 @@ class Chooser:
             return []
         scored = [] if classifier is None else [i for i in free if classifier.has_scored(i)]
         if classifier is None or not scored:
-            return choose_without_model(pool, free, n, self.cold_start, rng)
+            return choose_without_model(pool, inputs, free, n, self.cold_start, rng)
         return choose_with_model(self._function(), self._name(), classifier, pool, scored, n, rng)
 
     def _function(self) -> Callable[..., Any]:

@@ -83,7 +83,8 @@ class TrainingStatus:
     """What the training in the background is doing."""
 
     state: str
-    """``"none"`` (never trained), ``"running"``, ``"ready"`` or ``"failed"``."""
+    """``"none"`` (never trained), ``"embedding"`` (features of the images are computed, which comes
+    before the first training of a linear probe), ``"running"``, ``"ready"`` or ``"failed"``."""
     round: int
     """Models trained in this pool so far."""
     labels: int
@@ -92,6 +93,8 @@ class TrainingStatus:
     """How long the last training took, scoring of the pool included."""
     error: str | None = None
     """What went wrong in the last training; None once one has succeeded again."""
+    embedded: int | None = None
+    """Images that have their features; None where the model is trained on images themselves."""
 
 
 @dataclass(frozen=True)

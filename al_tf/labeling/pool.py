@@ -124,17 +124,19 @@ class ImagePool(ABC):
         return image
 
     def chunks(
-        self, image_ids: Sequence[str], size: int = CHUNK
+        self, image_ids: Sequence[str], size: int = CHUNK, *, keep: bool = True
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield ids, and their images as the model sees them, in parts of at most `size`.
 
-        Images that cannot be read any more are left out; `problems` then lists them.
+        Images that cannot be read any more are left out; `problems` then lists them. With `keep`,
+        images stay in memory for later, as far as `CACHE_BYTES` goes.
         """
+        read = self.seen_by_model if keep else self._decode
         for start in range(0, len(image_ids), size):
             ids, images = [], []
             for image_id in image_ids[start : start + size]:
                 try:
-                    images.append(self.seen_by_model(image_id))
+                    images.append(read(image_id))
                 except ImageGoneError:
                     continue
                 ids.append(image_id)
@@ -254,6 +256,8 @@ class FolderPool(ImagePool):
         padded with its mean colour.
     grey : bool, optional
         Whether the model sees them in grey; if not given, when each is grey at the start.
+    progress : bool
+        Show a progress bar when the first look at the files takes more than a second.
 
     Raises
     ------
@@ -267,6 +271,7 @@ class FolderPool(ImagePool):
         *,
         size: int | tuple[int, int] = MODEL_SIDE,
         grey: bool | None = None,
+        progress: bool = False,
     ) -> None:
         super().__init__()
         self.folder = Path(folder)
@@ -277,7 +282,7 @@ class FolderPool(ImagePool):
         self._bad: dict[Path, tuple[tuple[int, int], str]] = {}  # stat, what is wrong
         self._files: dict[str, Path] = {}
         self._names: dict[str, str] = {}
-        self.refresh()
+        self._scan(progress=progress)
         if not self._files:
             wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
             raise DataNotFoundError(
@@ -295,11 +300,20 @@ class FolderPool(ImagePool):
 
     def refresh(self) -> None:
         """Take in new and changed files, and drop those that vanished."""
+        self._scan(progress=False)
+
+    def _scan(self, *, progress: bool) -> None:
+        from tqdm.auto import tqdm
+
         with self._lock:
             known: dict[Path, Any] = {}
             bad: dict[Path, Any] = {}
             files: dict[str, Path] = {}
-            for path in list_images(self.folder):
+            paths = list_images(self.folder)
+            for path in tqdm(
+                paths, desc="Reading image files", unit="file", disable=not progress, delay=1,
+                leave=False,
+            ):  # fmt: skip
                 try:
                     self._look_at(path, known, bad)
                 except FileNotFoundError:

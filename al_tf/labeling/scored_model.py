@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from .pixel_features import thumbnails
 from .pool import ImagePool, PoolView
+from .pool_features import PoolFeatures
 from .training_set import labeled_images
 
 
@@ -29,6 +31,8 @@ class ScoredModel:
     """Number of labels it was trained on."""
     row_of: dict[str, int] = field(repr=False)
     """Row of each of `ids`."""
+    takes_features: bool = False
+    """Whether the estimator was fitted on `features` instead of images."""
 
     def predicted(self) -> dict[str, str]:
         """Return the most probable class of each image."""
@@ -79,24 +83,30 @@ class PoolClassifier:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        return getattr(self._model.estimator, name)
+        attribute = getattr(self._model.estimator, name)
+        if name == "sample_proba" and self._model.takes_features:
+            return lambda X, *args, **options: attribute(self.transform(X), *args, **options)
+        return attribute
 
 
 def fit_and_score(
     estimator: Any,
-    pool: ImagePool,
-    labels: dict[str, str],
+    inputs: ImagePool | PoolFeatures,
+    ids: Sequence[str],
+    labels: Mapping[str, str],
     classes: tuple[str, ...],
     base: tuple[Any, Any] | None,
-) -> tuple[ScoredModel, np.ndarray, np.ndarray]:
+) -> ScoredModel:
     """Fit a copy of an estimator to labeled images and let it score the pool.
 
     Parameters
     ----------
     estimator : estimator
         Fitted or not; it is left as it is.
-    pool : ImagePool
-        Images that cannot be read any more are left out.
+    inputs : ImagePool or PoolFeatures
+        What the estimator is fitted on, see `model_inputs`.
+    ids : sequence of str
+        Images to score; those that cannot be read any more are left out.
     labels : dict of str to str
         Label of each image to train on.
     classes : tuple of str
@@ -106,22 +116,25 @@ def fit_and_score(
 
     Returns
     -------
-    model : ScoredModel
-    X, y : ndarray
-        What it was trained on.
+    ScoredModel
     """
-    X, y = labeled_images(pool, labels, base)
+    takes_features = isinstance(inputs, PoolFeatures)
+    if isinstance(inputs, PoolFeatures) and base is not None:
+        base = (inputs.backbone.features(base[0]), base[1])
+    X, y = labeled_images(inputs, labels, base)
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
-    ids: list[str] = []
+    scored: list[str] = []
     predictions = []
-    for part, images in pool.chunks(pool.ids):
-        ids += part
-        predictions.append(_predict(fitted, images, classes))
+    for part, rows in inputs.chunks(ids):
+        scored += part
+        predictions.append(_predict(fitted, rows, classes))
     proba = np.concatenate([p for p, _ in predictions])
     features = np.concatenate([f for _, f in predictions])
-    rows = {image: row for row, image in enumerate(ids)}
-    return ScoredModel(fitted, classes, tuple(ids), proba, features, len(y), rows), X, y
+    row_of = {image: row for row, image in enumerate(scored)}
+    return ScoredModel(
+        fitted, classes, tuple(scored), proba, features, len(y), row_of, takes_features
+    )
 
 
 def _predict(

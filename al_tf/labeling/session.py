@@ -15,11 +15,14 @@ from .items import Item, Progress, TrainingStatus
 from .ledger import Event, LabelLedger, Slot, stale_slot_message
 from .pool import open_pool
 from .showing import build_item
-from .trainer import Trainer
+from .trainer import Trainer, check_estimator
 from .training_set import training_labels
 
 if TYPE_CHECKING:
     import pandas as pd
+
+WAIT_SECONDS = 10.0
+"""How long a new batch waits at most for a training that should be quick."""
 
 
 class LabelingSession:
@@ -61,8 +64,9 @@ class LabelingSession:
         The images; see `al_tf.labeling.pool.open_pool`.
     ledger : path or LabelLedger
         Where the answers go.
-    classes : sequence of str
-        Two or more names, any characters; the ledger holds the session to them.
+    classes : sequence of str, optional
+        Two or more names, any characters; later sessions may add some at the end. If not given,
+        those of the ledger.
     batch_size : int
         Images set aside at once, audit images and repeats included; also how many new labels
         start a training.
@@ -107,7 +111,7 @@ class LabelingSession:
         pool: Any,
         ledger: Any,
         *,
-        classes: Sequence[str],
+        classes: Sequence[str] | None = None,
         batch_size: int = 10,
         strategy: str | Callable[..., Any] | None = None,
         annotator: str = "annotator",
@@ -121,26 +125,31 @@ class LabelingSession:
     ) -> None:
         check_one_of("cold_start", cold_start, COLD_STARTS)
         _check_settings(batch_size, audit_share, repeat_share, target_accuracy, lease_minutes)
+        chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
+        check_needs(chosen, learner)
+        check_estimator(learner)
         self.pool = open_pool(pool)
         self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
-        self.classes = self.ledger.fix_classes(classes)
         self.annotator = annotator
         self._batch_size, self._auto_retrain = batch_size, auto_retrain
         self._target, self._lease = target_accuracy, 60.0 * lease_minutes
-        chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
-        check_needs(chosen, learner)
+        names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
+        self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
+        # all is well: only now is anything stored
+        shared_audit = _settled(self.ledger, "audit_share", audit_share)
+        self.classes = self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
         self._chooser = Chooser(
             strategy=chosen,
             cold_start=cold_start,
-            audit_share=_settled(self.ledger, "audit_share", audit_share),
+            audit_share=shared_audit,
             repeat_share=repeat_share,
             seed=self.ledger.settle("seed", drawn),
         )
-        self._trainer = Trainer(learner, self.pool, self.ledger, self.classes, annotator)
         self._lock = threading.RLock()
         self._current: Slot | None = None
         self._shown_since: dict[int, float] = {}
+        self._trainer.prepare()
         if auto_retrain:
             self.retrain()
 
@@ -322,13 +331,19 @@ class LabelingSession:
         """
         return quality.accuracy_curve(self.ledger.rounds())
 
-    def close(self) -> None:
-        """Wait for the training, and close the ledger; also at the end of a ``with`` block.
+    def close(self, *, wait: bool = True) -> None:
+        """Close the ledger; also at the end of a ``with`` block.
 
         Answers may be given afterwards (the ledger opens again), but no model is trained any more.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait for a training that is under way, and raise `TrainingFailedError` if it fails.
+            Without it, a training ends with the program: no label depends on it.
         """
         try:
-            self._trainer.close()
+            self._trainer.close(wait=wait)
         finally:
             self.ledger.close()
 
@@ -349,10 +364,13 @@ class LabelingSession:
 
     def _new_batch(self) -> list[Slot]:
         """Set the next batch aside; empty when no image is left for this annotator."""
+        if self._trainer.is_quick:
+            self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
         self.pool.refresh()
         while True:
             candidates = self._chooser.batch(
                 pool=self.pool,
+                inputs=self._trainer.inputs,
                 standing=self.ledger.standing(),
                 unavailable=self.ledger.queue.unavailable(self.annotator),
                 counts=self.ledger.queue.counts(self.annotator),

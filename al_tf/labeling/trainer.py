@@ -18,9 +18,11 @@ from .background import BackgroundTask
 from .items import TrainingStatus
 from .ledger import Event, LabelLedger
 from .pool import ImagePool
+from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
-from .training_set import training_labels
+from .training_set import labeled_images, training_labels
 
+QUICK_SECONDS = 1.0
 _log = logging.getLogger("al_tf.labeling")
 
 
@@ -46,17 +48,10 @@ class Trainer:
         classes: tuple[str, ...],
         annotator: str,
     ) -> None:
-        is_learner = hasattr(learner, "query_strategy") and hasattr(learner, "estimator")
-        self._learner = learner if is_learner else None
-        self._estimator = learner.estimator if is_learner else learner
-        for method in ("fit", "predict_proba"):
-            if not hasattr(self._estimator, method):
-                raise TypeError(
-                    f"A session trains an estimator with fit and predict_proba; "
-                    f"{type(self._estimator).__name__} has no {method}."
-                )
+        self._learner, self._estimator = check_estimator(learner)
         if "classes" in getattr(self._estimator, "get_params", dict)():
             self._estimator.set_params(classes=list(classes))
+        self.inputs = model_inputs(self._estimator, pool)
         base = getattr(learner, "X_training", None)
         self._base = None if base is None else (base, learner.y_training)
         self._pool, self._ledger = pool, ledger
@@ -132,20 +127,47 @@ class Trainer:
         """See `LabelingSession.training`."""
         model, number, seconds = self._result
         error = self._task.error
+        embedded = self.inputs.count() if isinstance(self.inputs, PoolFeatures) else None
         if self._task.running:
-            state = "running"
+            state = "running" if embedded in (None, len(self._pool)) else "embedding"
         elif error is not None:
             state = "failed"
         else:
             state = "none" if model is None else "ready"
         labels = 0 if model is None else model.labels
         text = None if error is None else _describe(error)
-        return TrainingStatus(state, number, labels, seconds, text)
+        return TrainingStatus(state, number, labels, seconds, text, embedded)
 
-    def close(self) -> None:
+    def prepare(self) -> None:
+        """Compute the features of the pool in the background, if the model needs them."""
+        if isinstance(self.inputs, PoolFeatures) and not self.inputs.complete:
+            self._task.start(self._embed)
+            self._notify()
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a training is expected to take less than a second or so."""
+        seconds = self._result[2]
+        if seconds is not None:
+            return seconds < QUICK_SECONDS
+        return isinstance(self.inputs, PoolFeatures) and self.inputs.complete
+
+    def let_finish(self, timeout: float) -> None:
+        """Wait some seconds for a training under way; a failure is left to `wait`."""
+        self._task.wait(timeout)
+
+    def close(self, *, wait: bool) -> None:
         """Start no further training, and wait for the one under way; errors as in `wait`."""
         self._task.close()
-        self.wait(None)
+        if wait:
+            self.wait(None)
+        elif isinstance(self.inputs, PoolFeatures):
+            self.inputs.stop()
+
+    def _embed(self) -> None:
+        threading.current_thread().name = "al_tf embedding"
+        for _ in self.inputs.chunks(self._pool.ids):
+            pass
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """See `LabelingSession.subscribe`."""
@@ -158,15 +180,18 @@ class Trainer:
             answers = self._ledger.answers()
             self._pool.refresh()
             labels = training_labels(answers)
-            model, X, y = fit_and_score(
-                self._estimator, self._pool, labels, self._classes, self._base
+            model = fit_and_score(
+                self._estimator, self.inputs, self._pool.ids, labels, self._classes, self._base
             )
             seconds = time.perf_counter() - start
             self._result = (model, self._record(model, answers, seconds), seconds)
             if self._learner is not None:
+                X, y = labeled_images(self._pool, labels, self._base)
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
             self._estimator = model.estimator  # for fit_mode="warm"
+        except EmbeddingStoppedError:
+            raise  # the session is being closed
         except BaseException:
             _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
             raise
@@ -192,6 +217,25 @@ class Trainer:
                 callback()
             except Exception:
                 _log.exception("A callback of LabelingSession.subscribe failed")
+
+
+def check_estimator(learner: Any) -> tuple[Any, Any]:
+    """Return the learner, if it is one, and its estimator.
+
+    Raises
+    ------
+    TypeError
+        It cannot be trained, or gives no probabilities.
+    """
+    is_learner = hasattr(learner, "query_strategy") and hasattr(learner, "estimator")
+    estimator = learner.estimator if is_learner else learner
+    for method in ("fit", "predict_proba"):
+        if not hasattr(estimator, method):
+            raise TypeError(
+                "A session trains an estimator with fit and predict_proba; "
+                f"{type(estimator).__name__} has no {method}."
+            )
+    return (learner if is_learner else None), estimator
 
 
 def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:

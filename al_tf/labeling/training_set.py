@@ -9,6 +9,7 @@ import numpy as np
 
 from .ledger import Event
 from .pool import ImagePool
+from .pool_features import PoolFeatures
 
 
 def training_labels(answers: Mapping[str, Event]) -> dict[str, str]:
@@ -27,26 +28,28 @@ def training_labels(answers: Mapping[str, Event]) -> dict[str, str]:
 
 
 def labeled_images(
-    pool: ImagePool, labels: Mapping[str, str], base: tuple[Any, Any] | None = None
+    inputs: ImagePool | PoolFeatures,
+    labels: Mapping[str, str],
+    base: tuple[Any, Any] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return images and labels to train on.
+    """Return images, or their features, and labels to train on.
 
     Parameters
     ----------
-    pool : ImagePool
+    inputs : ImagePool or PoolFeatures
     labels : mapping of str to str
         Label of each image; those that cannot be read any more are left out.
     base : (X, y), optional
-        Images and labels from elsewhere, put first.
+        Images (or features) and labels from elsewhere, put first.
 
     Returns
     -------
     X : ndarray (n, …)
     y : ndarray of str (n,)
     """
-    images = [np.empty((0, *pool.shape), dtype=np.uint8)] if base is None else [np.asarray(base[0])]
-    names = [np.array([], dtype=str)] if base is None else [np.asarray(base[1])]
-    for ids, part in pool.chunks(list(labels)):
-        images.append(part)
+    parts = [np.empty((0, *inputs.shape), np.uint8) if base is None else np.asarray(base[0])]
+    names = [np.array([], dtype=str) if base is None else np.asarray(base[1])]
+    for ids, part in inputs.chunks(list(labels)):
+        parts.append(part)
         names.append(np.array([labels[image] for image in ids]))
-    return np.concatenate(images), np.concatenate(names)
+    return np.concatenate(parts), np.concatenate(names)

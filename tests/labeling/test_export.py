@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from al_tf.cli.main import app
 from al_tf.errors import DataCorruptError, UnknownLabelError
 from al_tf.labeling import ArrayPool, FolderPool, LabelLedger
+from al_tf.labeling.desk_settings import DeskSettings, store_settings
 from al_tf.labeling.exchange.export import (
     export_csv,
     export_folders,
@@ -234,6 +235,7 @@ class TestModel:
         rng = np.random.default_rng(0)
         ledger = LabelLedger(tmp_path / "labels.db")
         ledger.fix_classes(["good, really", "<bad>"])
+        store_settings(ledger, DeskSettings("cnn", None, 16))
         for i in range(40):
             write_image(tmp_path / "in" / f"{i}.png", value=int(rng.integers(60)) + 150 * (i % 2))
         pool = FolderPool(tmp_path / "in")
@@ -248,7 +250,7 @@ class TestModel:
         done = run.invoke(
             app,
             ["export", book, str(model), "--format", "model", "--images", str(tmp_path / "in"),
-             "--size", "16"],
+             ],
             catch_exceptions=False,
         )  # fmt: skip
         assert done.exit_code == 0, done.output
@@ -297,9 +299,26 @@ class TestCommands:
         export_tasks(labeled, pool, tmp_path / "tasks.json")
         arguments = ["import", str(labeled.path), str(tmp_path / "tasks.json")]
         done = CliRunner().invoke(app, arguments)
-        assert done.output == "0 recorded, 8 known already.\n"
+        assert done.output == "0 recorded, 8 in the ledger already.\n"
 
     def test_a_mistyped_ledger_is_not_created(self, tmp_path):
         done = CliRunner().invoke(app, ["import", str(tmp_path / "typo.db"), "tasks.json"])
         assert "there is no such ledger" in str(done.exception)
         assert not (tmp_path / "typo.db").exists()
+
+    def test_import_begins_a_ledger_with_given_classes(self, labeled, pool, tmp_path):
+        export_tasks(labeled, pool, tmp_path / "tasks.json")
+        names = [part for label in ODD_CLASSES for part in ("--classes", label)]
+        arguments = ["import", str(tmp_path / "new.db"), str(tmp_path / "tasks.json"), *names]
+        done = CliRunner().invoke(app, arguments)
+        assert done.output == "8 recorded, 0 in the ledger already.\n"
+        assert LabelLedger(tmp_path / "new.db").current()["label"].tolist() == ODD_CLASSES
+
+    def test_csv_for_excel(self, labeled, tmp_path):
+        out = tmp_path / "out.csv"
+        done = CliRunner().invoke(app, ["export", str(labeled.path), str(out), "--excel"])
+        assert done.exit_code == 0
+        assert out.read_bytes().startswith(b"\xef\xbb\xbf")
+        table = pd.read_csv(out, encoding="utf-8-sig")
+        assert table["label"].tolist() == ODD_CLASSES
+        assert set(table["image"].str.len()) == {12}

@@ -6,6 +6,7 @@ import { followTheme } from "./theme.js";
 
 const GUARD_MS = 250; // nobody sees an image and answers sooner: that is a key or click that bounced
 const POLL_MS = 1_000;
+const BUSY_STATES = ["embedding", "running"];
 
 class DeskView {
   // ask(request) -> Promise of the reply; page: whether the desk is the whole page
@@ -196,8 +197,8 @@ class DeskView {
     if (did) this.live.textContent = did;
     if (status) this.showStatus(status);
     if (item !== undefined) this.showItem(item);
-    if (now === "running") this.timer = setTimeout(() => this.send({ do: "status" }), POLL_MS);
-    else if (quiet && now && before === "running") this.send({ do: "look" }, true); // what the new model predicts
+    if (BUSY_STATES.includes(now)) this.timer = setTimeout(() => this.send({ do: "status" }), POLL_MS);
+    else if (quiet && now && BUSY_STATES.includes(before)) this.send({ do: "look" }, true); // what the new model predicts
   }
 
   showError(text, remedy, request) {
@@ -259,7 +260,7 @@ class DeskView {
     }
     status.perClass.forEach((n, i) => (this.classes.children[i].lastChild.textContent = n));
     const { training } = status;
-    this.pill.textContent = TRAINING[training.state](training);
+    this.pill.textContent = TRAINING[training.state](training, status.images);
     this.pill.dataset.state = training.state;
     this.pill.title = training.seconds === null ? "" : `The last training took ${training.seconds.toFixed(1)} s`;
     this.bar.max = status.images;

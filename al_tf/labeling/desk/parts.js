@@ -46,6 +46,7 @@ export function facts(rows) {
 
 export const TRAINING = {
   none: () => "No model yet",
+  embedding: (t, images) => `Looking at the images: ${t.embedded} of ${images}`,
   running: (t) => (t.round ? `Training model ${t.round + 1} …` : "Training the first model …"),
   ready: (t) => `Model ${t.round}, from ${plural(t.labels, "label")}`,
   failed: () => "Training failed",

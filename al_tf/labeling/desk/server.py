@@ -75,7 +75,9 @@ class DeskServer(ThreadingHTTPServer):
 
     Parameters
     ----------
-    session : LabelingSession
+    session : LabelingSession, optional
+        If not given, `attach` it before serving: so a port that is not available is noticed before
+        anything else is done.
     port : int
         0 takes a free one.
 
@@ -94,8 +96,11 @@ class DeskServer(ThreadingHTTPServer):
     request_queue_size = 128
     allow_reuse_address = os.name == "posix"  # elsewhere it would let others share the port
 
-    def __init__(self, session: LabelingSession, port: int = 0) -> None:
-        self.desk = Desk(session)
+    desk: Desk
+
+    def __init__(self, session: LabelingSession | None = None, port: int = 0) -> None:
+        if session is not None:
+            self.attach(session)
         self.token = secrets.token_urlsafe(32)
         self._tickets: set[str] = set()
         self._ticket_lock = threading.Lock()
@@ -106,6 +111,31 @@ class DeskServer(ThreadingHTTPServer):
                 f"Port {port} of {ADDRESS} is not available ({error}). Name another one, or 0 for "
                 "any that is free."
             ) from error
+
+    def attach(self, session: LabelingSession) -> None:
+        """Serve this session."""
+        self.desk = Desk(session)
+
+    def run(
+        self,
+        *,
+        open_browser: Callable[[str], Any] | None = None,
+        announce: Callable[[str], None] = print,
+    ) -> None:
+        """Serve until Ctrl-C; parameters as in `serve`."""
+        announce(f"The labeling desk: {self.url}")
+        announce("Keep this address to yourself: anybody who has it can label.")
+        announce("Ctrl-C stops the desk; every answer is kept.")
+        if open_browser is not None:
+            threading.Thread(
+                target=open_browser, args=(self.single_use_url(),), daemon=True
+            ).start()
+        try:
+            self.serve_forever()
+        except KeyboardInterrupt:
+            session = self.desk.session
+            labels = session.progress().labels
+            announce(f"\nStopped with {labels} labels in {session.ledger.path}.")
 
     def server_bind(self) -> None:
         """Take the port, without asking the network for this machine's name as `HTTPServer` does."""
@@ -300,15 +330,4 @@ def serve(
         The port is not available.
     """
     with DeskServer(session, port) as server:
-        announce(f"The labeling desk: {server.url}")
-        announce("Keep this address to yourself: anybody who has it can label.")
-        announce("Ctrl-C stops the desk; every answer is kept.")
-        if open_browser is not None:
-            threading.Thread(
-                target=open_browser, args=(server.single_use_url(),), daemon=True
-            ).start()
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            labels = session.progress().labels
-            announce(f"\nStopped with {labels} labels in {session.ledger.path}.")
+        server.run(open_browser=open_browser, announce=announce)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ImageGoneError, check_one_of
 from ...files import new_folder, write_atomically
+from ..desk_settings import DeskSettings
 from ..ledger import LabelLedger
 from ..pool import ImagePool
+from ..pool_features import model_inputs
 from ..training_set import labeled_images, training_labels
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 NOTES = "al_tf.json"
 """Member of an exported ``.keras`` file that holds class names and preprocessing."""
 
+SHORT_HASH = 12
 _PLAIN = " -_"
 _MAX_BYTES = 200
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{p}{n}" for p in ("com", "lpt") for n in range(1, 10))}
@@ -38,7 +41,13 @@ class FolderExport:
     """Names of labeled images that are not in the pool any more."""
 
 
-def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bool = False) -> int:
+def export_csv(
+    ledger: LabelLedger,
+    path: str | os.PathLike[str],
+    *,
+    history: bool = False,
+    excel: bool = False,
+) -> int:
     """Write the present labels as CSV (UTF-8), or every event.
 
     Parameters
@@ -48,6 +57,8 @@ def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bo
         Replaced if it exists, in one step.
     history : bool
         Write `LabelLedger.history` instead of `LabelLedger.current`.
+    excel : bool
+        Begin with the mark by which Excel knows UTF-8, and shorten the content hashes to 12 digits.
 
     Returns
     -------
@@ -55,13 +66,19 @@ def export_csv(ledger: LabelLedger, path: str | os.PathLike[str], *, history: bo
         Rows written.
     """
     table = ledger.history() if history else ledger.current()
-    write_csv(table, path)
+    if excel:
+        table["image"] = table["image"].str[:SHORT_HASH]
+    write_csv(table, path, encoding="utf-8-sig" if excel else "utf-8")
     return len(table)
 
 
-def write_csv(table: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table as CSV (UTF-8), whole or not at all."""
-    write_atomically(Path(path), lambda temporary: table.to_csv(temporary, index=False))
+def write_csv(
+    table: pd.DataFrame, path: str | os.PathLike[str], *, encoding: str = "utf-8"
+) -> None:
+    """Write a table as CSV, whole or not at all."""
+    write_atomically(
+        Path(path), lambda temporary: table.to_csv(temporary, index=False, encoding=encoding)
+    )
 
 
 def export_folders(
@@ -223,11 +240,19 @@ def export_model(
     }
 
     def write(temporary: Path) -> None:
-        estimator.to_keras().save(temporary)
+        network = _network_of(estimator, tuple(image_shape))
+        network.save(temporary)
         with zipfile.ZipFile(temporary, "a") as archive:
             archive.writestr(NOTES, json.dumps(notes, indent=2, ensure_ascii=False))
 
     write_atomically(target, write)
+
+
+def _network_of(estimator: Any, image_shape: tuple[int, ...]) -> Any:
+    """Return the Keras network from images of 0–255 to probabilities."""
+    if len(getattr(estimator, "input_shape_", image_shape)) == 1:  # a probe fitted on features
+        return estimator.to_keras(input_shape=image_shape)
+    return estimator.to_keras()
 
 
 def train_and_export(
@@ -235,22 +260,21 @@ def train_and_export(
     pool: ImagePool,
     path: str | os.PathLike[str],
     *,
-    epochs: int = 20,
-    seed: int = 0,
+    settings: DeskSettings,
 ) -> int:
-    """Train `build_cnn` on a ledger's labels, those of the audit left out, and write it.
+    """Train the desk's model on a ledger's labels, those of the audit left out, and write it.
+
+    The same settings and labels give the same model as in the desk.
 
     Parameters
     ----------
     ledger : LabelLedger
     pool : ImagePool
-        Where the images are.
+        Where the images are, in the settings' size.
     path : path
         Ends in ``.keras``.
-    epochs : int
-        Passes over the labels; at least 200 steps are taken.
-    seed : int
-        Of the training.
+    settings : DeskSettings
+        Of `read_settings`.
 
     Returns
     -------
@@ -262,21 +286,18 @@ def train_and_export(
     ValueError
         Labels of fewer than two classes.
     """
-    from ...network.classifier import KerasImageClassifier
-
     _check_model_path(path)
-    labels = training_labels(ledger.answers())
-    X, y = labeled_images(pool, labels)
-    if len(set(y.tolist())) < 2:
+    classes = ledger.classes
+    estimator = settings.build_estimator(classes)
+    X, y = labeled_images(model_inputs(estimator, pool), training_labels(ledger.answers()))
+    present = len(set(y.tolist()))
+    if present < 2:
         raise ValueError(
             f"A model needs labels of two classes or more, on images of the pool; got {len(y)} "
-            f"label(s) of {len(set(y.tolist()))} class(es)."
+            f"label(s) of {present} class(es)."
         )
-    classifier = KerasImageClassifier(
-        classes=list(ledger.classes), epochs=epochs, min_steps=200, random_state=seed
-    )
-    classifier.fit(X, y)
-    export_model(classifier, path, classes=ledger.classes, image_shape=pool.shape, labels=len(y))
+    estimator.fit(X, y)
+    export_model(estimator, path, classes=classes, image_shape=pool.shape, labels=len(y))
     return len(y)
 
 

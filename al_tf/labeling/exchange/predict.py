@@ -17,12 +17,13 @@ from .export import NOTES
 if TYPE_CHECKING:
     import pandas as pd
 
+BATCH = 64
 MAX_NOTES = 2**24
 """Bytes that the class names of a model may take."""
 
 
 def predict_folder(
-    model: str | os.PathLike[str], folder: str | os.PathLike[str]
+    model: str | os.PathLike[str], folder: str | os.PathLike[str], *, progress: bool = False
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Predict every image beneath a folder with a model written by `export_model`.
 
@@ -32,6 +33,9 @@ def predict_folder(
         A ``.keras`` file.
     folder : path
         Every PNG, JPEG, BMP and WebP file beneath it; copies of one file count once.
+
+    progress : bool
+        Show progress bars.
 
     Returns
     -------
@@ -50,18 +54,24 @@ def predict_folder(
         A model that `export_model` did not write.
     """
     import pandas as pd
+    from tqdm.auto import tqdm
 
+    from ...network.device import without_start_messages
     from ...network.model_files import load_network
 
-    network = load_network(model)
+    with without_start_messages():
+        network = load_network(model)
     notes = _notes(Path(model))
     classes, (height, width, *channels) = notes["classes"], notes["image_shape"]
-    pool = FolderPool(folder, size=(height, width), grey=not channels)
+    pool = FolderPool(folder, size=(height, width), grey=not channels, progress=progress)
     ids: list[str] = []
     parts = []
-    for part, images in pool.chunks(pool.ids):
-        ids += part
-        parts.append(network.predict(images, batch_size=256, verbose=0))
+    bar = tqdm(total=len(pool), desc="Predicting", unit="image", disable=not progress, leave=False)
+    with bar:
+        for part, images in pool.chunks(pool.ids, BATCH, keep=False):
+            ids += part
+            parts.append(network.predict(images, batch_size=BATCH, verbose=0))
+            bar.update(len(part))
     proba = np.concatenate(parts) if parts else np.zeros((0, len(classes)))  # (n, K)
     ranked = np.sort(proba, axis=1)
     table = pd.DataFrame(

@@ -68,24 +68,12 @@ class LabelLedger(LedgerReader):
         ValueError
             For unusable names, or a list that does not begin with the classes already stored.
         """
-        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
-            raise ValueError(f"classes must be a sequence of strings; got {classes!r}.")
-        given = tuple(map(str, classes))  # numpy's strings, too, become plain ones
-        if len(given) < 2 or len(set(given)) < len(given) or not all(n.strip() for n in given):
-            raise ValueError(
-                f"classes must be two or more different names that are not blank; got {given}."
-            )
         with self._file.writing() as connection:
-            known = tuple(json.loads(self._meta("classes") or "[]"))
-            if given[: len(known)] != known:
-                raise ValueError(
-                    f"{self.path} was begun with the classes {list(known)}; got {list(given)}. "
-                    "Use the same classes in the same order; new ones go to the end."
-                )
+            names = self.check_classes(classes)
             connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('classes', ?)", (json.dumps(given),)
+                "INSERT OR REPLACE INTO meta VALUES ('classes', ?)", (json.dumps(names),)
             )
-        return given
+        return names
 
     def settle(self, key: str, value: Any) -> Any:
         """Store a setting unless it is there already, and return the one that is there.
@@ -100,6 +88,20 @@ class LabelLedger(LedgerReader):
         with self._file.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
             return json.loads(self._meta(key) or "null")
+
+    def store(self, key: str, value: Any) -> None:
+        """Store a setting in place of the one before.
+
+        Parameters
+        ----------
+        key : str
+            Its name.
+        value : JSON-serialisable
+        """
+        with self._file.writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value))
+            )
 
     # Writing ----------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,12 +63,29 @@ class LedgerReader:
         with self._file.reading():  # a file that cannot be used is refused now
             pass
 
-    # Classes ----------------------------------------------------------------------------
+    # Settings ---------------------------------------------------------------------------
 
     @property
     def classes(self) -> tuple[str, ...]:
         """The class names, in order; empty before `fix_classes`."""
         return tuple(json.loads(self._meta("classes") or "[]"))
+
+    def check_classes(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """Return class names as plain strings, or raise what `LabelLedger.fix_classes` raises."""
+        if isinstance(classes, str) or not all(isinstance(name, str) for name in classes):
+            raise ValueError(f"classes must be a sequence of strings; got {classes!r}.")
+        names = tuple(map(str, classes))  # numpy's strings, too, become plain ones
+        if len(names) < 2 or len(set(names)) < len(names) or not all(n.strip() for n in names):
+            raise ValueError(
+                f"classes must be two or more different names that are not blank; got {names}."
+            )
+        stored = self.classes
+        if names[: len(stored)] != stored:
+            raise ValueError(
+                f"{self.path} was begun with the classes {list(stored)}; got {list(names)}. "
+                "Use the same classes in the same order; new ones go to the end."
+            )
+        return names
 
     def check_label(self, label: str) -> None:
         """Raise `UnknownLabelError` for a label that is not one of the fixed classes."""
@@ -77,6 +94,10 @@ class LedgerReader:
             raise UnknownLabelError(
                 f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
             )
+
+    def setting(self, key: str) -> Any:
+        """Return a stored setting, or None; see `LabelLedger.settle`."""
+        return json.loads(self._meta(key) or "null")
 
     # Events -----------------------------------------------------------------------------
 

@@ -1,0 +1,186 @@
+"""The desk with a linear probe: features once for each image, a model in no time, the same again."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from al_tf import ActiveLearner
+from al_tf.labeling import FolderPool, LabelingSession
+from al_tf.labeling.pool_features import PoolFeatures
+from al_tf.network.probe import LinearProbeClassifier
+from al_tf.strategies import get_strategy
+
+from .makers import make_folder, write_image
+from .work import FakeBackbone, make_images
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def backbone():
+    return FakeBackbone()
+
+
+@pytest.fixture
+def open_desk(desk, backbone):
+    def open_desk(**options):
+        options = {"audit_share": 0.0, "repeat_share": 0.0, "auto_retrain": True} | options
+        probe = LinearProbeClassifier(backbone, class_weight="balanced")
+        return desk.session(probe, **options)
+
+    return open_desk
+
+
+class TestFeatures:
+    def test_an_image_is_embedded_once_in_all_sessions(self, open_desk, desk, backbone):
+        session = open_desk()
+        desk.answer(session, 30)
+        session.close()
+        assert backbone.embedded == len(desk.pool)
+        again = open_desk()
+        desk.answer(again, 10)
+        again.close()
+        assert backbone.embedded == len(desk.pool)
+
+    def test_new_files_alone_are_embedded(self, tmp_path, backbone):
+        folder = make_folder(tmp_path / "images", 5)
+        backbone = FakeBackbone(12)
+        pool = FolderPool(folder, size=12)
+        list(PoolFeatures(pool, backbone).chunks(pool.ids))
+        assert backbone.embedded == 5
+        write_image(folder / "new.png", seed=77)
+        (folder / "0.png").rename(folder / "renamed.png")
+        pool = FolderPool(folder, size=12)
+        features = PoolFeatures(pool, backbone)
+        assert (features.count(), features.complete) == (5, False)
+        ((ids, rows),) = features.chunks(pool.ids)
+        assert backbone.embedded == 6
+        assert (list(ids), rows.shape) == (list(pool.ids), (6, 144))
+        assert features.complete
+
+    def test_another_size_is_another_feature(self, tmp_path):
+        pool = FolderPool(make_folder(tmp_path / "images", 3), size=12)
+        list(PoolFeatures(pool, FakeBackbone(12)).chunks(pool.ids))
+        larger = FolderPool(tmp_path / "images", size=24)
+        assert PoolFeatures(larger, FakeBackbone(12)).count() == 0
+
+    def test_what_cannot_be_read_is_left_out(self, tmp_path):
+        folder = make_folder(tmp_path / "images", 4)
+        pool = FolderPool(folder, size=12)
+        gone = pool.ids[1]
+        pool.path(gone).unlink()
+        ((ids, _),) = PoolFeatures(pool, FakeBackbone(12), cache_dir=False).chunks(pool.ids)
+        assert gone not in ids
+        assert len(ids) == 3
+
+
+class TestSession:
+    def test_the_next_batch_is_chosen_with_all_labels_so_far(self, open_desk, desk):
+        open_desk().close()  # leaves the features
+        session = open_desk(batch_size=10)
+        for batch in range(1, 5):
+            desk.answer(session, 10)
+            item = session.next()
+            assert item.round == batch
+            assert session.training.labels == 10 * batch
+            assert len(item.predictions) == 2
+
+    def test_after_a_restart_the_next_batch_is_chosen_by_the_model(self, open_desk, desk):
+        session = open_desk(batch_size=10)
+        desk.answer(session, 20)
+        session.close()
+        again = open_desk(batch_size=10)
+        item = again.next()
+        assert (item.strategy, item.round > 2) == ("margin", True)
+        assert again.training.labels == 20
+
+    def test_images_are_shown_while_features_are_computed(self, open_desk, desk, backbone):
+        backbone.held = threading.Event()
+        session = open_desk(batch_size=10, cold_start="typiclust")
+        assert session.training.state == "embedding"
+        assert session.training.embedded == 0
+        shown = desk.answer(session, 20)
+        assert {item.strategy for item in shown} == {"random"}
+        backbone.held.set()
+        assert session.wait(30)
+        assert session.training.embedded == len(desk.pool)
+        assert session.training.state == "ready"
+
+    def test_the_first_images_are_typical_by_their_features(self, open_desk, desk):
+        open_desk().close()  # leaves the features
+        session = open_desk(batch_size=10, cold_start="typiclust")
+        shown = desk.answer(session, 10)
+        assert {item.strategy for item in shown} == {"typiclust"}
+        assert {desk.truth(item.image_id) for item in shown} == set(session.classes)
+
+    def test_closing_without_waiting_stops_the_computation(self, open_desk, backbone, caplog):
+        backbone.held = threading.Event()
+        session = open_desk()
+        session.close(wait=False)
+        backbone.held.set()
+        with pytest.raises(Exception, match="The training failed"):
+            session.wait(30)
+        assert backbone.embedded <= 64  # the part that was under way
+        assert caplog.text == ""
+
+    def test_probabilities_and_samples_are_those_of_the_images(self, open_desk, desk):
+        session = open_desk(strategy="bald", batch_size=10)
+        desk.answer(session, 20)
+        assert session.next().strategy == "bald"
+        session.wait()
+        classifier = session._trainer.classifier(session.ledger.answers())
+        view = desk.pool.view(desk.pool.ids[:7])
+        proba = session.estimator.predict_proba(np.asarray(view))
+        np.testing.assert_allclose(classifier.predict_proba(view), proba, atol=1e-5)
+        samples = classifier.sample_proba(view, n_samples=3, random_state=0)
+        assert samples.shape == (3, 7, 2)
+
+    def test_a_learner_keeps_images_as_its_labeled_set(self, desk, backbone):
+        X, y = make_images(30, seed=1)
+        learner = ActiveLearner(
+            LinearProbeClassifier(backbone), get_strategy("margin"), X, y
+        )  # fmt: skip
+        session = desk.session(learner, audit_share=0.0)
+        desk.answer(session, 10)
+        session.retrain(wait=True)
+        assert learner.X_training.shape == (40, 6, 6)
+        assert session.training.labels == 40
+
+
+def test_the_needs_of_a_strategy_are_checked_before_the_first_image(desk, tmp_path):
+    from al_tf import KerasImageClassifier
+
+    with pytest.raises(ValueError, match=r"'bald' needs a model that samples.*'dropout': 0\.25"):
+        desk.session(KerasImageClassifier(), strategy="bald")
+    dropout = KerasImageClassifier(model_params={"dropout": 0.25})
+    desk.session(dropout, strategy="bald")
+
+
+def test_a_failed_start_stores_nothing(desk, tmp_path):
+    for options in ({"strategy": "nonsense"}, {"estimator": object()}, {"strategy": "bald"}):
+        with pytest.raises((ValueError, TypeError)):
+            desk.session(**options, classes=["wrong", "names"], audit_share=0.3)
+    assert desk.session(audit_share=0.1).classes == ("dark", "bright")
+
+
+def test_the_classes_of_the_ledger_are_the_default(desk):
+    desk.session()
+    session = desk.session(classes=None)
+    assert session.classes == ("dark", "bright")
+
+
+def test_a_new_ledger_needs_classes(desk):
+    with pytest.raises(ValueError, match="two or more different names"):
+        LabelingSession(_Estimator(), desk.pool, desk.path.with_name("new.db"))
+
+
+class _Estimator:
+    def fit(self, X, y):
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)

@@ -141,6 +141,7 @@ def export(
     from ..labeling.exchange.export import export_csv, export_folders, train_and_export
     from ..labeling.exchange.label_studio import export_tasks
     from ..labeling.exchange.predict import predict_folder
+    from ..network.device import describe_device
 
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
@@ -163,7 +164,9 @@ def export(
     else:
         if advice is not None:
             _warn([advice])
-        typer.echo(f"Training the desk's model ({settings.model}, {settings.size} pixels) …")
+        device = describe_device()  # loads Keras without its messages
+        kind = f"{settings.model}, {settings.size} pixels"
+        typer.echo(f"Training the desk's model ({kind}; {device}) …")
         n = train_and_export(book, pool, out, settings=settings)
         typer.echo(f"Model trained on {n} labels: {out}")
     _warn(pool.problems.values())

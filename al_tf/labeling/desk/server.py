@@ -123,14 +123,13 @@ class DeskServer(ThreadingHTTPServer):
         announce: Callable[[str], None] = print,
     ) -> None:
         """Serve until Ctrl-C; parameters as in `serve`."""
-        announce(f"The labeling desk: {self.url}")
-        announce("Keep this address to yourself: anybody who has it can label.")
-        announce("Ctrl-C stops the desk; every answer is kept.")
-        if open_browser is not None:
-            threading.Thread(
-                target=open_browser, args=(self.single_use_url(),), daemon=True
-            ).start()
         try:
+            announce(f"The labeling desk: {self.url}")
+            announce("Keep this address to yourself: anybody who has it can label.")
+            announce("Ctrl-C stops the desk; every answer is kept.")
+            if open_browser is not None:
+                ticket = self.single_use_url()
+                threading.Thread(target=open_browser, args=(ticket,), daemon=True).start()
             self.serve_forever()
         except KeyboardInterrupt:
             session = self.desk.session

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -83,6 +85,8 @@ def label(
             server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
         finally:
             session.close(wait=False)
+    if session.training.state in ("embedding", "running"):
+        _leave()
 
 
 def _open_session(
@@ -167,7 +171,7 @@ def export(
         device = describe_device()  # loads Keras without its messages
         kind = f"{settings.model}, {settings.size} pixels"
         typer.echo(f"Training the desk's model ({kind}; {device}) …")
-        n = train_and_export(book, pool, out, settings=settings)
+        n = train_and_export(book, pool, out, settings=settings, progress=True)
         typer.echo(f"Model trained on {n} labels: {out}")
     _warn(pool.problems.values())
 
@@ -225,6 +229,13 @@ def _names(classes: list[str] | None) -> list[str] | None:
     if not classes:
         return None
     return classes if len(classes) > 1 else [name.strip() for name in classes[0].split(",")]
+
+
+def _leave() -> None:
+    """End the process without waiting for a training that is under way, as Python would."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _warn(texts: Iterable[str]) -> None:

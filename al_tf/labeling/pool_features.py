@@ -120,11 +120,13 @@ class PoolFeatures:
 
 
 def model_inputs(estimator: Any, pool: ImagePool) -> ImagePool | PoolFeatures:
-    """Return what an estimator is fitted on: features, if it is a linear probe, else images.
+    """Return what an estimator is fitted on: features, if it has a backbone, else images.
 
     Parameters
     ----------
     estimator : estimator
+        With a ``backbone`` (a `Backbone`, or its name) if it takes features in place of images,
+        as `LinearProbeClassifier` does.
     pool : ImagePool
 
     Raises
@@ -132,11 +134,9 @@ def model_inputs(estimator: Any, pool: ImagePool) -> ImagePool | PoolFeatures:
     DataNotFoundError
         The weights of the probe's backbone are not on this machine.
     """
-    from ..network.probe import LinearProbeClassifier
-
-    if not isinstance(estimator, LinearProbeClassifier) or estimator.backbone is None:
+    backbone = getattr(estimator, "backbone", None)
+    if backbone is None:
         return pool
-    backbone = estimator.backbone
     if isinstance(backbone, str):
         from ..network.backbones import load_backbone
 

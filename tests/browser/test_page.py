@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from PIL import Image
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, LabelLedger
 from al_tf.labeling.exchange.export import export_csv
 from tests import interruptible
+from tests.labeling.work import FakeBackbone
 
 from .conftest import CLASSES, serving
 from .screen import Pixels, Screen
@@ -347,6 +349,32 @@ def test_a_failed_training_is_one_line_and_labeling_goes_on(page, tmp_path):
         assert "labels are safe" in screen.error
         screen.press("1")
     assert len(events(session)) == 3
+
+
+def test_labeling_goes_on_while_features_are_computed(page, tmp_path, monkeypatch):
+    pytest.importorskip("al_tf.network.probe")
+    from al_tf.network.probe import LinearProbeClassifier
+
+    monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
+    backbone = FakeBackbone(8)
+    backbone.held = threading.Event()
+    probe = LinearProbeClassifier(backbone)
+    with (
+        digits_session(tmp_path / "l.db", estimator=probe) as session,
+        serving(session) as server,
+    ):
+        screen = Screen(page).open(server.url)
+        for i in range(7):
+            assert screen.text(".altf-pill") == "Looking at the images: 0 of 60"
+            screen.press(str(i % 2 + 1))
+        backbone.held.set()
+        screen.wait_for_training()
+        assert re.fullmatch(r"Model 1, from \d labels", screen.text(".altf-pill"))
+        for i in range(3):
+            screen.press(str(i % 2 + 1))
+        assert "Chosen by margin" in screen.text(".altf-reason")
+        assert screen.text(".altf-pill") == "Model 2, from 10 labels"
+    assert screen.trouble == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

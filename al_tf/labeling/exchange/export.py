@@ -261,6 +261,7 @@ def train_and_export(
     path: str | os.PathLike[str],
     *,
     settings: DeskSettings,
+    progress: bool = False,
 ) -> int:
     """Train the desk's model on a ledger's labels, those of the audit left out, and write it.
 
@@ -275,6 +276,8 @@ def train_and_export(
         Ends in ``.keras``.
     settings : DeskSettings
         Of `read_settings`.
+    progress : bool
+        Show a progress bar while the network is trained.
 
     Returns
     -------
@@ -288,7 +291,7 @@ def train_and_export(
     """
     _check_model_path(path)
     classes = ledger.classes
-    estimator = settings.build_estimator(classes)
+    estimator = settings.build_estimator(classes).set_params(verbose=int(progress))
     X, y = labeled_images(model_inputs(estimator, pool), training_labels(ledger.answers()))
     present = len(set(y.tolist()))
     if present < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from ..errors import DataNotFoundError, LedgerError, check_one_of
@@ -12,6 +13,7 @@ from .ledger import LabelLedger
 MODELS = ("probe", "cnn")
 DEFAULT_BACKBONE = "efficientnet_lite0"
 CNN_SIZE = 64
+OWN_NETWORK = ".keras"
 _KEY = "desk"
 
 
@@ -25,7 +27,7 @@ class DeskSettings:
     model: str
     """``"probe"`` (logistic regression on the features of a pretrained network) or ``"cnn"``."""
     backbone: str | None
-    """Name of the pretrained network; None for a CNN."""
+    """Name of the pretrained network as `load_backbone` takes it; None for a CNN."""
     size: int
     """Side in pixels of the images as the model sees them."""
     grey: bool | None = None
@@ -50,8 +52,10 @@ class DeskSettings:
             from ..network.backbones import load_backbone
             from ..network.probe import LinearProbeClassifier
 
+            name = self.backbone or DEFAULT_BACKBONE
+            is_own = name.endswith(OWN_NETWORK)  # which fixes its size itself
             return LinearProbeClassifier(
-                load_backbone(self.backbone or DEFAULT_BACKBONE, size=self.size),
+                load_backbone(name, size=None if is_own else self.size),
                 classes=list(classes),
                 class_weight="balanced",
             )
@@ -136,8 +140,10 @@ def resolve_settings(
     ValueError
         A backbone for a CNN.
     """
-    if model is not None and model.endswith(".keras"):
+    if model is not None and model.endswith(OWN_NETWORK):
         model, backbone = "probe", model
+    if backbone is not None and backbone.endswith(OWN_NETWORK):
+        backbone = str(Path(backbone).expanduser().absolute())
     check_one_of("model", model, (None, "auto", *MODELS))
     if model == "cnn" and backbone is not None:
         raise ValueError(

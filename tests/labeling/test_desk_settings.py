@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +72,10 @@ class TestResolve:
         assert resolve_settings(probe, model="cnn")[0].size == 64
 
     def test_a_network_of_one_s_own(self, weights):
-        assert resolve_settings(None, model="own.keras")[0].backbone == "own.keras"
+        for options in ({"model": "own.keras"}, {"model": "probe", "backbone": "own.keras"}):
+            settings, _ = resolve_settings(None, **options)
+            assert settings.model == "probe"
+            assert settings.backbone == str(Path("own.keras").absolute())
 
     def test_what_makes_no_sense(self, weights):
         with pytest.raises(UnknownNameError, match="Unknown model 'best'"):

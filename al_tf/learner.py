@@ -25,6 +25,8 @@ from modAL.uncertainty import uncertainty_sampling
 from sklearn.utils import check_array, check_consistent_length
 
 from .images import match_scale
+from .network.inputs import plain_labels
+from .network.sources import ArraySource, image_source
 from .seeding import RandomState, check_random_state
 
 
@@ -72,6 +74,7 @@ class _Shared:
         ValueError
             For an empty pool. Whatever the strategy raises is passed on.
         """
+        X_pool = _with_rows(X_pool)
         if _n_rows(X_pool) == 0:
             raise ValueError("The pool is empty: there is nothing left to query.")
         result = self.query_strategy(self, X_pool, *query_args, **query_kwargs)
@@ -166,7 +169,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         **fit_kwargs
             Override the constructor's.
         """
-        self._check_labeled(X, y)
+        X, y = self._checked_labeled(X, y)
         return self._refit(X, y, bootstrap, fit_kwargs)
 
     def teach(
@@ -196,7 +199,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             For images or labels that do not match each other or the labeled set, or that the
             estimator refuses. The labeled set is then as before.
         """
-        self._check_labeled(X, y)
+        X, y = self._checked_labeled(X, y)
         if self.X_training is not None:
             X = _match_scale(X, self.X_training)
         if only_new:
@@ -233,7 +236,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         return self
 
     def _add_training_data(self, X: Any, y: Any) -> None:
-        self._check_labeled(X, y)
+        X, y = self._checked_labeled(X, y)
         if self.X_training is None:
             self.X_training, self.y_training = X, y
         else:
@@ -249,7 +252,8 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
                 f"{np.shape(self.y_training)}, but for the first axis."
             ) from error
 
-    def _check_labeled(self, X: Any, y: Any) -> None:
+    def _checked_labeled(self, X: Any, y: Any) -> tuple[Any, Any]:
+        X, y = _with_rows(X), _one_label_a_row(y)
         check_consistent_length(X, y)
         for name, values in (("X", X), ("y", y)):
             if isinstance(values, np.ndarray | list) or sp.issparse(values):
@@ -262,6 +266,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
                     ensure_all_finite=self.force_all_finite,
                     input_name=name,
                 )
+        return X, y
 
 
 class Committee(_Shared, modAL.models.Committee):
@@ -351,6 +356,32 @@ class Committee(_Shared, modAL.models.Committee):
 
 def _n_rows(X: Any) -> int:
     return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _with_rows(X: Any) -> Any:
+    """Return images from which rows can be taken in any order: tensors as arrays, files as sources.
+
+    Lists and data frames stay what they are.
+    """
+    if hasattr(X, "iloc") or sp.issparse(X) or (isinstance(X, np.ndarray) and X.dtype != object):
+        return X
+    if isinstance(X, list):
+        if len(X) and np.ndim(X[0]) > 1:
+            image_source(X)  # of one shape, or an error that lists the shapes
+        return X
+    source = image_source(X)
+    return source.array if isinstance(source, ArraySource) else source
+
+
+def _one_label_a_row(y: Any) -> Any:
+    """Return labels (n, 1), as Keras' datasets have them, and tensors as (n,); refuse missing ones.
+
+    Lists and series of labels stay what they are.
+    """
+    labels = plain_labels(y)
+    if labels.ndim == 2 and labels.shape[1] == 1 and not hasattr(y, "iloc"):
+        return labels.ravel()
+    return y if isinstance(y, np.ndarray | list) or hasattr(y, "iloc") or sp.issparse(y) else labels
 
 
 def _rows(X: Any, indices: np.ndarray) -> Any:

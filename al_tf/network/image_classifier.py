@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..images import ImageSource, image_scale
 from .inputs import check_scale, one_hot_codes
-from .sources import image_source, is_plain
+from .sources import ArraySource, image_source
 
 _Self = TypeVar("_Self", bound="ImageClassifier")
 
@@ -52,9 +52,12 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         UnknownLabelError
             For a label that is not among `classes`.
         """
+        return self._fit_or_restore(X, y)
+
+    def _fit_or_restore(self: _Self, *arguments: Any) -> _Self:
         before = self.__dict__.copy()
         try:
-            self._fit(X, y)
+            self._fit(*arguments)
         except BaseException:  # Ctrl-C too: a fit that did not end leaves the classifier as it was
             self.__dict__ = before
             raise
@@ -95,20 +98,22 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
 
     def _checked_images(self, X: Any, *, fitting: bool) -> ImageSource:
         """Return `X` as a source; refuse images unlike those of the fit in shape or scale."""
-        given = tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape
-        if len(given) < 2:
+        source = image_source(X)
+        if source.ndim < 2:
             raise ValueError(
                 "X must be images (n, H, W) or (n, H, W, C), or another array of two or more "
-                f"dimensions; got shape {given}. Reshape your data: for one image pass "
-                "X[np.newaxis]."
+                f"dimensions; got shape {tuple(source.shape)}. Reshape your data: for one image "
+                "pass X[np.newaxis]."
             )
-        if len(given) == 2:
+        if source.ndim == 2:
             validate_data(self, X, reset=fitting, skip_check_array=True)  # names and number
         elif fitting:
             self._forget_columns()
-        if is_plain(X):
-            X = check_array(X, allow_nd=True, ensure_2d=False, dtype="numeric", estimator=self)
-        source = image_source(X)
+        if isinstance(source, ArraySource) and source.is_plain:
+            checked = check_array(
+                source.array, allow_nd=True, ensure_2d=False, dtype="numeric", estimator=self
+            )
+            source = ArraySource(checked)
         if len(source) == 0:
             raise ValueError(f"X holds no images: its shape is {tuple(source.shape)}.")
         shape = tuple(int(side) for side in source.shape[1:])
@@ -119,8 +124,12 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
                 f"The network was fitted on images of shape {self.input_shape_}; got {shape}."
             )
         else:
-            check_scale(self._scale, source)
+            check_scale(self._scale, source, divides=self._divides_uint8())
         return source
+
+    def _divides_uint8(self) -> bool:
+        """Whether uint8 images reach the network as [0, 1]."""
+        return True
 
     def _forget_columns(self) -> None:
         """Drop what a fit on 2-D `X` has left: images have no columns."""

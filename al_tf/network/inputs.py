@@ -72,31 +72,55 @@ def _row_blocks(
         steps -= size
 
 
-_SCALES = {
-    "uint8": "uint8 images, which are divided by 255",
-    "0-1": "numbers in [0, 1]",
-    "0-255": "numbers in 0–255 that are not uint8 and so not divided by 255",
-    "other": "numbers of another range",
-}
+_RANGES = {"0-1": "numbers in [0, 1]", "0-255": "numbers in 0–255", "other": "another range"}
 _RESCALING = {
-    ("uint8", "0-255"): "Pass them as uint8, or divide them by 255.",
     ("0-1", "0-255"): "Pass them as uint8, or divide them by 255.",
     ("0-255", "uint8"): "Pass them as floats (X.astype('float32')), or fit on uint8.",
     ("0-255", "0-1"): "Multiply them by 255, or fit on images in [0, 1].",
 }
 
 
-def check_scale(known: str, source: ImageSource) -> None:
-    """Raise ValueError if `source` is clearly of another scale than images of the scale `known`.
+def check_scale(known: str, source: ImageSource, *, divides: bool = True) -> None:
+    """Raise ValueError if `source` is clearly of another scale than the images of the fit.
 
     Rows of numbers ``(n, d)`` may be anything but pixels: of them only the dtypes are compared.
+
+    Parameters
+    ----------
+    known : str
+        From `image_scale`, of the images of the fit.
+    source : ImageSource
+    divides : bool
+        Whether uint8 images are divided by 255.
     """
-    new = image_scale(source)
-    if scales_conflict(known, new) and (source.ndim > 2 or "uint8" in (known, new)):
-        advice = _RESCALING.get((known, new), "Bring them to the scale of the images of the fit.")
+    new, pixels = image_scale(source), "0-1" if divides else "0-255"
+    fitted, given = (pixels if scale == "uint8" else scale for scale in (known, new))
+    conflict = scales_conflict(fitted, given) or (known, new) == ("other", "uint8")
+    if not conflict or (source.ndim == 2 and "uint8" not in (known, new)):
+        return
+    fitted_on = f"uint8 images, which it sees as {_RANGES[pixels]}"
+    these = f"uint8 images, which it would see as {_RANGES[pixels]}"
+    advice = _RESCALING.get((fitted, new)) or _RESCALING.get((fitted, given))
+    raise ValueError(
+        f"The network was fitted on {fitted_on if known == 'uint8' else _RANGES[known]}, but these "
+        f"are {these if new == 'uint8' else _RANGES[new] + f' ({source.dtype})'}. "
+        f"{advice or 'Bring them to the scale of the images of the fit.'}"
+    )
+
+
+def image_weights(sample_weight: Any, n: int) -> np.ndarray:
+    """Return the weight of each image, float32 ``(n,)``, refusing what is no weight."""
+    if sample_weight is None:
+        return np.ones(n, np.float32)
+    weights = np.asarray(sample_weight, dtype=np.float32)
+    if weights.ndim != 1 or len(weights) != n:
         raise ValueError(
-            f"The network was fitted on {_SCALES[known]}, but these are {_SCALES[new]}. {advice}"
+            f"sample_weight must be 1D, one number for each of {n} images; got shape "
+            f"{weights.shape}."
         )
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError("sample_weight must hold finite numbers of 0 or more, not all zero.")
+    return weights
 
 
 def network_input(images: Any, start: int | None) -> np.ndarray:
@@ -121,7 +145,7 @@ def encoded_labels(y: Any, n: int, classes: Any) -> tuple[np.ndarray, np.ndarray
     """Return the class set and, for each label, its position in it."""
     if y is None:
         raise ValueError("fit requires y to be passed, but the target y is None.")
-    y = np.asarray(y)
+    y = plain_labels(y)
     if len(np.atleast_1d(y)) != n:
         raise ValueError(f"X and y differ in length: {n} images, {len(np.atleast_1d(y))} labels.")
     fixed = None if classes is None else _checked_classes(classes)
@@ -142,6 +166,35 @@ def encoded_labels(y: Any, n: int, classes: Any) -> tuple[np.ndarray, np.ndarray
             f"y has labels that are not among classes: {unknown}. Expected: {fixed.tolist()}."
         )
     return fixed, np.array([position[label] for label in present.tolist()])[codes]
+
+
+def plain_labels(y: Any) -> np.ndarray:
+    """Return labels as an array that can be sorted: categories and tensors become plain values.
+
+    Raises
+    ------
+    ValueError
+        For missing labels (None, NaN) among others, and for text mixed with numbers.
+    """
+    if hasattr(y, "detach") and hasattr(y, "cpu"):  # PyTorch
+        y = y.detach().cpu().numpy()
+    y = np.asarray(y)
+    if y.dtype != object or y.ndim == 0:
+        return y
+    values = y.ravel().tolist()
+    missing = [i for i, value in enumerate(values) if value is None or value != value]
+    if missing:
+        raise ValueError(
+            f"y contains {len(missing)} missing labels (None or NaN), the first in row "
+            f"{missing[0] // max(1, y[0].size if y.ndim > 1 else 1)}. Label these images, or leave "
+            "them out."
+        )
+    kinds = {str if isinstance(value, str) else type(value) for value in values}
+    if str in kinds and len(kinds) > 1:
+        others = ", ".join(sorted(kind.__name__ for kind in kinds - {str}))
+        raise ValueError(f"y mixes text with {others}. Give all labels one type.")
+    plain = np.array(values)
+    return plain.reshape(y.shape) if plain.size == y.size else y
 
 
 def _checked_classes(classes: Any) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,11 @@ class ArraySource(ImageSource):
         if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             base.madvise(mmap.MADV_DONTNEED)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether these are numbers in memory, which can be checked at once: no pixels, no file."""
+        return self.dtype != np.uint8 and not isinstance(self.array, np.memmap)
+
     def identity(self) -> list[Any]:
         """Return the file's name, place and time of change and some rows, or the whole array."""
         mapped = self.array
@@ -63,7 +69,7 @@ class ArraySource(ImageSource):
 
 
 class IndexedSource(ImageSource):
-    """Anything with ``shape``, ``dtype``, ``len`` and indexing of its first axis.
+    """Anything with ``shape``, ``dtype`` and indexing of its first axis.
 
     Parameters
     ----------
@@ -94,27 +100,142 @@ class IndexedSource(ImageSource):
         return np.asarray(self._images[start:stop])
 
 
-def is_plain(X: Any) -> bool:
-    """Whether `X` is in memory and small enough to be checked as a whole: no pixels, no file."""
-    if isinstance(X, np.ndarray):
-        return X.dtype != np.uint8 and not isinstance(X, np.memmap)
-    if isinstance(X, ImageSource):
-        return False
-    return not hasattr(X, "shape") or hasattr(X, "iloc") or hasattr(X, "toarray")
+class SomeImages(ImageSource):
+    """Some of the images of another source.
+
+    Parameters
+    ----------
+    source : ImageSource (n, …)
+    rows : ndarray of int (k,)
+    """
+
+    def __init__(self, source: ImageSource, rows: np.ndarray) -> None:
+        self._source, self._rows, self.dtype = source, rows, source.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(k, …)."""
+        return (len(self._rows), *self._source.shape[1:])
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images at `rows`."""
+        return self._source.read(self._rows[rows])
+
+    def release(self) -> None:
+        """Free what the other source holds."""
+        self._source.release()
 
 
 def image_source(X: Any) -> ImageSource:
     """Return images, whatever they come in, as a source that is read a part at a time.
 
+    The one place where images are converted: for fits, predictions, queries and strategies.
+
     Parameters
     ----------
     X : array-like (n, …)
-        Arrays in memory or on disk, and whatever has ``shape``, ``dtype``, ``len`` and indexing,
-        are not copied.
+        An array in memory; a memory-mapped file; an `ImageSource`; whatever has ``shape``,
+        ``dtype`` and indexing, such as a data set of h5py or zarr (none of these is copied); a tensor of TensorFlow, JAX or PyTorch; a list of images of one shape; an array
+        of such objects; a data frame or series with a column of images.
+
+    Raises
+    ------
+    TypeError
+        For anything else, and for sparse matrices.
+    ValueError
+        For images of several shapes, and tensors with channels first.
     """
     if isinstance(X, ImageSource):
         return X
-    indexed = all(hasattr(X, name) for name in ("shape", "dtype", "__len__", "__getitem__"))
-    if indexed and not isinstance(X, np.ndarray) and not hasattr(X, "iloc"):
+    if hasattr(X, "toarray"):
+        raise TypeError(
+            "Sparse data was passed for X, but dense data is required. Use X.toarray()."
+        )
+    if isinstance(X, np.ndarray):
+        return ArraySource(_stacked(X) if _holds_images(X) else X)
+    if hasattr(X, "iloc"):
+        return ArraySource(_from_frame(X))
+    if isinstance(X, list | tuple):
+        return ArraySource(_stacked(X))
+    if hasattr(X, "detach") and hasattr(X, "cpu"):  # PyTorch
+        return ArraySource(_channels_last(np.asarray(X.detach().cpu().numpy())))
+    if hasattr(X, "shape") and callable(getattr(X, "numpy", None)):  # TensorFlow
+        return ArraySource(np.asarray(X.numpy()))
+    if all(hasattr(X, name) for name in ("shape", "dtype", "__getitem__")):
         return IndexedSource(X)
-    return ArraySource(np.asarray(X))
+    if hasattr(X, "__array__"):
+        return ArraySource(np.asarray(X))
+    raise TypeError(_refusal(X))
+
+
+def _refusal(X: Any) -> str:
+    kind = type(X).__name__
+    if isinstance(X, str | os.PathLike):
+        return (
+            f"X is a path ({X}); read the images with al_tf.datasets.LazyImageFolder(path, size=…)."
+        )
+    if hasattr(X, "element_spec"):
+        return (
+            f"X is a tf.data.Dataset ({kind}), which has no rows to choose from. Pass its images "
+            "as an array, for example np.concatenate([images for images, _ in dataset])."
+        )
+    return (
+        f"X must be images as an array (n, H, W) or (n, H, W, C), or something with shape, dtype "
+        f"and indexing; got {kind}. Collect them in a list or an array."
+    )
+
+
+def _holds_images(X: np.ndarray) -> bool:
+    """Whether it is an array of Python objects that are images, not numbers or text."""
+    return X.dtype == object and X.ndim == 1 and len(X) > 0 and np.ndim(X[0]) > 0
+
+
+def _stacked(images: Any) -> np.ndarray:
+    """Return a list of images (or of numbers) as one array."""
+    try:
+        arrays = [np.asarray(image) for image in images]
+        return np.stack(arrays) if arrays else np.asarray(images)
+    except ValueError as error:
+        shapes = Counter(np.shape(image) for image in arrays) if images is not None else Counter()
+        if len(shapes) < 2:
+            raise
+        listed = ", ".join(f"{n} of {shape}" for shape, n in shapes.most_common(4))
+        raise ValueError(
+            f"The images have {len(shapes)} shapes ({listed}{', …' if len(shapes) > 4 else ''}). "
+            "Bring them to one, for example with al_tf.datasets.LazyImageFolder(files, size=64)."
+        ) from error
+
+
+def _from_frame(frame: Any) -> np.ndarray:
+    """Return the images of a series, or of a frame with a column of them; else the numbers."""
+    if frame.ndim == 1:
+        values = frame.to_numpy()
+        if values.dtype == object and _is_text(values):
+            raise TypeError(
+                "X is a series of text. If these are files, read them with "
+                "al_tf.datasets.LazyImageFolder(files, size=…)."
+            )
+        return _stacked(list(values)) if _holds_images(values) else values
+    columns = {name: frame[name].to_numpy() for name in frame.columns}
+    images = [name for name, values in columns.items() if _holds_images(values)]
+    if not images:
+        return frame.to_numpy()
+    if len(columns) > 1:
+        raise ValueError(
+            f"The data frame has images in {images[0]!r} and {len(columns) - 1} more columns. Pass "
+            f"the images alone: X[[{images[0]!r}]]."
+        )
+    return _stacked(list(columns[images[0]]))
+
+
+def _is_text(values: np.ndarray) -> bool:
+    return len(values) > 0 and isinstance(values[0], str | os.PathLike)
+
+
+def _channels_last(images: np.ndarray) -> np.ndarray:
+    if images.ndim == 4 and images.shape[1] in (1, 3, 4) and images.shape[3] not in (1, 3, 4):
+        raise ValueError(
+            f"The tensor's shape {images.shape} looks like (n, C, H, W); the channels come last "
+            "here. Pass X.permute(0, 2, 3, 1)."
+        )
+    return images

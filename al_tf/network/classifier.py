@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,22 @@ from sklearn.utils.validation import check_is_fitted
 from ..errors import check_one_of
 from ..images import ImageSource
 from ..seeding import RandomState, check_random_state, derive_seed, stream
-from .engine import Engine, NetworkState, block_steps, images_a_pass
-from .fitting import FIT_MODES, gradient_steps
+from .building import with_pixels_divided
+from .engine import Engine, NetworkState
+from .fitting import FIT_MODES, refuse_arguments
 from .image_classifier import ImageClassifier
-from .inputs import check_scale, class_weights, encoded_labels, prediction_batches, training_blocks
+from .inputs import (
+    check_scale,
+    class_weights,
+    encoded_labels,
+    image_weights,
+)
 from .kept_engines import get_engine
 from .models import build_cnn
+from .prediction import forward
 from .prediction_cache import PredictionCache, prediction_key
-from .weights_file import numbered, read_arrays, write_arrays
+from .training import FitPlan, continued_state, train_on
+from .weights_file import SavedFit
 
 if TYPE_CHECKING:
     import keras
@@ -37,10 +44,13 @@ class KerasImageClassifier(ImageClassifier):
     Parameters
     ----------
     model_fn : callable
-        ``model_fn(input_shape, n_classes, **model_params) -> keras.Model``, compiled, Sequential
-        or functional, ending in a softmax.
+        ``model_fn(input_shape, n_classes, **model_params) -> keras.Model``, compiled and ending in
+        a softmax: Sequential, functional or subclassed, with other models inside. Layers that it
+        returns twice are copied. A compiled model in place of a function serves as well; each fit
+        from scratch then starts from its weights.
     model_params : dict, optional
-        Further keyword arguments of `model_fn`.
+        Further keyword arguments of `model_fn`. Optimizers, schedules, initializers and layers
+        among them are copied for each network.
     classes : sequence, optional
         The label set, in the order of the columns of `predict_proba`. Fix it when the first
         labeled set may lack a class. Without it, the sorted labels of ``y``.
@@ -65,6 +75,17 @@ class KerasImageClassifier(ImageClassifier):
     random_state : int, Generator, RandomState or None
         Seeds initial weights, dropout and the order of the batches. The same integer and data
         give the same weights, bit for bit, on the same machine on CPU.
+    rescale : bool, optional
+        Divide uint8 images by 255 before the network. By default, unless the network begins with
+        a layer that rescales images itself (``Rescaling``, ``Normalization``, or the arithmetic of
+        Keras Applications' ``preprocess_input``); a warning then says so. Floats are never scaled.
+    validation_split : float
+        Hold out this fraction of each class in `fit`, in [0, 1), and keep the weights of the pass
+        with the smallest validation loss. With few labels that is a poor bargain: of 100 labels,
+        0.2 takes 20 from training, as much as two rounds of queries, for a loss so noisy that its
+        smallest value says little.
+    patience : int, optional
+        With `validation_split`, stop after so many passes without a smaller validation loss.
     cache_dir : path, optional
         Folder where predictions are kept and used again, in this process or a later one, while
         neither the weights nor the pool has changed. Worth it for pools that take minutes.
@@ -77,7 +98,8 @@ class KerasImageClassifier(ImageClassifier):
         Labels, in the order of the columns of `predict_proba`.
     history_ : dict
         What the last fit did: ``fit_mode``, ``n_samples``, ``steps``, and ``loss``, the mean
-        training loss of each pass over the data.
+        training loss of each pass over the data; with `validation_split` also
+        ``validation_loss`` and ``best_pass``, from 1.
     input_shape_ : tuple of int
         Shape of one image.
     n_features_in_ : int
@@ -104,6 +126,9 @@ class KerasImageClassifier(ImageClassifier):
         perturb: float = 0.01,
         class_weight: dict[Any, float] | str | None = None,
         random_state: RandomState = None,
+        rescale: bool | None = None,
+        validation_split: float = 0.0,
+        patience: int | None = None,
         cache_dir: str | Path | None = None,
         verbose: int = 0,
     ) -> None:
@@ -119,6 +144,9 @@ class KerasImageClassifier(ImageClassifier):
         self.perturb = perturb
         self.class_weight = class_weight
         self.random_state = random_state
+        self.rescale = rescale
+        self.validation_split = validation_split
+        self.patience = patience
         self.cache_dir = cache_dir
         self.verbose = verbose
 
@@ -128,7 +156,58 @@ class KerasImageClassifier(ImageClassifier):
 
     # Training ---------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any) -> None:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        verbose: int | None = None,
+        **others: Any,
+    ) -> KerasImageClassifier:
+        """Train on labeled images.
+
+        Parameters
+        ----------
+        X : array-like (n, H, W), (n, H, W, C) or any (n, …) that `model_fn` takes
+            uint8 in 0–255, scaled to [0, 1] on the device, or finite numbers taken as they are.
+            Anything with ``shape``, ``dtype`` and slicing is read in batches.
+        y : array-like (n,) or (n, n_classes)
+            Labels, or one-hot rows whose columns follow `classes` (else 0, 1, …).
+        sample_weight : array-like (n,), optional
+            Factor of each image's loss, 0 or more; it multiplies `class_weight`.
+        epochs, batch_size, verbose : int, optional
+            In place of the classifier's own, for this fit.
+        **others
+            Refused; the message says where the setting lives.
+
+        Returns
+        -------
+        KerasImageClassifier
+            Itself.
+
+        Raises
+        ------
+        TypeError
+            For another argument of Keras' ``fit``.
+        ValueError
+            For `X` or `y` of a wrong shape, of different lengths, or not finite; and if the
+            training loss becomes infinite or NaN. The classifier is then as it was before.
+        UnknownLabelError
+            For a label that is not among `classes`.
+        """
+        refuse_arguments(others)
+        changed = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
+        own = {name: getattr(self, name) for name in changed}
+        self.__dict__ |= {name: value for name, value in changed.items() if value is not None}
+        try:
+            return self._fit_or_restore(X, y, sample_weight)
+        finally:
+            self.__dict__ |= own
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any = None) -> None:
         self._check_parameters()
         continues = self.fit_mode != "scratch" and hasattr(self, "_state")
         known_scale = self._scale if continues else None
@@ -140,66 +219,50 @@ class KerasImageClassifier(ImageClassifier):
                 f"{list(self.classes_)}, but this fit has {list(classes)}. Fix classes=… up front."
             )
         if known_scale is not None:
-            check_scale(known_scale, source)
+            check_scale(known_scale, source, divides=self._divides_uint8())
         self.classes_ = classes
         self._n_fits = self._n_fits + 1 if continues else 1
+        weights = class_weights(self.class_weight, classes, codes)
+        weights = weights * image_weights(sample_weight, len(source))
         engine = self._engine()
+        engine.check_weights(weights)
+        if self.rescale is None and source.dtype == np.uint8:
+            engine.warn_of_rescaling()
         seed = int(check_random_state(self.random_state).integers(2**31))
         with engine.lock:
             engine.owner = None  # until training has ended, its state belongs to nobody
             engine.load(self._starting_state(engine, seed, continues))
-            self._train(engine, source, codes, seed)
+            with self._progress(self._plan().steps(len(source)), "fit", "step") as bar:
+                done = train_on(
+                    engine, source, codes, weights, self._plan(), seed, self._n_fits, bar
+                )
+            self.history_ = {"fit_mode": self.fit_mode, **done}
             self._state = engine.state()
             engine.owner = self._state
 
     def _starting_state(self, engine: Engine, seed: int, continues: bool) -> NetworkState:
         fresh = engine.fresh_state(derive_seed(seed, "weights"))
-        if not continues:
+        if not continues or self.fit_mode == "scratch":
             return fresh
-        if self.fit_mode == "warm":
-            return self._state
-        if self.fit_mode == "warm_weights":
-            return NetworkState(self._state.variables, fresh.optimizer)
-        rng = stream(seed, "perturb", self._n_fits)
-        variables = [
-            self.shrink * v + rng.normal(0, self.perturb, v.shape).astype(v.dtype) if moves else v
-            for v, moves in zip(self._state.variables, engine.trainable_mask(), strict=True)
-        ]
-        return NetworkState(variables, fresh.optimizer)
+        return continued_state(
+            self._state,
+            fresh,
+            engine.trainable_mask(),
+            self.fit_mode,
+            shrink=self.shrink,
+            perturb=self.perturb,
+            rng=stream(seed, "perturb", self._n_fits),
+        )
 
-    def _train(self, engine: Engine, source: ImageSource, codes: np.ndarray, seed: int) -> None:
-        n = len(source)
-        steps = gradient_steps(
-            n, epochs=self.epochs, batch_size=self.batch_size, min_steps=self.min_steps
-        )
-        blocks = training_blocks(
-            source,
-            codes,
-            class_weights(self.class_weight, self.classes_, codes),
+    def _plan(self) -> FitPlan:
+        return FitPlan(
+            epochs=self.epochs,
             batch_size=self.batch_size,
-            steps=steps,
-            block=block_steps((self.batch_size, *source.shape[1:])),
-            rng=stream(seed, "shuffle", self._n_fits),
+            min_steps=self.min_steps,
+            validation_split=self.validation_split,
+            patience=self.patience,
+            predict_batch_size=self.predict_batch_size,
         )
-        losses: list[np.ndarray] = []
-        with self._progress(steps, "fit", "step") as bar:
-            for block in blocks:
-                losses.append(engine.train(*block))
-                if not np.isfinite(losses[-1]).all():
-                    raise ValueError(
-                        f"Training diverged: the loss became {losses[-1][-1]} within "
-                        f"{sum(map(len, losses))} steps. Scale the images to [0, 1] (uint8 are "
-                        "scaled for you) or lower the learning rate in model_params."
-                    )
-                bar.update(len(losses[-1]))
-        passes = max(1, round(steps * self.batch_size / n))
-        per_pass = np.array_split(np.concatenate(losses), min(passes, steps))
-        self.history_ = {
-            "fit_mode": self.fit_mode,
-            "n_samples": n,
-            "steps": steps,
-            "loss": [float(part.mean()) for part in per_pass],
-        }
 
     # Prediction -------------------------------------------------------------------------
 
@@ -227,7 +290,8 @@ class KerasImageClassifier(ImageClassifier):
         source = self._checked_images(X, fitting=False)
         if self.cache_dir is None:
             return self._predicted(source)
-        cache, key = PredictionCache(self.cache_dir), prediction_key(self._state.variables, source)
+        cache = PredictionCache(self.cache_dir)
+        key = prediction_key(self._state.variables, source, self._divides_uint8())
         prediction = cache.load(key)
         if prediction is None:
             prediction = self._predicted(source)
@@ -235,9 +299,10 @@ class KerasImageClassifier(ImageClassifier):
         return prediction
 
     def _predicted(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
-        total = len(source)
+        self._check_parameters()  # a batch size may have been set since the fit
+        total, size = len(source), self.predict_batch_size
         with self._loaded_engine() as engine, self._progress(total, "predict", "image") as bar:
-            proba, features = self._forward(engine, source, bar)
+            proba, features = forward(engine, source, size, bar)
         if abs(proba.sum(axis=1) - 1).max() > 1e-3:
             raise ValueError(
                 "The network's outputs do not sum to 1: model_fn must end in a softmax layer."
@@ -274,29 +339,13 @@ class KerasImageClassifier(ImageClassifier):
                 "pass model_params={'dropout': 0.25} and fit again."
             )
         seed = int(check_random_state(random_state).integers(2**31))
-        total = n_samples * len(source)
+        self._check_parameters()
+        total, size = n_samples * len(source), self.predict_batch_size
         with self._loaded_engine() as engine, self._progress(total, "sample", "image") as bar:
             engine.reseed_dropout(seed)
             engine.owner = None  # its dropout state is no longer the one that was loaded
-            samples = [self._forward(engine, source, bar, sample=True)[0] for _ in range(n_samples)]
+            samples = [forward(engine, source, size, bar, sample=True)[0] for _ in range(n_samples)]
         return np.stack(samples)
-
-    def _forward(
-        self, engine: Engine, source: ImageSource, bar: Any, *, sample: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Run all images forward, in batches, into arrays of the final size."""
-        self._check_parameters()  # a batch size may have been set since the fit
-        n, size = len(source), self.predict_batch_size
-        if size is None:
-            size = images_a_pass(source.shape[1:])
-        outputs: tuple[np.ndarray, ...] = ()
-        for rows, images in prediction_batches(source, size):
-            parts = engine.forward(images, sample=sample, largest=size)
-            outputs = outputs or tuple(np.empty((n, *a.shape[1:]), a.dtype) for a in parts)
-            for output, part in zip(outputs, parts, strict=True):
-                output[rows] = part
-            bar.update(len(images))
-        return outputs[0], outputs[1]
 
     # State ------------------------------------------------------------------------------
 
@@ -307,15 +356,9 @@ class KerasImageClassifier(ImageClassifier):
         predict or to go on training in a classifier made with the same parameters.
         """
         check_is_fitted(self)
-        arrays: dict[str, Any] = {
-            "classes": self.classes_,
-            "input_shape": np.array(self.input_shape_),
-            "scale": self._scale,
-            "n_fits": self._n_fits,
-        }
-        arrays |= {f"variable_{i}": v for i, v in enumerate(self._state.variables)}
-        arrays |= {f"optimizer_{i}": v for i, v in enumerate(self._state.optimizer)}
-        write_arrays(path, arrays)
+        SavedFit(self.classes_, self.input_shape_, self._scale, self._n_fits, self._state).write(
+            path
+        )
 
     def load_weights(self, path: str | Path) -> KerasImageClassifier:
         """Take over the fitted state that `save_weights` wrote.
@@ -328,18 +371,20 @@ class KerasImageClassifier(ImageClassifier):
             If the file holds the weights of another architecture.
         """
         self._check_parameters()
-        arrays = read_arrays(path)
-        state = NetworkState(numbered(arrays, "variable_"), numbered(arrays, "optimizer_"))
-        classes, n_fits = arrays["classes"], int(arrays["n_fits"])
-        input_shape = tuple(int(side) for side in arrays["input_shape"])
-        engine = get_engine(self.model_fn, self.model_params, input_shape, len(classes))
-        engine.check_state(state, source=str(path))
-        self.classes_, self.input_shape_, self._n_fits = classes, input_shape, n_fits
-        self._scale = str(arrays.get("scale", "unclear"))  # older files do not state it
+        saved = SavedFit.read(path)
+        engine = get_engine(
+            self.model_fn, self.model_params, saved.input_shape, len(saved.classes), self.rescale
+        )
+        engine.check_state(saved.state, source=str(path))
+        self.classes_, self.input_shape_, self._scale = (
+            saved.classes,
+            saved.input_shape,
+            saved.scale,
+        )
+        self._n_fits, self._state = saved.n_fits, saved.state
         self._forget_columns()
-        if len(input_shape) == 1:
-            self.n_features_in_ = input_shape[0]
-        self._state = state
+        if len(saved.input_shape) == 1:
+            self.n_features_in_ = saved.input_shape[0]
         self.history_ = {"loaded_from": str(path)}
         return self
 
@@ -350,7 +395,9 @@ class KerasImageClassifier(ImageClassifier):
         ----------
         rescale : bool
             Put the division by 255 into the model, which then takes images of 0–255, as uint8
-            images were when it was fitted. Without it, the model takes images scaled already.
+            images were when it was fitted. Without it, the model takes images scaled already. A
+            network that rescales images itself, or was fitted on other floats than those in
+            [0, 1], gets no division: it takes what `fit` took.
 
         Returns
         -------
@@ -359,22 +406,21 @@ class KerasImageClassifier(ImageClassifier):
             not compiled, and later fits do not change it.
         """
         check_is_fitted(self)
-        import keras
-
-        network = self.model_fn(self.input_shape_, len(self.classes_), **(self.model_params or {}))
-        for variable, value in zip(network.variables, self._state.variables, strict=True):
-            variable.assign(value)
-        inputs = keras.Input(self.input_shape_)
-        scaled = keras.layers.Rescaling(1 / 255)(inputs) if rescale else inputs
-        uncompiled = keras.Model(network.inputs, network.outputs)
-        return keras.Model(inputs, uncompiled(scaled))
+        divided = rescale and self._divides_uint8() and self._scale not in ("0-255", "other")
+        network = self._engine().new_network(self._state)
+        return with_pixels_divided(network, self.input_shape_) if divided else network
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_state")
 
     def _engine(self) -> Engine:
         n_classes = len(self.classes_)
-        return get_engine(self.model_fn, self.model_params, self.input_shape_, n_classes)
+        return get_engine(
+            self.model_fn, self.model_params, self.input_shape_, n_classes, self.rescale
+        )
+
+    def _divides_uint8(self) -> bool:
+        return self._engine().rescale
 
     @contextmanager
     def _loaded_engine(self) -> Iterator[Engine]:
@@ -388,10 +434,4 @@ class KerasImageClassifier(ImageClassifier):
 
     def _check_parameters(self) -> None:
         check_one_of("fit_mode", self.fit_mode, FIT_MODES)
-        bounds = {"epochs": 1, "batch_size": 1, "min_steps": 0}
-        if self.predict_batch_size is not None:
-            bounds["predict_batch_size"] = 1
-        for name, least in bounds.items():
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Integral) or value < least:
-                raise ValueError(f"{name} must be an integer of {least} or more; got {value!r}.")
+        self._plan().check()

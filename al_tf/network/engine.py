@@ -13,16 +13,18 @@ from __future__ import annotations
 import math
 import sys
 import threading
+import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .building import NetworkBuilder
 from .initialization import arrays_of, initial_values
-from .inspection import check_model, generator_states
-from .losses import has_sparse_targets, loss_per_image
+from .inspection import dropout_layers, generator_states, rescaling_layer
+from .losses import loss_of_images
 
 if TYPE_CHECKING:
     import keras
@@ -62,10 +64,12 @@ class Engine:
 
     Parameters
     ----------
-    build : callable
-        Returns a new compiled `keras.Model`.
+    builder : NetworkBuilder
+        Builds the network.
     n_classes : int
-        The width its output must have.
+        The width of its output.
+    rescale : bool, optional
+        Divide uint8 images by 255; by default unless the network rescales them itself.
 
     Attributes
     ----------
@@ -75,17 +79,22 @@ class Engine:
         Held by whoever uses the engine.
     owner : object
         Whose state is loaded.
+    rescaling_layer : str or None
+        Name of the network's own layer that rescales images.
     """
 
-    def __init__(self, build: Callable[[], keras.Model], n_classes: int) -> None:
-        self.model = build()
-        check_model(self.model, n_classes)
-        self._initial_values = initial_values(build, self.model)
+    def __init__(
+        self, builder: NetworkBuilder, n_classes: int, *, rescale: bool | None = None
+    ) -> None:
+        self.builder, self.model = builder, builder.first
+        self._initial_values = initial_values(builder, self.model, builder.samples)
         self.traces: Counter[str] = Counter()
         self.lock = threading.RLock()
         self.owner: object = None
-        self._loss = loss_per_image(self.model)
-        self._sparse = has_sparse_targets(self.model)
+        self.loss = loss_of_images(self.model, n_classes)
+        self.rescaling_layer = rescaling_layer(self.model)
+        self.rescale = self.rescaling_layer is None if rescale is None else bool(rescale)
+        self._warned = False
         self._n_classes = n_classes
         self.model.optimizer.build(self.model.trainable_variables)
         self._fresh_optimizer = arrays_of(self.model.optimizer.variables)
@@ -121,6 +130,18 @@ class Engine:
             arrays_of(self.model.variables), arrays_of(self.model.optimizer.variables)
         )
 
+    def new_network(self, state: NetworkState) -> keras.Model:
+        """Return a network of its own with the weights of `state`, not compiled."""
+        import keras
+
+        network = self.builder()
+        for variable, value in zip(network.variables, state.variables, strict=True):
+            variable.assign(value)
+        if getattr(network, "inputs", None):
+            return keras.Model(network.inputs, network.outputs)
+        inputs = keras.Input(self.builder.input_shape)  # of a subclassed model
+        return keras.Model(inputs, network(inputs))
+
     def check_state(self, state: NetworkState, source: str) -> None:
         """Raise ValueError unless `state`, read from `source`, fits this network."""
         for kind, own, given in (
@@ -139,6 +160,27 @@ class Engine:
         trainable = {id(v) for v in self.model.trainable_variables}
         return [id(v) in trainable for v in self.model.variables]
 
+    def check_weights(self, weights: np.ndarray) -> None:
+        """Raise ValueError for weights of images where the loss has no value for each image."""
+        if not self.loss.per_image and np.ptp(weights) > 0:
+            raise ValueError(
+                "The loss returns one number for a whole batch, so that images cannot have weights "
+                "of their own. Return the loss of each image, (n,), or leave out class_weight and "
+                "sample_weight."
+            )
+
+    def warn_of_rescaling(self) -> None:
+        """Say once that uint8 images are left to the network's own rescaling."""
+        if self.rescaling_layer and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The network rescales images itself (layer {self.rescaling_layer!r}), so uint8 "
+                "images are not divided by 255 before it. Pass rescale=False to "
+                "KerasImageClassifier if that is right, or rescale=True to divide them.",
+                UserWarning,
+                stacklevel=5,
+            )
+
     # Work -------------------------------------------------------------------------------
 
     def train(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -147,13 +189,13 @@ class Engine:
         Parameters
         ----------
         x : ndarray (steps, batch, …)
-            Images: uint8 are divided by 255 on the device, floats are taken as they are.
+            Images: uint8 are divided by 255 on the device if `rescale`, floats are taken as they are.
         y : ndarray of int (steps, batch)
             Class indices.
         w : ndarray of float32 (steps, batch)
             Sample weights.
         """
-        if not self._sparse:
+        if not self.loss.sparse:
             y = np.eye(self._n_classes, dtype=np.float32)[y]  # (steps, batch, K)
         return np.asarray(self._train(x, y, w))
 
@@ -191,16 +233,15 @@ class Engine:
 
     @property
     def has_dropout(self) -> bool:
-        """Whether some layer draws at random in training."""
-        return bool(generator_states(self.model))
+        """Whether some layer drops something out in training."""
+        return bool(dropout_layers(self.model))
 
+    def _floats(self, x: Any) -> Any:
+        """Return images as float32: uint8 divided by 255 if `rescale`, others as they are."""
+        from keras import ops
 
-def scaled(x: Any) -> Any:
-    """Divide uint8 images by 255, and cast others to float32."""
-    from keras import ops
-
-    floats = ops.cast(x, "float32")
-    return floats / 255.0 if x.dtype == "uint8" else floats
+        floats = ops.cast(x, "float32")
+        return floats / 255.0 if self.rescale and x.dtype == "uint8" else floats
 
 
 def flat(features: Any) -> Any:

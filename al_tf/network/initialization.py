@@ -17,7 +17,11 @@ from ..seeding import derive_seed, keras_seed
 Draw = Callable[[int], list[np.ndarray]]
 
 
-def initial_values(build: Callable[[], Any], model: Any) -> Draw:
+def initial_values(
+    build: Callable[[], Any],
+    model: Any,
+    samples: tuple[list[np.ndarray], list[np.ndarray]] | None = None,
+) -> Draw:
     """Return the function that draws new initial values of all variables from a seed.
 
     Parameters
@@ -26,6 +30,8 @@ def initial_values(build: Callable[[], Any], model: Any) -> Draw:
         Makes a new model.
     model : keras.Model
         One that it made.
+    samples : pair of list of ndarray, optional
+        Values of two models that `build` made with the seeds 0 and 1, if there are such.
 
     Returns
     -------
@@ -46,7 +52,10 @@ def initial_values(build: Callable[[], Any], model: Any) -> Draw:
         with keras_seed(seed):
             return arrays_of(build().variables)
 
-    return from_initializers if _explain(initializers, model, from_building) else from_building
+    if any(initializer is None for initializer in initializers):
+        return from_building
+    samples = samples or (from_building(0), from_building(1))
+    return from_initializers if _explain(initializers, model, *samples) else from_building
 
 
 def arrays_of(variables: Any) -> list[np.ndarray]:
@@ -88,11 +97,10 @@ def _is_random(initializer: Any) -> bool:
     return "seed" in config and config["seed"] is None
 
 
-def _explain(initializers: list[Any], model: Any, rebuild: Draw) -> bool:
+def _explain(
+    initializers: list[Any], model: Any, one: list[np.ndarray], other: list[np.ndarray]
+) -> bool:
     """Whether the initialisers account for every value: no loaded weights, no unknown layer."""
-    if any(initializer is None for initializer in initializers):
-        return False
-    one, other = rebuild(0), rebuild(1)
     for initializer, variable, a, b in zip(initializers, model.variables, one, other, strict=True):
         if initializer == "seed":
             continue

@@ -1,36 +1,86 @@
-"""What a Keras model is made of: its head and features, its random and its normalising layers."""
+"""What a Keras model is made of: its features, its dropout, and what it does to pixel values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .models import FEATURES
 
 if TYPE_CHECKING:
     import keras
 
+_RESCALING_OPERATIONS = {"Add", "Subtract", "Divide", "TrueDivide", "Multiply"}
 
-def check_model(model: Any, n_classes: int) -> None:
-    """Refuse what cannot be trained as a classifier, and say what to change."""
+
+def check_model(model: Any, input_shape: tuple[int, ...], n_classes: int) -> None:
+    """Refuse what cannot be trained as a classifier, and say what to change.
+
+    A model that is not built yet is built for images of `input_shape`.
+    """
     import keras
 
-    if not isinstance(model, keras.Model) or getattr(model, "optimizer", None) is None:
+    if not isinstance(model, keras.Model):
         raise TypeError(
-            "model_fn must return a compiled keras.Model; "
-            f"got {type(model).__name__}{'' if not isinstance(model, keras.Model) else ' without an optimizer'}. "
-            "Call model.compile(optimizer, loss) before returning it."
+            f"model_fn must return a compiled keras.Model; got {type(model).__name__}. Call "
+            "model.compile(optimizer, loss) before returning it."
         )
-    if not model.built or len(model.outputs) != 1:
+    if getattr(model, "optimizer", None) is None:
         raise TypeError(
-            "model_fn must return a Sequential or functional model with an Input layer and one "
-            "output, so that the features before its last layer can be read."
+            f"model_fn must return a compiled keras.Model; got {type(model).__name__} without an "
+            "optimizer. Call model.compile(optimizer, loss) before returning it."
         )
-    shape = model.outputs[0].shape
-    if len(shape) != 2 or shape[1] != n_classes:
+    n_inputs = len(getattr(model, "inputs", None) or [None])
+    if n_inputs != 1:
+        raise TypeError(
+            f"The network has {n_inputs} inputs, but a classifier of images gives it one: the "
+            "images. Let it take (n, H, W, C) and split it inside."
+        )
+    outputs = _outputs_of_noise(model, input_shape)
+    if len(outputs) != 1:
+        raise TypeError(
+            f"The network has {len(outputs)} outputs; a classifier needs one, the probabilities. "
+            "Return keras.Model(inputs, probabilities), compiled."
+        )
+    proba = outputs[0]
+    if proba.ndim == 2 and proba.shape[1] == 1 and n_classes == 2:
+        raise ValueError(
+            "The network ends in one unit. Let it end in Dense(2, activation='softmax') with "
+            "loss='categorical_crossentropy', which has the same probabilities."
+        )
+    if proba.ndim != 2 or proba.shape[1] != n_classes:
         raise ValueError(
             f"The network must end in a softmax over {n_classes} classes, shape (n, {n_classes}); "
-            f"model_fn returned one with output shape {tuple(shape)}."
+            f"model_fn returned one with output shape {(None, *proba.shape[1:])}."
         )
+    if (proba < 0).any() or abs(proba.sum(axis=1) - 1).max() > 1e-2:
+        raise ValueError(
+            "The network's outputs do not sum to 1: model_fn must end in a softmax layer. For "
+            "logits, add keras.layers.Softmax() and a loss without from_logits=True."
+        )
+
+
+def _outputs_of_noise(model: Any, input_shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Return what the model makes of two images of noise."""
+    import keras
+
+    noise = np.random.default_rng(0).random((2, *input_shape), np.float32)
+    try:
+        outputs = model(keras.ops.convert_to_tensor(noise), training=False)
+    except Exception as error:  # what a model raises on a shape that it is not made for
+        raise ValueError(
+            f"The network cannot take images of shape {input_shape}: {error} Let model_fn build it "
+            "for the input_shape that it is given."
+        ) from error
+    tensors = (keras.ops.cast(output, "float32") for output in keras.tree.flatten(outputs))
+    return [np.asarray(x.numpy() if hasattr(x, "numpy") else x) for x in tensors]
+
+
+def every_layer(model: keras.Model) -> list[keras.Layer]:
+    """Return all layers, those inside other models and layers too."""
+    return list(model._flatten_layers(include_self=False, recursive=True))
 
 
 def generator_states(model: Any) -> list[Any]:
@@ -39,34 +89,141 @@ def generator_states(model: Any) -> list[Any]:
     return [v for v in model.variables if id(v) not in weights]
 
 
-class frozen_batch_norm:  # noqa: N801  (a context manager reads better in lower case)
-    """Keep batch normalisation at inference while dropout is sampled."""
+def dropout_layers(model: keras.Model) -> list[keras.Layer]:
+    """Return the layers that drop something out in training, however deep they are."""
+    from keras import layers
 
-    def __init__(self, model: Any, active: bool) -> None:
-        import keras
+    kinds = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout)
+    found = [x for x in every_layer(model) if isinstance(x, kinds) and x.rate]
+    for layer in every_layer(model):
+        cell = getattr(layer, "cell", None) if isinstance(layer, layers.RNN) else None
+        if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
+            found.append(layer)
+    return found
 
-        norm = keras.layers.BatchNormalization
-        self._layers = [x for x in model.layers if isinstance(x, norm)] if active else []
 
-    def __enter__(self) -> None:
-        self._was = [layer.trainable for layer in self._layers]
-        for layer in self._layers:
-            layer.trainable = False
+class FeatureTap:
+    """Reads the features that pass through a model while it is called.
+
+    Features are what a layer named ``features`` puts out, or, without one, what the last layer
+    with a matrix of weights takes in: the last dense layer, wherever it is.
+
+    Parameters
+    ----------
+    model : keras.Model
+    sample : bool
+        Switch dropout on, and nothing else that differs in training.
+
+    Notes
+    -----
+    Works while the calls are traced, by standing in for the layers' ``call`` inside a ``with``
+    block. So it finds layers inside other models, wrappers and subclassed models.
+    """
+
+    def __init__(self, model: keras.Model, *, sample: bool) -> None:
+        layers = every_layer(model)
+        self._named = [layer for layer in layers if layer.name == FEATURES]
+        self._heads = [] if self._named else [x for x in layers if _has_own_matrix(x)]
+        self._dropout = dropout_layers(model) if sample else []
+        self._before: list[tuple[Any, Any]] = []
+        self._features: Any = None
+
+    @property
+    def features(self) -> Any:
+        """The features of the last call."""
+        if self._features is None:
+            raise TypeError(
+                "The network has no layer with a matrix of weights, so its features are unknown. "
+                f"Name the layer that puts them out {FEATURES!r}."
+            )
+        return self._features
+
+    def __enter__(self) -> FeatureTap:
+        for layers, stand_in in (
+            (self._named, self._reading_output),
+            (self._heads, self._reading_input),
+            (self._dropout, _in_training),
+        ):
+            for layer in layers:
+                self._before.append((layer, vars(layer).get("call")))
+                object.__setattr__(layer, "call", stand_in(layer.call))
+        return self
 
     def __exit__(self, *exc_info: object) -> None:
-        for layer, trainable in zip(self._layers, self._was, strict=True):
-            layer.trainable = trainable
+        for layer, before in reversed(self._before):
+            if before is None:
+                object.__delattr__(layer, "call")
+            else:
+                object.__setattr__(layer, "call", before)
+        self._before = []
+
+    def _reading_output(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(*args: Any, **kwargs: Any) -> Any:
+            self._features = call(*args, **kwargs)
+            return self._features
+
+        return reading
+
+    def _reading_input(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def reading(inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            self._features = inputs[0] if isinstance(inputs, list | tuple) else inputs
+            return call(inputs, *args, **kwargs)
+
+        return reading
 
 
-def with_features(model: keras.Model) -> keras.Model:
-    """Return the model that gives probabilities and features in one pass.
+def _in_training(call: Callable[..., Any]) -> Callable[..., Any]:
+    def training(*args: Any, **kwargs: Any) -> Any:
+        return call(*args, **{**kwargs, "training": True})
 
-    Features are what a layer named ``features`` puts out, or, without one, what the last layer that
-    has weights takes in.
+    return training
+
+
+def _has_own_matrix(layer: Any) -> bool:
+    inner = {id(w) for x in layer._flatten_layers(include_self=False) for w in x.weights}
+    return any(len(w.shape) > 1 for w in layer.weights if id(w) not in inner)
+
+
+def rescaling_layer(model: keras.Model) -> str | None:
+    """Return the name of the layer that brings pixels of 0–255 to the network's own range.
+
+    Looked for ahead of the first layer with a matrix of weights: ``Rescaling``, ``Normalization``,
+    and the arithmetic of Keras Applications' ``preprocess_input``. None where there is no such.
     """
+    for operation in _operations_in_order(model):
+        if getattr(operation, "weights", None) and _has_own_matrix(operation):
+            return None
+        if _rescales(operation):
+            return operation.name
+    return None
+
+
+def _operations_in_order(model: Any) -> Iterator[Any]:
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
+        if getattr(operation, "layers", None):
+            yield from _operations_in_order(operation)
+        else:
+            yield operation
+
+
+def _rescales(operation: Any) -> bool:
+    kind = type(operation).__name__
+    if kind == "Rescaling":
+        return bool(np.min(np.abs(operation.scale)) < 0.1)
+    if kind == "Normalization":
+        mean = getattr(operation, "mean", None)
+        return mean is not None and float(np.max(np.abs(np.asarray(mean)))) > 2
+    if kind not in _RESCALING_OPERATIONS or "keras" not in type(operation).__module__:
+        return False
     import keras
 
-    head = next(layer for layer in reversed(model.layers) if layer.weights)
-    named = [layer.output for layer in model.layers if layer.name == FEATURES]
-    features = named[0] if named else head.input
-    return keras.Model(model.inputs[0], [model.outputs[0], features])
+    nodes = getattr(operation, "_inbound_nodes", [])
+    values = [x for n in nodes for x in keras.tree.flatten((n.arguments.args, n.arguments.kwargs))]
+    constants = [
+        abs(float(np.max(np.abs(np.asarray(value)))))
+        for value in values
+        if value is not None and not isinstance(value, keras.KerasTensor | str)
+    ]
+    if kind == "Multiply":
+        return any(0 < value < 0.1 for value in constants)
+    return any(value > 10 for value in constants)

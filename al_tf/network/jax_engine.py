@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Engine, block_steps, filled_up, flat, scaled
-from .inspection import frozen_batch_norm, with_features
+from .engine import Engine, block_steps, filled_up, flat
+from .inspection import FeatureTap
 
 
 class JaxEngine(Engine):
@@ -16,7 +16,6 @@ class JaxEngine(Engine):
     def _compile(self) -> None:
         import jax
 
-        self._taps_model = with_features(self.model)
         self._train_jit = jax.jit(self._train_block, donate_argnums=(0, 1, 2))
         self._forward_jit = jax.jit(self._forward_batch, static_argnums=3)
 
@@ -45,9 +44,9 @@ class JaxEngine(Engine):
 
         def loss_of(trainable: Any, others: Any, i: Any) -> tuple[Any, Any]:
             proba, others, losses = self.model.stateless_call(
-                trainable, others, scaled(x[i]), training=True, return_losses=True
+                trainable, others, self._floats(x[i]), training=True, return_losses=True
             )
-            return jnp.mean(self._loss(y[i], proba) * w[i]) + sum(losses), others
+            return jnp.mean(self.loss.function(y[i], proba) * w[i]) + sum(losses), others
 
         def step(i: Any, carry: Any) -> Any:
             trainable, others, optimizer, losses = carry
@@ -63,19 +62,18 @@ class JaxEngine(Engine):
         )
 
     def _forward(self, x: np.ndarray, sample: bool) -> tuple[Any, Any]:
-        with frozen_batch_norm(self.model, sample):
-            taps = self._taps_model
-            trainable = [v.value for v in taps.trainable_variables]
-            others = [v.value for v in taps.non_trainable_variables]
-            outputs, new = self._forward_jit(trainable, others, x, sample)
-            if sample:  # the dropout generators have moved on
-                for variable, value in zip(taps.non_trainable_variables, new, strict=True):
-                    variable.assign(value)
+        trainable = [v.value for v in self.model.trainable_variables]
+        others = [v.value for v in self.model.non_trainable_variables]
+        outputs, new = self._forward_jit(trainable, others, x, sample)
+        if sample:  # the dropout generators have moved on
+            for variable, value in zip(self.model.non_trainable_variables, new, strict=True):
+                variable.assign(value)
         return outputs
 
     def _forward_batch(self, trainable: Any, others: Any, x: Any, sample: bool) -> tuple[Any, Any]:
         self.traces["sample" if sample else "forward"] += 1
-        (proba, features), others = self._taps_model.stateless_call(
-            trainable, others, scaled(x), training=sample
-        )
-        return (proba.astype("float32"), flat(features).astype("float32")), others
+        with FeatureTap(self.model, sample=sample) as tap:
+            proba, others = self.model.stateless_call(
+                trainable, others, self._floats(x), training=False
+            )
+        return (proba.astype("float32"), flat(tap.features).astype("float32")), others

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from .building import ModelFn, NetworkBuilder, content_key
 from .device import without_start_messages
 from .engine import Engine
 from .jax_engine import JaxEngine
@@ -18,38 +17,30 @@ from .tensorflow_engine import TensorFlowEngine
 if TYPE_CHECKING:
     import keras
 
-ModelFn = Callable[..., "keras.Model"]
-
 _MAX_ENGINES = 8
 _engines: OrderedDict[Any, Engine] = OrderedDict()
 _engines_lock = threading.Lock()
 
 
 def get_engine(
-    model_fn: ModelFn,
+    model_fn: ModelFn | keras.Model,
     model_params: dict[str, Any] | None,
     input_shape: tuple[int, ...],
     n_classes: int,
+    rescale: bool | None = None,
 ) -> Engine:
     """Return the kept engine of this architecture, building it at the first call."""
-    key = (_content_key(model_fn), _content_key(model_params or {}), input_shape, n_classes)
+    params = content_key(model_params or {})
+    key = (content_key(model_fn), params, input_shape, n_classes, rescale)
     with _engines_lock:
         if key not in _engines:
-            build = functools.partial(model_fn, input_shape, n_classes, **(model_params or {}))
-            _engines[key] = _engine_class()(build, n_classes)
+            engine = _engine_class()
+            builder = NetworkBuilder(model_fn, model_params, input_shape, n_classes)
+            _engines[key] = engine(builder, n_classes, rescale=rescale)
             if len(_engines) > _MAX_ENGINES:
                 _engines.popitem(last=False)
         _engines.move_to_end(key)
         return _engines[key]
-
-
-def _content_key(value: Any) -> Any:
-    """Key by content what scikit-learn's ``clone`` copies, by identity what it does not."""
-    import joblib
-
-    if isinstance(value, functools.partial):
-        return _content_key(value.func), joblib.hash((value.args, value.keywords))
-    return value if callable(value) else joblib.hash(value)
 
 
 def _engine_class() -> type[Engine]:

@@ -85,8 +85,10 @@ class PredictionCache:
                 entry.unlink()
 
 
-def prediction_key(variables: list[np.ndarray], source: ImageSource) -> str:
+def prediction_key(variables: list[np.ndarray], source: ImageSource, divides: bool = True) -> str:
     """Return the key of the prediction of the pool `source` by a network with these variables.
+
+    `divides` says whether uint8 images are divided by 255 before the network.
 
     A memory-mapped file is identified by its path, size, time of change and some of its rows; any
     other array by all its bytes; another source by its ``fingerprint``.
@@ -97,7 +99,7 @@ def prediction_key(variables: list[np.ndarray], source: ImageSource) -> str:
         For a source without a ``fingerprint``.
     """
     digest = hashlib.blake2b(digest_size=16)
-    facts = [tuple(source.shape), str(source.dtype), *_identity(source)]
+    facts = [divides, tuple(source.shape), str(source.dtype), *_identity(source)]
     for part in (*variables, *facts):
         digest.update(np.ascontiguousarray(part).data if isinstance(part, np.ndarray) else
                       repr(part).encode())  # fmt: skip

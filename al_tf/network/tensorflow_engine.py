@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from .engine import Engine, flat, scaled
-from .inspection import frozen_batch_norm, with_features
+from .engine import Engine, flat
+from .inspection import FeatureTap
 
 
 class TensorFlowEngine(Engine):
     """Engine on TensorFlow: a `tf.function` for each dtype, of relaxed shape."""
 
     def _compile(self) -> None:
-        self._taps_model = with_features(self.model)
         self._functions: dict[Any, Any] = {}
 
     def _train(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Any:
@@ -38,8 +37,8 @@ class TensorFlowEngine(Engine):
 
         def step(i: Any, losses: Any) -> tuple[Any, Any]:
             with tf.GradientTape() as tape:
-                proba = model(scaled(x[i]), training=True)
-                losses_of_images = tf.cast(self._loss(y[i], proba), tf.float32)
+                proba = model(self._floats(x[i]), training=True)
+                losses_of_images = tf.cast(self.loss.function(y[i], proba), tf.float32)
                 loss = tf.reduce_mean(losses_of_images * w[i])
                 if model.losses:
                     loss += tf.add_n(model.losses)
@@ -62,10 +61,10 @@ class TensorFlowEngine(Engine):
 
             def run(x: Any) -> Any:
                 self.traces[name] += 1
-                proba, features = self._taps_model(scaled(x), training=sample)
-                return tf.cast(proba, tf.float32), tf.cast(flat(features), tf.float32)
+                with FeatureTap(self.model, sample=sample) as tap:
+                    proba = self.model(self._floats(x), training=False)
+                return tf.cast(proba, tf.float32), tf.cast(flat(tap.features), tf.float32)
 
             signature = [tf.TensorSpec([None, *x.shape[1:]], x.dtype)]
             self._functions[key] = tf.function(run, input_signature=signature)
-        with frozen_batch_norm(self.model, sample):
-            return self._functions[key](x)
+        return self._functions[key](x)

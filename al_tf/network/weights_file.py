@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from ..errors import DataCorruptError
 from ..files import storage_explained, write_atomically
+from .engine import NetworkState
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
@@ -52,7 +54,49 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ) from error
 
 
-def numbered(arrays: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:
+@dataclass(frozen=True)
+class SavedFit:
+    """A fitted `KerasImageClassifier` without its parameters."""
+
+    classes: np.ndarray
+    input_shape: tuple[int, ...]
+    scale: str
+    """From `image_scale`, of the images of the fit."""
+    n_fits: int
+    """Fits since the last from scratch, which seed the order of the images."""
+    state: NetworkState
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write an NPZ file; raises as `write_arrays` does."""
+        arrays: dict[str, Any] = {
+            "classes": self.classes,
+            "input_shape": np.array(self.input_shape),
+            "scale": self.scale,
+            "n_fits": self.n_fits,
+        }
+        arrays |= {f"variable_{i}": v for i, v in enumerate(self.state.variables)}
+        arrays |= {f"optimizer_{i}": v for i, v in enumerate(self.state.optimizer)}
+        write_arrays(path, arrays)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> SavedFit:
+        """Read what `write` wrote; raises as `read_arrays` does."""
+        arrays = read_arrays(path)
+        if "n_fits" not in arrays:
+            raise DataCorruptError(
+                f"{path}: expected weights that KerasImageClassifier.save_weights wrote; it holds "
+                f"{', '.join(sorted(arrays)[:5])}."
+            )
+        return cls(
+            classes=arrays["classes"],
+            input_shape=tuple(int(side) for side in arrays["input_shape"]),
+            scale=str(arrays.get("scale", "unclear")),  # older files do not state it
+            n_fits=int(arrays["n_fits"]),
+            state=NetworkState(_numbered(arrays, "variable_"), _numbered(arrays, "optimizer_")),
+        )
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], prefix: str) -> list[np.ndarray]:
     """Return ``arrays[prefix0]``, ``arrays[prefix1]`` … as a list."""
     count = sum(name.startswith(prefix) for name in arrays)
     return [arrays[f"{prefix}{i}"] for i in range(count)]

@@ -131,7 +131,11 @@ class TestScaling:
     @pytest.mark.parametrize(
         ("fitted", "given", "message"),
         [
-            ("uint8", "0-255", r"fitted on uint8 images.*in 0–255.*Pass them as uint8, or divide"),
+            (
+                "uint8",
+                "0-255",
+                r"fitted on uint8 images.*are numbers in 0–255.*Pass them as uint8, or divide",
+            ),
             ("0-1", "0-255", r"fitted on numbers in \[0, 1\].*or divide them by 255"),
             (
                 "uint8",
@@ -140,7 +144,7 @@ class TestScaling:
             ),
             ("0-255", "uint8", r"fitted on numbers in 0–255.*Pass them as floats"),
             ("0-255", "0-1", r"fitted on numbers in 0–255.*Multiply them by 255"),
-            ("standard", "uint8", r"fitted on numbers of another range.*these are uint8"),
+            ("standard", "uint8", r"fitted on another range, but these are uint8"),
         ],
     )
     @pytest.mark.parametrize("again", ["predict_proba", "sample_proba", "fit"])

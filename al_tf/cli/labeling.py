@@ -100,10 +100,12 @@ def _open_session(
     import getpass
     from dataclasses import replace
 
+    from ..folders import left_out_line
     from ..labeling import FolderPool, LabelingSession, LabelLedger
     from ..labeling.desk_settings import store_settings
 
     pool = FolderPool(folder, size=settings.size, grey=settings.grey, progress=True)
+    _warn(filter(None, [left_out_line(pool.left_out)]))
     settings = replace(settings, grey=len(pool.shape) == 2)
     book = LabelLedger(ledger)
     if names is None and not book.classes:
@@ -150,7 +152,8 @@ def export(
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
     if form in ("csv", "history"):
-        rows = export_csv(book, out, history=form == "history", excel=excel)
+        whole = None if images is None else FolderPool(images)
+        rows = export_csv(book, out, history=form == "history", excel=excel, pool=whole)
         typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
         return
     if images is None:
@@ -206,14 +209,15 @@ def predict(
     folder: Annotated[Path, typer.Argument(help="The folder of images.")],
     out: Annotated[Path, typer.Option(help="CSV file.")] = Path("predictions.csv"),
 ) -> None:
-    """Write a model's predictions for each image, with probabilities, the most uncertain first."""
+    """Write a model's predictions for each file, with probabilities, the most uncertain first."""
+    from ..folders import list_folder
     from ..labeling.exchange.export import write_csv
     from ..labeling.exchange.predict import predict_folder
 
     table, problems = predict_folder(model, folder, progress=True)
     write_csv(table, out)
-    typer.echo(f"{len(table)} images: {out}")
-    _warn(problems.values())
+    typer.echo(f"{len(table)} files: {out}")
+    _warn([*filter(None, [str(list_folder(folder))]), *problems.values()])
 
 
 def add_commands(app: typer.Typer) -> None:

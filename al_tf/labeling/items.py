@@ -40,7 +40,8 @@ class Item:
     image_id: str
     """SHA-256 of the content, 64 hexadecimal digits."""
     name: str
-    """File name below the folder, or ``image 17`` of an array; never markup, never a path to open."""
+    """File name below the folder, or ``image 17`` of an array, and the names of its copies; never
+    markup, never a path to open."""
     path: Path | None
     """The file, or None for an array."""
     image: np.ndarray = field(repr=False, compare=False)

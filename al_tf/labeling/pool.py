@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
-from ..folders import list_images
+from ..folders import list_folder
 from ..images import (
     EXTENSIONS,
     ImageSource,
@@ -26,6 +27,8 @@ from ..images import (
 MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
 MODEL_SIDE = 64
+MAX_COPIES = 3
+"""Names of copies that a title lists."""
 CHUNK = 2_048
 _T = TypeVar("_T")
 
@@ -83,9 +86,21 @@ class ImagePool(ABC):
     def refresh(self) -> None:
         """Look again at what there is."""
 
-    @abstractmethod
     def name(self, image_id: str) -> str:
-        """Return what to call an image on the screen; of one that has gone, its last name."""
+        """Return the name of an image, the first if it has copies; of one that has gone, its last."""
+        return self.names(image_id)[0]
+
+    @abstractmethod
+    def names(self, image_id: str) -> tuple[str, ...]:
+        """Return the names of all copies of an image, that of `name` first."""
+
+    def title(self, image_id: str) -> str:
+        """Return what to show above an image: its name, and those of its copies."""
+        first, *others = self.names(image_id)
+        if not others:
+            return first
+        more = f" and {len(others) - MAX_COPIES} more" if len(others) > MAX_COPIES else ""
+        return f"{first} (also {', '.join(others[:MAX_COPIES])}{more})"
 
     @abstractmethod
     def path(self, image_id: str) -> Path | None:
@@ -199,12 +214,12 @@ class ArrayPool(ImagePool):
             raise ValueError(f"Expected a name for each of {len(images)} images; got {len(names)}.")
         self._images, self.shape = images, tuple(images.shape[1:])
         self._rows: dict[str, int] = {}
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
         for row in range(len(images)):
             image_id = array_id(images[row])
-            if image_id not in self._rows:
-                self._rows[image_id] = row
-                self._names[image_id] = f"image {row}" if names is None else names[row]
+            self._rows.setdefault(image_id, row)
+            name = f"image {row}" if names is None else names[row]
+            self._names[image_id] = (*self._names.get(image_id, ()), name)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -218,9 +233,9 @@ class ArrayPool(ImagePool):
     def refresh(self) -> None:
         """Do nothing: an array does not change."""
 
-    def name(self, image_id: str) -> str:
-        """Return what to call an image."""
-        return self._names.get(image_id, image_id[:12])
+    def names(self, image_id: str) -> tuple[str, ...]:
+        """Return the names of all rows that hold an image."""
+        return self._names.get(image_id, (image_id[:12],))
 
     def path(self, image_id: str) -> Path | None:
         """Return None: there is no file."""
@@ -250,7 +265,7 @@ class FolderPool(ImagePool):
     Parameters
     ----------
     folder : path
-        Every PNG, JPEG, BMP and WebP file beneath it.
+        Every image file beneath it, see `list_folder`; copies of one file are one image.
     size : int or (int, int)
         Height and width in which the model sees them: each is scaled to fit, its aspect kept, and
         padded with its mean colour.
@@ -258,6 +273,11 @@ class FolderPool(ImagePool):
         Whether the model sees them in grey; if not given, when each is grey at the start.
     progress : bool
         Show a progress bar when the first look at the files takes more than a second.
+
+    Attributes
+    ----------
+    left_out : collections.Counter
+        Number of files beneath the folder that are not images, by reason.
 
     Raises
     ------
@@ -281,7 +301,8 @@ class FolderPool(ImagePool):
         self._known: dict[Path, tuple[tuple[int, int], str, bool]] = {}  # stat, id, grey
         self._bad: dict[Path, tuple[tuple[int, int], str]] = {}  # stat, what is wrong
         self._files: dict[str, Path] = {}
-        self._names: dict[str, str] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self.left_out: Counter[str] = Counter()
         self._scan(progress=progress)
         if not self._files:
             wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
@@ -309,9 +330,10 @@ class FolderPool(ImagePool):
             known: dict[Path, Any] = {}
             bad: dict[Path, Any] = {}
             files: dict[str, Path] = {}
-            paths = list_images(self.folder)
+            names: dict[str, list[str]] = {}
+            listing = list_folder(self.folder)
             for path in tqdm(
-                paths, desc="Reading image files", unit="file", disable=not progress, delay=1,
+                listing.images, desc="Reading image files", unit="file", disable=not progress, delay=1,
                 leave=False,
             ):  # fmt: skip
                 try:
@@ -320,8 +342,10 @@ class FolderPool(ImagePool):
                     continue  # vanished while we looked
                 if path in known:
                     files.setdefault(known[path][1], path)
+                    names.setdefault(known[path][1], []).append(self._name(path))
             self._known, self._bad, self._files = known, bad, files
-            self._names.update({image: self._name(path) for image, path in files.items()})
+            self._names.update({image: tuple(copies) for image, copies in names.items()})
+            self.left_out = listing.left_out
             self.problems = {self._name(path): text for path, (_, text) in bad.items()}
 
     def _look_at(self, path: Path, known: dict[Path, Any], bad: dict[Path, Any]) -> None:
@@ -340,9 +364,9 @@ class FolderPool(ImagePool):
         except (DataCorruptError, OSError) as error:
             bad[path] = (mark, str(error))
 
-    def name(self, image_id: str) -> str:
-        """Return the file's name below the folder; of one that has gone, its last name."""
-        return self._names.get(image_id, image_id[:12])
+    def names(self, image_id: str) -> tuple[str, ...]:
+        """Return the names below the folder of all copies of a file; of one that has gone, its last."""
+        return self._names.get(image_id, (image_id[:12],))
 
     def path(self, image_id: str) -> Path | None:
         """Return the file of an image, or None if it has gone."""

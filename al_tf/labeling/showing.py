@@ -37,7 +37,7 @@ def build_item(
     return Item(
         slot=slot.id,
         image_id=slot.image,
-        name=pool.name(slot.image),
+        name=pool.title(slot.image),
         path=pool.path(slot.image),
         image=image,
         predictions=predictions,

@@ -268,7 +268,8 @@ class TestModel:
         assert list(table.columns) == [
             "name", "image", "predicted", "margin", "p(good, really)", "p(<bad>)",
         ]  # fmt: skip
-        assert len(table) == len(pool)
+        assert set(table["image"]) == set(pool.ids)
+        assert sorted(table["name"]) == sorted(n for image in pool.ids for n in pool.names(image))
         assert table["margin"].is_monotonic_increasing
         said = dict(ledger.current()[["image", "label"]].itertuples(index=False))
         assert (table["predicted"] == table["image"].map(said)).mean() > 0.9

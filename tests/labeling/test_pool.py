@@ -194,3 +194,13 @@ class TestBadFiles:
         (tmp_path / "b.png").rename(tmp_path / b"\xff.png".decode("utf-8", "surrogateescape"))
         session = self.session(tmp_path)
         assert self.label_all(session) == ["\ufffd.png"]
+
+
+def test_files_that_are_not_images_are_counted(folder):
+    for name in ("a.heic", "b.heic", ".hidden.png"):
+        (folder / name).touch()
+    pool = FolderPool(folder)
+    assert dict(pool.left_out) == {".heic": 2, "hidden": 1}
+    (folder / "a.heic").unlink()
+    pool.refresh()
+    assert dict(pool.left_out) == {".heic": 1, "hidden": 1}

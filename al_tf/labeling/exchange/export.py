@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ImageGoneError, check_one_of
 from ...files import new_folder, write_atomically
+from ...folders import EXPORT_INDEX
 from ..desk_settings import DeskSettings
 from ..ledger import LabelLedger
 from ..pool import ImagePool
@@ -47,6 +48,7 @@ def export_csv(
     *,
     history: bool = False,
     excel: bool = False,
+    pool: ImagePool | None = None,
 ) -> int:
     """Write the present labels as CSV (UTF-8), or every event.
 
@@ -60,12 +62,23 @@ def export_csv(
     excel : bool
         Begin with the mark by which Excel knows UTF-8, and shorten the content hashes to 12 digits.
 
+    pool : ImagePool, optional
+        Where the images are: each copy of a labeled image then gets a row, by its name. Without
+        it, and in the history, an image has the name under which it was shown.
+
     Returns
     -------
     int
         Rows written.
     """
     table = ledger.history() if history else ledger.current()
+    if pool is not None and not history:
+        present = set(pool.ids)
+        table["name"] = [
+            pool.names(image) if image in present else (name,)
+            for image, name in zip(table["image"], table["name"], strict=True)
+        ]
+        table = table.explode("name", ignore_index=True)
     if excel:
         table["image"] = table["image"].str[:SHORT_HASH]
     write_csv(table, path, encoding="utf-8-sig" if excel else "utf-8")
@@ -88,6 +101,7 @@ def export_folders(
 
     Names of folders and files are made safe by percent-encoding, so that no class name or file
     name is ever taken for a path; ``classes.json`` beside them says which folder is which class.
+    Copies of an image are written under all of their names.
 
     Parameters
     ----------
@@ -126,23 +140,23 @@ def _fill_folders(ledger: LabelLedger, pool: ImagePool, target: Path, how: str) 
         (target / folder).mkdir()
     index = {folder: label for label, folder in folders.items()}
     text = json.dumps(index, indent=2, ensure_ascii=False)
-    (target / "classes.json").write_text(text + "\n", encoding="utf-8")
+    (target / EXPORT_INDEX).write_text(text + "\n", encoding="utf-8")
     missing, written = [], 0
     for image, event in ledger.answers().items():
         if event.label is None:
             continue
         try:
-            _write_image(pool, image, target / folders[event.label], how)
+            for name in pool.names(image):
+                _write_image(pool, image, name, target / folders[event.label], how)
             written += 1
         except ImageGoneError:
             missing.append(event.name or image)
     return FolderExport(written, tuple(missing))
 
 
-def _write_image(pool: ImagePool, image: str, folder: Path, how: str) -> None:
+def _write_image(pool: ImagePool, image: str, name: str, folder: Path, how: str) -> None:
     data, suffix = pool.file_bytes(image)
-    stem = pool.name(image)
-    stem = stem[: -len(suffix)] if stem.lower().endswith(suffix) else stem
+    stem = name[: -len(suffix)] if name.lower().endswith(suffix) else name
     path = folder / (safe_name(stem) + suffix)
     if path.exists():
         path = folder / f"{safe_name(stem)}-{image[:12]}{suffix}"

@@ -132,7 +132,9 @@ def import_annotations(
     UnknownLabelError
         A choice that is not among the classes; nothing was recorded.
     """
-    names = {} if pool is None else {pool.name(image): image for image in pool.ids}
+    names = (
+        {} if pool is None else {name: image for image in pool.ids for name in pool.names(image)}
+    )
     annotations, unmatched = [], []
     for task in _read_tasks(Path(path)):
         image, name = _image_of(task, names)

@@ -32,15 +32,14 @@ def predict_folder(
     model : path
         A ``.keras`` file.
     folder : path
-        Every PNG, JPEG, BMP and WebP file beneath it; copies of one file count once.
-
+        Every image file beneath it.
     progress : bool
         Show progress bars.
 
     Returns
     -------
     predictions : DataFrame
-        One row for each image, the most uncertain first: ``name``, ``image`` (content hash),
+        One row for each file, the most uncertain first: ``name``, ``image`` (content hash),
         ``predicted``, ``margin`` (difference of the two highest probabilities, 0 to 1; small =
         uncertain), and ``p(<class>)`` for each class.
     problems : dict of str to str
@@ -76,14 +75,15 @@ def predict_folder(
     ranked = np.sort(proba, axis=1)
     table = pd.DataFrame(
         {
-            "name": [pool.name(image) for image in ids],
+            "name": [pool.names(image) for image in ids],
             "image": ids,
             "predicted": [classes[k] for k in proba.argmax(axis=1)],
             "margin": ranked[:, -1] - ranked[:, -2],
             **{f"p({label})": proba[:, k] for k, label in enumerate(classes)},
         }
     )
-    return table.sort_values("margin", kind="stable", ignore_index=True), dict(pool.problems)
+    table = table.sort_values("margin", kind="stable").explode("name", ignore_index=True)
+    return table, dict(pool.problems)
 
 
 def _notes(path: Path) -> dict[str, Any]:

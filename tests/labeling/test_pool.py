@@ -196,7 +196,8 @@ class TestBadFiles:
         assert self.label_all(session) == ["\ufffd.png"]
 
 
-def test_files_that_are_not_images_are_counted(folder):
+def test_files_that_are_not_images_are_counted(tmp_path):
+    folder = make_folder(tmp_path)
     for name in ("a.heic", "b.heic", ".hidden.png"):
         (folder / name).touch()
     pool = FolderPool(folder)

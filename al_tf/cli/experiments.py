@@ -31,7 +31,12 @@ def run(
     test_fraction: Annotated[
         float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="What is trained: cnn, logistic, …")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="What is trained: cnn, probe, logistic.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Pretrained network of a probe, e.g. efficientnet_lite0.")
+    ] = None,
     strategies: Annotated[
         str | None, typer.Option(help="Comma-separated; random always runs.")
     ] = None,
@@ -71,6 +76,7 @@ def run(
     flags = {
         "dataset": dataset, "strategies": strategies, "initial": initial, "batch": batch,
         "rounds": rounds, "epochs": epochs, "pool": pool, "model": model,
+        "backbone": backbone,
     }  # fmt: skip
     options = {"dataset_options.size": size, "dataset_options.test_size": test_fraction}
     table |= {name: value for name, value in flags.items() if value is not None}

@@ -17,7 +17,8 @@ from ..errors import ConfigMismatchError, check_one_of
 from ..network.fitting import FIT_MODES
 from .values import as_plain, check_fields, none_for_text
 
-MODELS = ("cnn", "logistic")
+MODELS = ("cnn", "probe", "logistic")
+BACKBONE = "efficientnet_lite0"
 MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -82,7 +83,12 @@ class ExperimentConfig:
     pool: Annotated[int, Ge(1)] | None = 10_000
     """At most this many training images form the pool, a random subset; None takes all."""
     model: str = "cnn"
-    """What is trained: ``cnn`` (`build_cnn`) or ``logistic`` (regression on the pixels)."""
+    """What is trained: ``cnn`` (`build_cnn`), ``probe`` (`LinearProbeClassifier`: logistic
+    regression on features of a pretrained network) or ``logistic`` (the same on the pixels)."""
+    backbone: str | None = None
+    """Pretrained network of a probe (see `list_backbones`), by default ``efficientnet_lite0``."""
+    backbone_size: Annotated[int, Ge(1)] | None = None
+    """Side in pixels that its images are resized to; by default the backbone's own."""
     model_params: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the model's builder, for example ``{"dropout": 0.3}``."""
     epochs: Annotated[int, Ge(1)] = 20
@@ -124,6 +130,11 @@ class ExperimentConfig:
         """First 12 hexadecimal digits of the SHA-256 of all fields."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @property
+    def backbone_name(self) -> str:
+        """Name of the pretrained network that the model uses, if it is one that does."""
+        return self.backbone or BACKBONE
 
     @property
     def labels_per_run(self) -> int:
@@ -346,10 +357,15 @@ def _check_together(config: ExperimentConfig) -> None:
     check_one_of("model", config.model, MODELS)
     builder, reserved = _model_builder(config.model)
     check_parameters(f"The model {config.model!r}", builder, config.model_params, reserved)
-    _check_dropout(config)
+    _check_samples(config)
     check_one_of("fit_mode", config.fit_mode, FIT_MODES)
-    if config.model == "logistic" and config.fit_mode != "scratch":
-        raise ValueError("The model 'logistic' is fitted from scratch; set fit_mode='scratch'.")
+    if config.model in ("logistic", "probe") and config.fit_mode != "scratch":
+        raise ValueError(f"The model {config.model!r} is fitted anew; set fit_mode='scratch'.")
+    if config.model != "probe" and (config.backbone or config.backbone_size):
+        raise ValueError(
+            f"backbone and backbone_size are settings of the model 'probe'; got the model "
+            f"{config.model!r}."
+        )
     if config.rounds % config.eval_every:
         raise ValueError(
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
@@ -363,19 +379,32 @@ def _model_builder(model: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
         from .logistic import PixelLogistic
 
         return PixelLogistic, ("classes", "random_state")
+    if model == "probe":
+        from ..network.probe import LinearProbeClassifier
+
+        mine = ("backbone", "size", "classes", "random_state", "cache_dir", "verbose")
+        return LinearProbeClassifier, mine
     from ..network.models import build_cnn
 
     return build_cnn, ("input_shape", "n_classes")
 
 
-def _check_dropout(config: ExperimentConfig) -> None:
+def _check_samples(config: ExperimentConfig) -> None:
+    """Check that the model can give the samples of its predictions that a strategy needs."""
     from ..strategies import strategy_info
 
+    given = {"probe": {"dropout", "joint samples"}}.get(config.model, set())
     if config.model == "cnn" and config.model_params.get("dropout"):
-        return
-    needy = [s.label for s in config.strategies if "dropout" in strategy_info(s.name).needs]
-    if needy:
-        raise ValueError(
-            f"Strategy {needy[0]!r} samples a network with dropout: set model='cnn' and "
-            "model_params={'dropout': 0.25}, or leave it out."
-        )
+        given = {"dropout"}
+    for spec in config.strategies:
+        lacking = {"dropout", "joint samples"}.intersection(strategy_info(spec.name).needs) - given
+        if "joint samples" in lacking:
+            raise ValueError(
+                f"Strategy {spec.label!r} needs samples of the model that cover all images at once: "
+                "set model='probe', or leave it out."
+            )
+        if lacking:
+            raise ValueError(
+                f"Strategy {spec.label!r} samples a network with dropout: set model='cnn' and "
+                "model_params={'dropout': 0.25}, or model='probe', or leave it out."
+            )

@@ -52,8 +52,16 @@ def _logistic(config: ExperimentConfig, n_classes: int) -> Estimator:
     return PixelLogistic(range(n_classes), **config.model_params)
 
 
+def _probe(config: ExperimentConfig, n_classes: int) -> Estimator:
+    from ..network.probe import LinearProbeClassifier
+
+    # on features, which `embed_images` has computed for all runs
+    return LinearProbeClassifier(backbone=None, classes=range(n_classes), **config.model_params)
+
+
 _BUILDERS: dict[str, Callable[[ExperimentConfig, int], Estimator]] = {
     "cnn": _cnn,
+    "probe": _probe,
     "logistic": _logistic,
 }
 

@@ -18,6 +18,7 @@ from ..errors import (
 from ..files import locked, storage_explained, write_json
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
+from .features import backbone_of, embed_images, remove_features, sees_features
 from .loop import is_complete, round_zero_path
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .provenance import provenance, without_places
@@ -94,6 +95,8 @@ def run_experiment(
         records = read_runs(out, keys)
         runs = _unfinished(config, records)
         _prepare(out, runs, starting_records(records, out))
+        if runs and sees_features(config):
+            embed_images(config, dict.fromkeys(r.seed for r in runs), out, progress=progress)
         failures: Failures = {}
         try:
             with _progress_bar(config, out, runs, shown=progress):
@@ -110,6 +113,7 @@ def run_experiment(
             results = write_results(out)
         _report_failures(out, failures, len(keys))
         pack_records(out, keys)
+        remove_features(out)
     return results
 
 
@@ -139,6 +143,13 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
             f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
             f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
         )
+    backbone = backbone_of(config).fingerprint if sees_features(config) else None
+    if old is not None and old.get("backbone_fingerprint") != backbone:
+        raise ConfigMismatchError(
+            f"The backbone {config.backbone_name!r} is not the one that {out} was begun with: "
+            f"fingerprint {str(old.get('backbone_fingerprint'))[:12]} then, {str(backbone)[:12]} "
+            "now. Use another folder."
+        )
     make_setting(config, config.seeds[0])  # too small a pool, a wrong noise matrix: now
     now = provenance()
     meta: dict[str, Any] = {
@@ -147,6 +158,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
         "class_names": list(data.class_names),
         "data_source": old["data_source"] if old else without_places(data.source),
         "data_fingerprint": data.fingerprint,
+        "backbone_fingerprint": backbone,
         **now,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

@@ -17,6 +17,7 @@ from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
 from .config import ExperimentConfig, StrategySpec
 from .estimators import Estimator, build_estimator
+from .features import sees_features, with_features
 from .records import Record, append_record, read_run, run_name, run_path
 from .setting import Setting, make_setting
 from .stopping import mean_uncertainty, needs_stop_set, stop_reason
@@ -50,6 +51,8 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
         if is_complete(config, records):
             return
         setting = make_setting(config, seed)
+        if sees_features(config):
+            setting = with_features(setting, out_dir)
         if not records:
             records = [_round_zero(setting, out_dir) | {"strategy": label}]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,7 +203,7 @@ def query(
     from ..learner import ActiveLearner
     from ..strategies import get_strategy
 
-    config, x_train = setting.config, setting.data.x_train
+    config, x_train = setting.config, setting.x_train
     unlabeled = np.setdiff1d(setting.pool, labeled)
     size = config.batch
     if config.stop_budget is not None:
@@ -225,7 +228,7 @@ def _learn(
     """Fit on the labeled set and return the round's record, evaluated if it is due."""
     start = time.perf_counter()
     estimator.set_params(random_state=derive_seed(setting.seed, "model", number))
-    estimator.fit(setting.data.x_train[labeled], answers)
+    estimator.fit(setting.x_train[labeled], answers)
     seconds = time.perf_counter() - start
     n_new = len(labeled) if n_new is None else n_new
     losses = estimator.history_["loss"]
@@ -252,7 +255,7 @@ def _evaluate(setting: Setting, estimator: Estimator) -> Record:
 
     start = time.perf_counter()
     y = setting.data.y_test
-    predicted = estimator.predict_proba(setting.data.x_test).argmax(axis=1)
+    predicted = estimator.predict_proba(setting.x_test).argmax(axis=1)
     every = {"labels": range(setting.n_classes), "zero_division": 0}
     values = (
         float(np.mean(predicted == y)),
@@ -267,7 +270,7 @@ def _stop_proba(setting: Setting, estimator: Estimator) -> np.ndarray | None:
     """Return the model's probabilities on the stop set ``(s, K)`` if a rule looks at them."""
     if not needs_stop_set(setting.config):
         return None
-    return estimator.predict_proba(setting.data.x_train[setting.stop_set])
+    return estimator.predict_proba(setting.x_train[setting.stop_set])
 
 
 def _stopping(

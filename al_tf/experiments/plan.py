@@ -6,13 +6,19 @@ import sys
 import time
 from dataclasses import dataclass, replace
 
+import numpy as np
+from loky import cpu_count
+
+from ..seeding import stream
 from .config import ExperimentConfig
 from .estimators import build_estimator, gradient_steps
+from .features import backbone_of, images_needed, sees_features
 from .loop import query
-from .setting import make_setting
+from .setting import Setting, load_data, make_setting
 from .workers import WorkerPool
 
 MEASURED_STEPS = 64
+MEASURED_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -30,19 +36,28 @@ class Plan:
     """Peak resident memory of one worker process."""
     query_seconds: dict[str, float]
     """One query of the whole pool, by strategy."""
+    images_embedded: int = 0
+    """Images that a pretrained network turns into features, once for all runs; 0 without one."""
+    embedding_seconds: float = 0.0
+    """That, on all cores, if none of them was embedded before; part of `seconds`."""
 
     def __str__(self) -> str:
-        minutes, seconds = divmod(round(self.seconds), 60)
-        hours, minutes = divmod(minutes, 60)
         total = self.worker_bytes * self.jobs / 2**30
         queries = ", ".join(f"{name} {s:.2f} s" for name, s in self.query_seconds.items())
+        embedding = []
+        if self.images_embedded:
+            embedding = [
+                f"embedding       {self.images_embedded:,} images once, about "
+                f"{_clock(self.embedding_seconds)}; none that was embedded before"
+            ]
         return "\n".join(
             [
                 f"runs            {self.runs} (each up to {self.labels_per_run:,} labels)",
                 f"fits            {self.fits}",
                 f"gradient steps  {self.gradient_steps:,}",
                 f"one query       {queries}",
-                f"time            about {hours}:{minutes:02}:{seconds:02} with {self.jobs} job(s)",
+                *embedding,
+                f"time            about {_clock(self.seconds)} with {self.jobs} job(s)",
                 f"memory          {self.worker_bytes / 2**20:,.0f} MiB per worker, {total:.1f} GiB in all",
             ]
         )
@@ -69,6 +84,7 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
         (measured,) = pool.map(_measure, [(config,)])
     if isinstance(measured, BaseException):
         raise measured
+    images, embedding = _embedding(config) if sees_features(config) else (0, 0.0)
     sizes = [config.initial + r * config.batch for r in range(config.rounds + 1)]
     if config.stop_budget is not None:
         sizes = [n for i, n in enumerate(sizes) if i == 0 or sizes[i - 1] < config.stop_budget]
@@ -88,10 +104,46 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
         gradient_steps=seeds * (steps[0] + strategies * sum(steps[1:])),
         labels_per_run=config.labels_per_run,
         jobs=busy,
-        seconds=measured.start + (fit_seconds + eval_seconds + query_seconds) / busy,
+        seconds=embedding + measured.start + (fit_seconds + eval_seconds + query_seconds) / busy,
         worker_bytes=measured.peak_bytes,
         query_seconds=measured.queries,
+        images_embedded=images,
+        embedding_seconds=embedding,
     )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def _embedding(config: ExperimentConfig) -> tuple[int, float]:
+    """Return how many images have to be embedded, and how long that takes on all cores."""
+    needed = [len(rows) + len(data.x_test) for data, rows in images_needed(config, config.seeds)]
+    with WorkerPool(1, cpu_count()) as pool:
+        (seconds,) = pool.map(_seconds_per_image, [(config,)])
+    if isinstance(seconds, BaseException):
+        raise seconds
+    return sum(needed), sum(needed) * seconds
+
+
+def _seconds_per_image(config: ExperimentConfig) -> float:
+    backbone = backbone_of(config)
+    images = load_data(config, config.seeds[0]).x_train[:MEASURED_IMAGES]
+    backbone.features(images, cache_dir=False)  # the first pass compiles
+    start = time.perf_counter()
+    backbone.features(images, cache_dir=False)
+    return (time.perf_counter() - start) / len(images)
+
+
+def _with_stand_ins(setting: Setting) -> Setting:
+    """Return the setting with random numbers of the features' shape: they take the same time."""
+    dim = backbone_of(setting.config).dim
+    rng = stream(0, "plan")
+    train, test = (
+        rng.standard_normal((len(x), dim), np.float32) for x in (setting.x_train, setting.x_test)
+    )
+    return replace(setting, x_train=train, x_test=test)
 
 
 @dataclass(frozen=True)
@@ -112,16 +164,18 @@ class _Measurement:
 def _measure(config: ExperimentConfig) -> _Measurement:
     began = time.perf_counter()
     setting = make_setting(config, config.seeds[0])
+    if sees_features(config):
+        setting = _with_stand_ins(setting)
     brief = replace(config, epochs=1, min_steps=MEASURED_STEPS, fit_mode="scratch")
     estimator = build_estimator(brief, setting.n_classes)
     estimator.set_params(random_state=0)
-    x, y = setting.data.x_train[setting.initial], setting.answers[setting.initial]
+    x, y = setting.x_train[setting.initial], setting.answers[setting.initial]
     estimator.fit(x, y)  # the first fit builds and traces
-    estimator.predict_proba(setting.data.x_test[:1])
+    estimator.predict_proba(setting.x_test[:1])
     start = time.perf_counter()
     estimator.fit(x, y)
     fitted = time.perf_counter()
-    estimator.predict_proba(setting.data.x_test)
+    estimator.predict_proba(setting.x_test)
     evaluated = time.perf_counter()
     queries = {}
     for spec in config.strategies:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """The common ground of all runs of one seed; ids index ``data.x_train``."""
+    """The common ground of all runs of one seed; ids index ``x_train``."""
 
     config: ExperimentConfig
     seed: int
@@ -28,6 +28,8 @@ class Setting:
     pool: np.ndarray  # ids, ascending, the initial ones included
     initial: np.ndarray  # ids labeled at round 0
     stop_set: np.ndarray  # ids that the stopping rules look at
+    x_train: np.ndarray  # what the model sees of the training images: themselves, or features
+    x_test: np.ndarray
 
     @property
     def n_classes(self) -> int:
@@ -47,6 +49,13 @@ def _load(name: str, asked: str, seed: int) -> ImageDataset:
 
     imbalance, options = json.loads(asked)
     return load_dataset(name, imbalance=imbalance, seed=seed, **options)
+
+
+def draw_pool(config: ExperimentConfig, seed: int, n: int) -> np.ndarray:
+    """Return the ids of a seed's pool out of `n` training images, ascending."""
+    if config.pool is None or config.pool >= n:
+        return np.arange(n)
+    return np.sort(stream(seed, "pool").choice(n, config.pool, replace=False))
 
 
 def make_setting(config: ExperimentConfig, seed: int) -> Setting:
@@ -70,10 +79,7 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
         confusion matrix does not fit the classes.
     """
     data = load_data(config, seed)
-    n = len(data.x_train)
-    pool = np.arange(n)
-    if config.pool is not None and config.pool < n:
-        pool = np.sort(stream(seed, "pool").choice(n, config.pool, replace=False))
+    pool = draw_pool(config, seed, len(data.x_train))
     if config.labels_per_run > len(pool):
         raise ValueError(
             f"{config.initial} initial labels and {config.rounds} rounds of {config.batch} ask for "
@@ -89,6 +95,8 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
         pool=pool,
         initial=_initial_ids(config, data.y_train, pool, stream(seed, "initial")),
         stop_set=stream(seed, "stop set").choice(pool, stop_size, replace=False),
+        x_train=data.x_train,
+        x_test=data.x_test,
     )
 
 

@@ -14,6 +14,7 @@ with the study::
     round0/seed<k>.*                 the model every run of that seed starts from, and its record
     checkpoints/<run>-round<r>.npz   the model of the last recorded round
     failures/<run>.txt               traceback of a run that failed
+    features/*.npy                   what a probe sees in place of images
 
 A folder of the form used before, ``config.json`` and ``runs/``, is read as well and takes the new
 form when its experiment goes on.

@@ -1,0 +1,107 @@
+"""Images embedded once per experiment: for all its seeds, strategies, rounds and workers.
+
+A probe never sees an image. Before the runs begin, this process turns the images that they need
+into features of the pretrained network and writes them as ``features/*.npy``; every worker maps
+these files into memory. What was embedded before, here or elsewhere, comes from the user's cache.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import RecordError
+from .config import ExperimentConfig
+from .setting import Setting, draw_pool, load_data
+
+if TYPE_CHECKING:
+    from ..datasets import ImageDataset
+    from ..network.backbones import Backbone
+
+
+def sees_features(config: ExperimentConfig) -> bool:
+    """Return whether the model is trained on features in place of images."""
+    return config.model == "probe"
+
+
+def backbone_of(config: ExperimentConfig) -> Backbone:
+    """Load the pretrained network of an experiment."""
+    from ..network.backbones import load_backbone
+
+    return load_backbone(config.backbone_name, size=config.backbone_size)
+
+
+def embed_images(
+    config: ExperimentConfig, seeds: Iterable[int], out_dir: Path, *, progress: bool
+) -> None:
+    """Write the features of every image that the runs of these seeds look at.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+        Names the dataset and the backbone.
+    seeds : iterable of int
+        Those of the runs that are not finished.
+    out_dir : Path
+        The study's folder.
+    progress : bool
+        Show a progress bar.
+    """
+    backbone = backbone_of(config)
+    for data, rows in images_needed(config, seeds):
+        for part, images, needed in (
+            ("train", data.x_train, rows),
+            ("test", data.x_test, np.arange(len(data.x_test))),
+        ):
+            path = _path(out_dir, data, part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shape = (len(images), backbone.dim)
+            features = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+            features[needed] = backbone.features(images[needed], progress=progress)
+            features.flush()
+
+
+def images_needed(
+    config: ExperimentConfig, seeds: Iterable[int]
+) -> Iterator[tuple[ImageDataset, np.ndarray]]:
+    """Yield each different dataset that these seeds see, and the training rows in their pools."""
+    rows: dict[str, np.ndarray] = {}
+    seed_of: dict[str, int] = {}
+    for seed in seeds:
+        data = load_data(config, seed)
+        pool = draw_pool(config, seed, len(data.x_train))
+        rows[data.fingerprint] = np.union1d(rows.get(data.fingerprint, pool), pool)
+        seed_of.setdefault(data.fingerprint, seed)
+    for fingerprint, needed in rows.items():
+        yield load_data(config, seed_of[fingerprint]), needed
+
+
+def with_features(setting: Setting, out_dir: Path) -> Setting:
+    """Return the setting with features in place of images.
+
+    Raises
+    ------
+    RecordError
+        They have not been embedded.
+    """
+    arrays = {}
+    for part in ("train", "test"):
+        path = _path(out_dir, setting.data, part)
+        if not path.exists():
+            raise RecordError(f"{path} is missing. Start the experiment again to embed its images.")
+        arrays[f"x_{part}"] = np.asarray(np.load(path, mmap_mode="r"))
+    return replace(setting, **arrays)
+
+
+def remove_features(out_dir: Path) -> None:
+    """Remove the features of a finished experiment; the user's cache still has them."""
+    shutil.rmtree(out_dir / "features", ignore_errors=True)
+
+
+def _path(out_dir: Path, data: ImageDataset, part: str) -> Path:
+    return out_dir / "features" / f"{data.fingerprint[:16]}-{part}.npy"

@@ -38,7 +38,7 @@ class PixelLogistic(ClassifierMixin, BaseEstimator):
     >>> data = load_dataset("digits")
     >>> model = PixelLogistic(classes=range(10)).fit(data.x_train[:100], data.y_train[:100])
     >>> model.predict_proba(data.x_test).shape
-    (360, 10)
+    (359, 10)
     """
 
     def __init__(

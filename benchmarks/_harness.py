@@ -28,8 +28,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
 PACKAGES = ("al-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "modAL-python", "scikeras",
-            "scikit-activeml")  # fmt: skip
-PEERS = {"scikeras": ".venv-peers", "skactiveml": ".venv-skactiveml"}
+            "scikit-activeml", "onnxruntime")  # fmt: skip
+PEERS = {"scikeras": ".venv-peers", "skactiveml": ".venv-skactiveml", "onnxruntime": ".venv-onnx"}
 
 Values = dict[str, float]
 Row = dict[str, Any]

@@ -23,6 +23,7 @@ from _harness import Skipped, parser  # noqa: E402
 BENCHMARKS = (
     "startup",
     "inference",
+    "embedding",
     "training",
     "strategies",
     "loop",

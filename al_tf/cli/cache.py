@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,32 +25,32 @@ UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 @app.command("show")
 def cache_show() -> None:
     """List the features kept for each backbone, and the disk space they use."""
-    database = _database()
-    if database is None:
-        return
-    rows = [
-        (
-            entry.label,
-            f"{entry.n_images:,}",
-            in_words(entry.n_bytes),
-            datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M"),
-        )
-        for entry in database.contents()
-    ]
-    print_table(("backbone", "images", "size", "last used"), rows)
-    limit = in_words(database.limit)
-    typer.echo(f"{database.path}: {in_words(database.n_bytes)} of at most {limit}")
+    with _database() as database:
+        if database is None:
+            return
+        rows = [
+            (
+                entry.label,
+                f"{entry.n_images:,}",
+                in_words(entry.n_bytes),
+                datetime.fromtimestamp(entry.last_used).strftime("%Y-%m-%d %H:%M"),
+            )
+            for entry in database.contents()
+        ]
+        print_table(("backbone", "images", "size", "last used"), rows)
+        in_use, limit = in_words(database.n_bytes), in_words(database.limit)
+        typer.echo(f"{database.path}: {in_use} of at most {limit}")
 
 
 @app.command("clear")
 def cache_clear() -> None:
     """Drop all features; they are computed again when they are needed."""
-    database = _database()
-    if database is None:
-        return
-    n_images = sum(entry.n_images for entry in database.contents())
-    database.clear()
-    typer.echo(f"{database.path}: dropped the features of {n_images:,} images.")
+    with _database() as database:
+        if database is None:
+            return
+        n_images = sum(entry.n_images for entry in database.contents())
+        database.clear()
+        typer.echo(f"{database.path}: dropped the features of {n_images:,} images.")
 
 
 @app.command("limit")
@@ -56,26 +58,27 @@ def cache_limit(
     size: Annotated[str, typer.Argument(help="The most that features may use, for example 20GB.")],
 ) -> None:
     """Set the disk space for features; those unused for longest are dropped beyond it."""
-    from ..network.feature_database import FeatureDatabase
-    from ..network.feature_store import features_folder
-
     n_bytes = parse_size(size)
-    database = FeatureDatabase(features_folder())
-    database.set_limit(n_bytes)
-    in_use = in_words(database.n_bytes)
-    typer.echo(f"{database.path}: at most {in_words(n_bytes)} from now on, {in_use} in use.")
+    with _database(make=True) as database:
+        assert database is not None
+        database.set_limit(n_bytes)
+        limit, in_use = in_words(n_bytes), in_words(database.n_bytes)
+        typer.echo(f"{database.path}: at most {limit} from now on, {in_use} in use.")
 
 
-def _database() -> FeatureDatabase | None:
-    """Return the database of the user's cache; say so if there is none, and make none."""
+@contextmanager
+def _database(*, make: bool = False) -> Iterator[FeatureDatabase | None]:
+    """Yield the database of the user's cache; where there is none, make one, or say so."""
     from ..network.feature_database import FeatureDatabase
     from ..network.feature_store import features_folder
 
     folder = features_folder()
-    if any(folder.glob("features-*.db")):
-        return FeatureDatabase(folder)
-    typer.echo(f"No features are kept in {folder}.")
-    return None
+    if make or any(folder.glob("features-*.db")):
+        with FeatureDatabase(folder) as database:
+            yield database
+    else:
+        typer.echo(f"No features are kept in {folder}.")
+        yield None
 
 
 def parse_size(text: str) -> int:

@@ -258,7 +258,7 @@ class Backbone:
         first_row: dict[bytes, int] = {}
         waiting: dict[bytes, np.ndarray] = {}
         repeats: list[tuple[int, int]] = []
-        batch, part = self._batch_size(X.shape[1:]), _images_a_part(X.shape[1:])
+        batch, part = self.images_a_pass(X.shape[1:]), _images_a_part(X.shape[1:])
 
         def embed() -> None:
             forward = self._forward(X.shape[1:], X.dtype == np.uint8)
@@ -328,7 +328,8 @@ class Backbone:
         _start_keras()
         return self._network.build(for_inference)
 
-    def _batch_size(self, image_shape: tuple[int, ...]) -> int:
+    def images_a_pass(self, image_shape: tuple[int, ...]) -> int:
+        """Return how many images of one shape go through the network at once."""
         height, width = np.broadcast_to(self.size, 2).tolist()
         return max(1, min(_PASS_PIXELS // (height * width), _images_a_part(image_shape)))
 

@@ -45,6 +45,7 @@ _PARTS = {
     "depthwise": ("_depthwise_conv", "_bn1"),
     "project": ("_project_conv", "_bn2"),
 }
+_NORM_ARRAYS = ("weight", "bias", "running_mean", "running_var")
 
 
 def weights_path() -> Path:
@@ -123,35 +124,30 @@ def build_network(size: int, *, folded: bool = False, top: bool = False) -> kera
 
 def load_weights(network: keras.Model, weights: dict[str, np.ndarray]) -> None:
     """Put the arrays of `read_weights` into a network of `build_network`."""
-    names = {layer.name for layer in network.layers}
-    for layer in network.layers:
-        if layer.name.endswith("_conv"):
-            convolution, norm = _names_in_file(layer.name.removesuffix("_conv"))
-            kernel = _kernel(weights[f"{convolution}.weight"])
-            scale, offset, mean, variance = (
-                weights[f"{norm}.{part}"]
-                for part in ("weight", "bias", "running_mean", "running_var")
-            )
-            if f"{layer.name.removesuffix('_conv')}_bn" in names:
-                layer.set_weights([kernel])
-                network.get_layer(f"{layer.name.removesuffix('_conv')}_bn").set_weights(
-                    [scale, offset, mean, variance]
-                )
-            else:
-                factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + _EPSILON)
-                by_channel = factor if kernel.shape[3] > 1 else factor[:, np.newaxis]
-                layer.set_weights([kernel * by_channel, offset - mean * factor])
-        elif layer.name == "top":
+    layers = {layer.name: layer for layer in network.layers}
+    for name, layer in layers.items():
+        if name == "top":
             layer.set_weights([weights["_fc.weight"].T, weights["_fc.bias"]])
+        if not name.endswith("_conv"):
+            continue
+        part = name.removesuffix("_conv")
+        convolution, norm = _names_in_file(part)
+        kernel = _kernel(weights[f"{convolution}.weight"])
+        statistics = [weights[f"{norm}.{kind}"] for kind in _NORM_ARRAYS]
+        if f"{part}_bn" in layers:
+            layer.set_weights([kernel])
+            layers[f"{part}_bn"].set_weights(statistics)
+        else:
+            layer.set_weights(_folded(kernel, *statistics))
 
 
-def _names_in_file(name: str) -> tuple[str, str]:
+def _names_in_file(part: str) -> tuple[str, str]:
     """Return what the file calls a convolution and the batch normalization behind it."""
     ends = {"stem": ("_conv_stem", "_bn0"), "head": ("_conv_head", "_bn1")}
-    if name in ends:
-        return ends[name]
-    block, part = name.removeprefix("block").split("_")
-    convolution, norm = _PARTS[part]
+    if part in ends:
+        return ends[part]
+    block, kind = part.removeprefix("block").split("_")
+    convolution, norm = _PARTS[kind]
     return f"_blocks.{block}.{convolution}", f"_blocks.{block}.{norm}"
 
 
@@ -159,3 +155,16 @@ def _kernel(weight: np.ndarray) -> np.ndarray:
     """Bring a PyTorch kernel (out, in, h, w) to Keras' order; depthwise ones have one input."""
     depthwise = weight.shape[1] == 1
     return weight.transpose((2, 3, 0, 1) if depthwise else (2, 3, 1, 0))
+
+
+def _folded(
+    kernel: np.ndarray,
+    scale: np.ndarray,
+    offset: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+) -> list[np.ndarray]:
+    """Return kernel and bias of a convolution that includes its batch normalization."""
+    factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + _EPSILON)
+    depthwise = kernel.shape[3] == 1
+    return [kernel * (factor[:, np.newaxis] if depthwise else factor), offset - mean * factor]

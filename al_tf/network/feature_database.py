@@ -136,6 +136,12 @@ class FeatureDatabase:
         """Close the file."""
         self._connection.close()
 
+    def __enter__(self) -> FeatureDatabase:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Turn what SQLite raises into our errors."""

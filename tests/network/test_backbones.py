@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 
 from al_tf import list_backbones, load_backbone
 from al_tf.errors import UnknownNameError
+from al_tf.network.backbones import Backbone
 from al_tf.network.model_files import load_network
+from al_tf.network.pretrained import PretrainedNetwork
 
 pytestmark = pytest.mark.keras
 
@@ -139,6 +143,23 @@ def test_an_image_that_occurs_often_is_embedded_once(backbone, images, monkeypat
     np.testing.assert_allclose(features, backbone.features(images)[rows], rtol=1e-4, atol=1e-4)
 
 
+def test_features_that_are_kept_need_no_keras(backbone, images, tmp_path):
+    backbone.features(images, cache_dir=tmp_path / "cache")
+    np.save(tmp_path / "images.npy", images)
+    code = (
+        "import sys, numpy as np\n"
+        "from al_tf import load_backbone\n"
+        "images = np.load(sys.argv[1] + '/images.npy')\n"
+        "backbone = load_backbone('efficientnet_lite0', size=32)\n"
+        "features = backbone.features(images, cache_dir=sys.argv[1] + '/cache')\n"
+        "print(features.shape, [m for m in ('keras', 'tensorflow', 'jax') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "(5, 1280) []"
+
+
 def test_fingerprints_tell_sizes_apart_and_nothing_else(backbone):
     again = pickle.loads(pickle.dumps(backbone))
     assert again.fingerprint == backbone.fingerprint
@@ -152,15 +173,37 @@ def test_a_backbone_is_loaded_once_and_copied_by_reference(backbone):
     assert pickle.loads(pickle.dumps(backbone)) is backbone
 
 
-@pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30), (40, 30, 1), (40, 30, 4), (32, 32, 3)])
+@pytest.fixture(scope="module")
+def small_backbone():
+    def build(for_inference):
+        x = inputs = keras.Input((16, 16, 3))
+        x = keras.layers.Conv2D(4, 3, activation="tanh")(keras.layers.Rescaling(1 / 255)(x))
+        network = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+        network.set_weights(
+            [np.random.default_rng(0).normal(size=w.shape) for w in network.weights]
+        )
+        return network
+
+    return Backbone(PretrainedNetwork("small", 16, 4, "random", build))
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 3), (40, 30), (9, 30, 1), (40, 30, 4), (16, 16, 3)])
 @pytest.mark.parametrize("scaled", [False, True])
-def test_the_network_of_its_own_is_saved_without_custom_code(backbone, shape, scaled, tmp_path):
-    rng = np.random.default_rng(1)
-    X = rng.integers(0, 256, size=(2, *shape)).astype(np.uint8)
-    backbone.keras_model(shape, scaled=scaled).save(tmp_path / "backbone.keras")
+def test_the_network_of_its_own_is_saved_without_custom_code(
+    small_backbone, shape, scaled, tmp_path
+):
+    X = np.random.default_rng(1).integers(0, 256, size=(2, *shape)).astype(np.uint8)
+    small_backbone.keras_model(shape, scaled=scaled).save(tmp_path / "backbone.keras")
     network = load_network(tmp_path / "backbone.keras")
     features = np.asarray(network(X.astype(np.float32) / (255 if scaled else 1), training=False))
-    np.testing.assert_allclose(features, backbone.features(X), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(features, small_backbone.features(X, cache_dir=False), atol=1e-5)
+
+
+def test_efficientnet_lite_is_saved_without_custom_code(backbone, images, tmp_path):
+    backbone.keras_model(images.shape[1:]).save(tmp_path / "backbone.keras")
+    network = load_network(tmp_path / "backbone.keras")
+    features = np.asarray(network(images.astype(np.float32), training=False))
+    np.testing.assert_allclose(features, backbone.features(images), rtol=1e-3, atol=1e-3)
 
 
 def test_batch_normalization_is_trained_only_when_asked(backbone):

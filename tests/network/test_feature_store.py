@@ -281,7 +281,8 @@ def test_what_was_unused_for_longest_goes_first(tmp_path, clock):
     with store() as kept:
         assert len(kept.get(digests[:10])) == 10  # used again
     clock.now += 2 * REFRESH_SECONDS
-    FeatureDatabase(tmp_path).set_limit(feature_database._PAGE_BYTES * 17)
+    with FeatureDatabase(tmp_path) as database:
+        database.set_limit(feature_database._PAGE_BYTES * 17)
     with store() as kept:
         kept.put(digests[20:30], features[20:30])
         left = kept.get(digests)
@@ -291,7 +292,8 @@ def test_what_was_unused_for_longest_goes_first(tmp_path, clock):
 
 
 def test_what_a_call_uses_itself_is_not_dropped_for_its_own_sake(tmp_path, clock):
-    FeatureDatabase(tmp_path).set_limit(feature_database._PAGE_BYTES * 20)
+    with FeatureDatabase(tmp_path) as database:
+        database.set_limit(feature_database._PAGE_BYTES * 20)
     digests = [bytes([i]) * 16 for i in range(40)]
     features = np.random.default_rng(0).normal(size=(40, 4000)).astype(np.float32)
     with FeatureStore(tmp_path, fingerprint="f", label="l", dim=4000) as store:
@@ -306,12 +308,12 @@ def test_what_a_call_uses_itself_is_not_dropped_for_its_own_sake(tmp_path, clock
 
 def test_contents_are_listed_and_cleared(backbone, images, tmp_path, clock):
     backbone.features(images, cache_dir=tmp_path)
-    database = FeatureDatabase(tmp_path)
-    (entry,) = database.contents()
-    assert (entry.label, entry.n_images) == ("strips at 32 pixels", 30)
-    assert (entry.n_bytes, entry.last_used) == (30 * DIM * 4, clock.now)
-    database.clear()
-    assert database.contents() == []
+    with FeatureDatabase(tmp_path) as database:
+        (entry,) = database.contents()
+        assert (entry.label, entry.n_images) == ("strips at 32 pixels", 30)
+        assert (entry.n_bytes, entry.last_used) == (30 * DIM * 4, clock.now)
+        database.clear()
+        assert database.contents() == []
     backbone.features(images, cache_dir=tmp_path)
     assert backbone.embedded == 60
 
@@ -320,5 +322,6 @@ def test_clearing_gives_the_disk_space_back(tmp_path):
     with FeatureStore(tmp_path, fingerprint="f", label="l", dim=5000) as store:
         store.put([bytes([i]) * 16 for i in range(100)], np.ones((100, 5000), np.float32))
     before = database_file(tmp_path).stat().st_size
-    FeatureDatabase(tmp_path).clear()
+    with FeatureDatabase(tmp_path) as database:
+        database.clear()
     assert database_file(tmp_path).stat().st_size < before / 10

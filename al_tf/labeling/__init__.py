@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .image_pool import ImagePool
 from .items import Advice, Estimate, Item, Neighbour, Prediction, Progress, TrainingStatus
 from .ledger import Event, LabelLedger
-from .pool import ArrayPool, FolderPool, ImagePool, open_pool
+from .pool import ArrayPool, FolderPool, open_pool
 from .session import LabelingSession
 
 __all__ = [

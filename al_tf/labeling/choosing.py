@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
+from .image_pool import ImagePool
 from .ledger import Candidate, Event
 from .pixel_features import pixel_features
-from .pool import ImagePool
 from .pool_features import PoolFeatures
 from .scored_model import PoolClassifier
 

@@ -26,7 +26,7 @@ def labeling_curve(
     label : str, optional
         Count this class alone (``"defective"``: defects found); by default, every label.
     idle_after : float
-        Seconds that one event counts at most: who takes longer has left the desk.
+        Seconds that one event counts at most: a longer one holds a pause.
 
     Returns
     -------
@@ -39,19 +39,19 @@ def labeling_curve(
     import pandas as pd
 
     minutes = np.cumsum(np.minimum(history["seconds"].to_numpy(dtype=float), idle_after)) / 60
-    said: dict[str, list[tuple[int, str | None]]] = {}
+    labels_of: dict[str, list[tuple[int, str | None]]] = {}
     answers, labels = [], []
     answered = counted = 0
     for event in history.itertuples():
         if event.purpose != "repeat":
-            stack = said.setdefault(str(event.image), [])
+            stack = labels_of.setdefault(str(event.image), [])
             before = _counts(stack, label)
             if event.kind == "undo":
-                said[str(event.image)] = [entry for entry in stack if entry[0] != event.undoes]
+                labels_of[str(event.image)] = [entry for entry in stack if entry[0] != event.undoes]
             else:
                 word = event.label if isinstance(event.label, str) else None
                 stack.append((int(str(event.id)), word))
-            after = _counts(said[str(event.image)], label)
+            after = _counts(labels_of[str(event.image)], label)
             answered += after[0] - before[0]
             counted += after[1] - before[1]
         answers.append(answered)

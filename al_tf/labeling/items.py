@@ -45,7 +45,7 @@ class Item:
     path: Path | None
     """The file, or None for an array."""
     image: np.ndarray = field(repr=False, compare=False)
-    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.pool.MAX_SHOWN_SIDE` a side."""
+    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.image_pool.MAX_SHOWN_SIDE` a side."""
     predictions: tuple[Prediction, ...]
     """Most probable first; empty without a model, and for audit images, whose labels must not
     lean on the model they judge."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..seeding import stream
-from .pool import ImagePool
+from .image_pool import ImagePool
 
 MAX_SIDE, MAX_COMPONENTS = 16, 32
 

@@ -1,14 +1,12 @@
-"""The images to label, each known by the hash of its content: a folder that may change, or an array."""
+"""Pools of images to label: a folder that may change, or an array."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
-import threading
-from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,20 +14,10 @@ import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
 from ..folders import list_folder
-from ..images import (
-    EXTENSIONS,
-    ImageSource,
-    decode_image,
-    image_shape,
-    read_image_file,
-)
+from ..images import EXTENSIONS, decode_image, image_shape, read_image_file
+from .image_pool import MAX_SHOWN_SIDE, ImagePool
 
-MAX_SHOWN_SIDE = 1024
-CACHE_BYTES = 512 << 20
 MODEL_SIDE = 64
-MAX_COPIES = 3
-"""Names of copies that a title lists."""
-CHUNK = 2_048
 _T = TypeVar("_T")
 
 
@@ -56,138 +44,6 @@ def open_pool(
     if size is not None or grey is not None:
         raise ValueError("size and grey are for folders; arrays are taken as they are.")
     return source if isinstance(source, ImagePool) else ArrayPool(source)
-
-
-class ImagePool(ABC):
-    """The images of a session.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of one image as the model sees it: (H, W), or (H, W, C).
-    problems : dict of str to str
-        What is wrong with each file that is left out, by its name.
-    """
-
-    shape: tuple[int, ...]
-
-    def __init__(self) -> None:
-        self.problems: dict[str, str] = {}
-        self._lock = threading.RLock()
-        self._cache: dict[str, np.ndarray] = {}
-        self._cached_bytes = 0
-
-    @property
-    @abstractmethod
-    def ids(self) -> tuple[str, ...]:
-        """Content hashes of the images that can be shown, in a fixed order."""
-
-    @abstractmethod
-    def refresh(self) -> None:
-        """Look again at what there is."""
-
-    def name(self, image_id: str) -> str:
-        """Return the name of an image, the first if it has copies; of one that has gone, its last."""
-        return self.names(image_id)[0]
-
-    @abstractmethod
-    def names(self, image_id: str) -> tuple[str, ...]:
-        """Return the names of all copies of an image, that of `name` first."""
-
-    def title(self, image_id: str) -> str:
-        """Return what to show above an image: its name, and those of its copies."""
-        first, *others = self.names(image_id)
-        if not others:
-            return first
-        more = f" and {len(others) - MAX_COPIES} more" if len(others) > MAX_COPIES else ""
-        return f"{first} (also {', '.join(others[:MAX_COPIES])}{more})"
-
-    @abstractmethod
-    def path(self, image_id: str) -> Path | None:
-        """Return the file of an image, or None."""
-
-    @abstractmethod
-    def shown(self, image_id: str) -> np.ndarray:
-        """Return an image for people: uint8, at most `MAX_SHOWN_SIDE` a side.
-
-        Raises
-        ------
-        ImageGoneError
-            It vanished, changed or is damaged; it is not among `ids` any more.
-        """
-
-    @abstractmethod
-    def file_bytes(self, image_id: str) -> tuple[bytes, str]:
-        """Return an image as a file, and its suffix (``.png``). Raises as `shown` does."""
-
-    @abstractmethod
-    def _decode(self, image_id: str) -> np.ndarray:
-        """Return an image of `shape`."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def seen_by_model(self, image_id: str) -> np.ndarray:
-        """Return an image as the model sees it: uint8 of `shape`. Raises as `shown` does."""
-        image = self._cache.get(image_id)
-        if image is None:
-            image = self._decode(image_id)
-            with self._lock:
-                if self._cached_bytes + image.nbytes <= CACHE_BYTES and image_id not in self._cache:
-                    self._cache[image_id] = image
-                    self._cached_bytes += image.nbytes
-        return image
-
-    def chunks(
-        self, image_ids: Sequence[str], size: int = CHUNK, *, keep: bool = True
-    ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Yield ids, and their images as the model sees them, in parts of at most `size`.
-
-        Images that cannot be read any more are left out; `problems` then lists them. With `keep`,
-        images stay in memory for later, as far as `CACHE_BYTES` goes.
-        """
-        read = self.seen_by_model if keep else self._decode
-        for start in range(0, len(image_ids), size):
-            ids, images = [], []
-            for image_id in image_ids[start : start + size]:
-                try:
-                    images.append(read(image_id))
-                except ImageGoneError:
-                    continue
-                ids.append(image_id)
-            if ids:
-                yield ids, np.stack(images)
-
-    def view(self, image_ids: Sequence[str]) -> PoolView:
-        """Return some images as an array that is decoded on access."""
-        return PoolView(self, tuple(image_ids))
-
-
-class PoolView(ImageSource):
-    """Some images of a pool as an array of uint8 (n, …), decoded on access.
-
-    Attributes
-    ----------
-    ids : tuple of str
-        Their content hashes, in the order of the first axis.
-    """
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, pool: ImagePool, ids: tuple[str, ...]) -> None:
-        self.pool, self.ids = pool, ids
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(n, H, W) or (n, H, W, C)."""
-        return (len(self.ids), *self.pool.shape)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Decode the images at `rows`."""
-        images = np.empty((len(rows), *self.pool.shape), dtype=np.uint8)
-        for place, row in enumerate(rows):
-            images[place] = self.pool.seen_by_model(self.ids[row])
-        return images
 
 
 class ArrayPool(ImagePool):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .pool import ImagePool
+from .image_pool import ImagePool
 
 if TYPE_CHECKING:
     from ..network.backbones import Backbone

@@ -120,7 +120,7 @@ def advise(
         Vijay-Shanker, CoNLL 2009).
     predicted_classes : sequence of str
         Classes that the current model predicts at all; empty without a model. A model that
-        predicts one class everywhere agrees with itself and has learnt nothing.
+        predicts one class everywhere agrees with itself and has learned nothing.
 
     Returns
     -------

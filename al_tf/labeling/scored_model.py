@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from .image_pool import ImagePool, PoolView
 from .pixel_features import thumbnails
-from .pool import ImagePool, PoolView
 from .pool_features import PoolFeatures
 from .training_set import labeled_images
 

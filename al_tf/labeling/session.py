@@ -14,6 +14,7 @@ from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
 from .ledger import Event, LabelLedger, Slot, stale_slot_message
 from .pool import open_pool
+from .session_checks import check_settings, shared_setting
 from .showing import build_item
 from .trainer import Trainer, check_estimator
 from .training_set import training_labels
@@ -124,7 +125,7 @@ class LabelingSession:
         random_state: RandomState = None,
     ) -> None:
         check_one_of("cold_start", cold_start, COLD_STARTS)
-        _check_settings(batch_size, audit_share, repeat_share, target_accuracy, lease_minutes)
+        check_settings(batch_size, audit_share, repeat_share, target_accuracy, lease_minutes)
         chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
         check_needs(chosen, learner)
         check_estimator(learner)
@@ -136,7 +137,7 @@ class LabelingSession:
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
         # all is well: only now is anything stored
-        shared_audit = _settled(self.ledger, "audit_share", audit_share)
+        shared_audit = shared_setting(self.ledger, "audit_share", audit_share)
         self.classes = self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
         self._chooser = Chooser(
@@ -440,27 +441,3 @@ class LabelingSession:
         answers = self.ledger.answers()
         if len(training_labels(answers)) != self._trainer.labels_at_start:
             self._trainer.start(answers)
-
-
-def _settled(ledger: LabelLedger, key: str, value: Any) -> Any:
-    """Store a setting that all sessions on a ledger share, and refuse another value."""
-    known = ledger.settle(key, value)
-    if known != value:
-        raise ValueError(
-            f"{ledger.path} was begun with {key}={known!r}; got {value!r}. Use the same value."
-        )
-    return value
-
-
-def _check_settings(
-    batch_size: int, audit: float, repeat: float, target: float | None, lease: float
-) -> None:
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer of 1 or more; got {batch_size!r}.")
-    for name, share in (("audit_share", audit), ("repeat_share", repeat)):
-        if not 0 <= share <= 0.5:
-            raise ValueError(f"{name} must be in [0, 0.5]; got {share!r}.")
-    if target is not None and not 0 < target < 1:
-        raise ValueError(f"target_accuracy must be in (0, 1); got {target!r}.")
-    if not lease > 0:
-        raise ValueError(f"lease_minutes must be above 0; got {lease!r}.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .image_pool import ImagePool
 from .items import Item, Neighbour, Prediction
 from .ledger import Slot
-from .pool import ImagePool
 from .scored_model import PoolClassifier, ScoredModel
 
 N_NEIGHBOURS = 3

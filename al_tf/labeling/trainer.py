@@ -15,9 +15,9 @@ from ..errors import TrainingFailedError
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask
+from .image_pool import ImagePool
 from .items import TrainingStatus
 from .ledger import Event, LabelLedger
-from .pool import ImagePool
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
 from .training_set import labeled_images, training_labels

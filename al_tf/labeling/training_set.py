@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .image_pool import ImagePool
 from .ledger import Event
-from .pool import ImagePool
 from .pool_features import PoolFeatures
 
 

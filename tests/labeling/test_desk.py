@@ -1,4 +1,4 @@
-"""What a screen asks of the desk, and what it is told."""
+"""Requests of a screen to the desk, and the replies."""
 
 import base64
 import io

@@ -71,11 +71,11 @@ class TestFolders:
         index = json.loads((out / "classes.json").read_text(encoding="utf-8"))
         assert sorted(index.values()) == sorted(ODD_CLASSES)
         assert {path.name for path in out.iterdir()} == {*index, "classes.json"}
-        found = {
+        written = {
             hashlib.sha256(path.read_bytes()).hexdigest(): index[path.parent.name]
             for path in out.glob("*/*.png")
         }
-        assert found == dict(labeled.current()[["image", "label"]].itertuples(index=False))
+        assert written == dict(labeled.current()[["image", "label"]].itertuples(index=False))
         assert {path.name for path in tmp_path.iterdir()} <= {
             "images", "deep", "labels.db", "labels.db-wal", "labels.db-shm",
         }  # fmt: skip
@@ -271,8 +271,8 @@ class TestModel:
         assert set(table["image"]) == set(pool.ids)
         assert sorted(table["name"]) == sorted(n for image in pool.ids for n in pool.names(image))
         assert table["margin"].is_monotonic_increasing
-        said = dict(ledger.current()[["image", "label"]].itertuples(index=False))
-        assert (table["predicted"] == table["image"].map(said)).mean() > 0.9
+        labels = dict(ledger.current()[["image", "label"]].itertuples(index=False))
+        assert (table["predicted"] == table["image"].map(labels)).mean() > 0.9
 
     def test_only_keras_networks_become_keras_files(self, tmp_path):
         with pytest.raises(TypeError, match="NearestMean has no Keras network"):

@@ -15,20 +15,20 @@ pytestmark = pytest.mark.slow
 
 
 def run_and_kill(path, n, auto_retrain, seconds):
-    """Let a session work for some time after its first image; return what it said before it died."""
+    """Let a session work for some time after its first image; return its messages until it died."""
     ours, theirs = processes.Pipe(duplex=False)
     worker = processes.Process(target=work_until_killed, args=(path, n, auto_retrain, theirs))
     worker.start()
     theirs.close()
-    said = [ours.recv()]
+    messages = [ours.recv()]
     time.sleep(seconds)
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
     try:
         while True:
-            said.append(ours.recv())
+            messages.append(ours.recv())
     except EOFError:
-        return said
+        return messages
 
 
 @pytest.mark.parametrize(("auto_retrain", "kills"), [(False, 40), (True, 10)])
@@ -37,13 +37,13 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path, auto_retrain, kills):
     rng = np.random.default_rng(0)
     recorded, pending = [], None
     for _ in range(kills):
-        said = run_and_kill(path, n, auto_retrain, seconds=rng.uniform(0, 0.06))
+        messages = run_and_kill(path, n, auto_retrain, seconds=rng.uniform(0, 0.06))
         if pending is not None:  # the image on the screen when the last one died
             with LabelLedger(path) as ledger:
                 answered = pending in [event.image for event in ledger.standing()]
-            assert answered or said[0] == ("shown", pending)
-        recorded += [value for kind, value in said if kind == "recorded"]
-        pending = said[-1][1] if said[-1][0] == "shown" else None
+            assert answered or messages[0] == ("shown", pending)
+        recorded += [value for kind, value in messages if kind == "recorded"]
+        pending = messages[-1][1] if messages[-1][0] == "shown" else None
     with LabelLedger(path) as ledger:
         events = ledger.events()
     first_labels = [e.image for e in events if e.purpose != "repeat"]

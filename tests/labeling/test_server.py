@@ -69,8 +69,8 @@ def ask(server, line, headers=(), body=b"", *, good=True):
             pass  # refused before all was read: what came before counts
     head, _, content = answer.partition(b"\r\n\r\n")
     first, *rest = head.decode("latin-1").split("\r\n")
-    found = [tuple(part.strip() for part in field.split(":", 1)) for field in rest]
-    return int(first.split()[1]), {name.lower(): value for name, value in found}, content
+    parts = [tuple(part.strip() for part in field.split(":", 1)) for field in rest]
+    return int(first.split()[1]), {name.lower(): value for name, value in parts}, content
 
 
 def get(server, path, **headers):
@@ -149,7 +149,7 @@ def test_it_listens_on_this_machine_alone(server):
     assert server.server_address[0] == "127.0.0.1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; tells our address towards the world
+            probe.connect(("192.0.2.1", 9))  # sends nothing; shows our address towards the world
         except OSError:
             pytest.skip("this machine has no address but 127.0.0.1")
         outer = probe.getsockname()[0]
@@ -355,7 +355,7 @@ def test_a_port_that_is_none(desk, port):
 
 
 def test_serve_tells_the_address_and_opens_a_browser(desk, monkeypatch):
-    said, opened = [], threading.Event()
+    lines, opened = [], threading.Event()
     visited = []
 
     def browser(url):
@@ -369,11 +369,11 @@ def test_serve_tells_the_address_and_opens_a_browser(desk, monkeypatch):
     monkeypatch.setattr(DeskServer, "serve_forever", until_interrupted)
     with desk.session() as session:
         desk.answer(session, 3)
-        serve(session, open_browser=browser, announce=said.append)
-    address = said[0].split()[-1]
+        serve(session, open_browser=browser, announce=lines.append)
+    address = lines[0].split()[-1]
     assert address.startswith("http://127.0.0.1:")
     assert visited[0] != address  # a ticket, not the token
-    assert said[-1] == f"\nStopped with 3 labels in {desk.path}."
+    assert lines[-1] == f"\nStopped with 3 labels in {desk.path}."
 
 
 def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):

@@ -15,7 +15,7 @@ from .work import CLASSES, Desk, NearestMean, make_images, processes, work_until
 
 
 class Waits(NearestMean):
-    """Trains when it is told to."""
+    """Trains once it may."""
 
     def __init__(self, go):
         self.go = go
@@ -267,16 +267,16 @@ class TestTraining:
         assert states[-1] == "ready"
 
     def test_a_listener_that_fails_harms_neither_training_nor_the_others(self, desk, caplog):
-        session, told = desk.session(), []
+        session, states = desk.session(), []
 
         def broken():
             raise RuntimeError("the page has gone")
 
         session.subscribe(broken)
-        session.subscribe(lambda: told.append(session.training.state))
+        session.subscribe(lambda: states.append(session.training.state))
         desk.answer(session, 20)
         session.retrain(wait=True)
-        assert told[-1] == session.training.state == "ready"
+        assert states[-1] == session.training.state == "ready"
         assert "the page has gone" in caplog.text
 
     def test_a_closed_session_records_answers_and_trains_no_more(self, desk):

@@ -87,11 +87,13 @@ class SessionMachine(RuleBasedStateMachine):
         if not hasattr(self, "desk"):
             return
         table = self.sessions["ann"].ledger.current()
-        said = {row.image: row.label if row.kind != "skip" else None for row in table.itertuples()}
-        assert said == self.current()
+        recorded = {
+            row.image: row.label if row.kind != "skip" else None for row in table.itertuples()
+        }
+        assert recorded == self.current()
         progress = self.sessions["bob"].progress()
-        assert progress.labels == sum(label is not None for label in said.values())
-        assert progress.remaining == len(self.desk.pool) - len(said)
+        assert progress.labels == sum(label is not None for label in recorded.values())
+        assert progress.remaining == len(self.desk.pool) - len(recorded)
 
     @invariant()
     def nothing_is_set_aside_for_both(self):

@@ -16,8 +16,8 @@ from ...errors import ImageGoneError, check_one_of
 from ...files import new_folder, write_atomically
 from ...folders import EXPORT_INDEX
 from ..desk_settings import DeskSettings
+from ..image_pool import ImagePool
 from ..ledger import LabelLedger
-from ..pool import ImagePool
 from ..pool_features import model_inputs
 from ..training_set import labeled_images, training_labels
 

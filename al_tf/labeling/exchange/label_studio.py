@@ -15,8 +15,8 @@ from xml.sax.saxutils import quoteattr
 from ...errors import DataCorruptError
 from ...files import write_atomically
 from ...parsing import parse_json, read_text
+from ..image_pool import ImagePool
 from ..ledger import Event, LabelLedger
-from ..pool import ImagePool
 
 if TYPE_CHECKING:
     import pandas as pd

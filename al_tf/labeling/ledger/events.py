@@ -22,7 +22,7 @@ class LabelLedger(LedgerReader):
 
     Any number of threads and processes may write at once. When a method that writes has returned,
     the event survives the death of the process (``kill -9``); with ``synchronous="FULL"``, the
-    default, it also survives a power cut, as far as the disk does what it says. With
+    default, it also survives a power cut, as far as the disk keeps what it confirms. With
     ``"NORMAL"`` a power cut may take the last events, never the ledger's consistency, and writing
     is several times faster. The file must be on a local disk: SQLite's write-ahead log does not
     work over network file systems.

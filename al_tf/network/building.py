@@ -164,6 +164,8 @@ def content_key(value: Any) -> Any:
     """
     import joblib
 
+    if value is None or isinstance(value, str | int | float):
+        return type(value), repr(value)
     if isinstance(value, functools.partial):
         return content_key(value.func), content_key(value.args), content_key(value.keywords)
     if isinstance(value, Mapping):

@@ -199,16 +199,20 @@ class KerasImageClassifier(ImageClassifier):
             For a label that is not among `classes`.
         """
         refuse_arguments(others)
-        changed = {"epochs": epochs, "batch_size": batch_size, "verbose": verbose}
-        own = {name: getattr(self, name) for name in changed}
-        self.__dict__ |= {name: value for name, value in changed.items() if value is not None}
-        try:
-            return self._fit_or_restore(X, y, sample_weight)
-        finally:
-            self.__dict__ |= own
+        plan = FitPlan.of(self, epochs=epochs, batch_size=batch_size)
+        return self._fit_or_restore(X, y, sample_weight, plan, verbose)
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any = None) -> None:
-        self._check_parameters()
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        plan: FitPlan | None = None,
+        verbose: int | None = None,
+    ) -> None:
+        plan = plan or FitPlan.of(self)
+        check_one_of("fit_mode", self.fit_mode, FIT_MODES)
+        plan.check()
         continues = self.fit_mode != "scratch" and hasattr(self, "_state")
         known_scale = self._scale if continues else None
         source = self._checked_images(X, fitting=True)
@@ -232,17 +236,15 @@ class KerasImageClassifier(ImageClassifier):
         with engine.lock:
             engine.owner = None  # until training has ended, its state belongs to nobody
             engine.load(self._starting_state(engine, seed, continues))
-            with self._progress(self._plan().steps(len(source)), "fit", "step") as bar:
-                done = train_on(
-                    engine, source, codes, weights, self._plan(), seed, self._n_fits, bar
-                )
+            with self._progress(plan.steps(len(source)), "fit", "step", verbose) as bar:
+                done = train_on(engine, source, codes, weights, plan, seed, self._n_fits, bar)
             self.history_ = {"fit_mode": self.fit_mode, **done}
             self._state = engine.state()
             engine.owner = self._state
 
     def _starting_state(self, engine: Engine, seed: int, continues: bool) -> NetworkState:
         fresh = engine.fresh_state(derive_seed(seed, "weights"))
-        if not continues or self.fit_mode == "scratch":
+        if not continues:
             return fresh
         return continued_state(
             self._state,
@@ -252,16 +254,6 @@ class KerasImageClassifier(ImageClassifier):
             shrink=self.shrink,
             perturb=self.perturb,
             rng=stream(seed, "perturb", self._n_fits),
-        )
-
-    def _plan(self) -> FitPlan:
-        return FitPlan(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            min_steps=self.min_steps,
-            validation_split=self.validation_split,
-            patience=self.patience,
-            predict_batch_size=self.predict_batch_size,
         )
 
     # Prediction -------------------------------------------------------------------------
@@ -299,7 +291,7 @@ class KerasImageClassifier(ImageClassifier):
         return prediction
 
     def _predicted(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
-        self._check_parameters()  # a batch size may have been set since the fit
+        FitPlan.of(self).check()  # a batch size may have been set since the fit
         total, size = len(source), self.predict_batch_size
         with self._loaded_engine() as engine, self._progress(total, "predict", "image") as bar:
             proba, features = forward(engine, source, size, bar)
@@ -339,7 +331,7 @@ class KerasImageClassifier(ImageClassifier):
                 "pass model_params={'dropout': 0.25} and fit again."
             )
         seed = int(check_random_state(random_state).integers(2**31))
-        self._check_parameters()
+        FitPlan.of(self).check()
         total, size = n_samples * len(source), self.predict_batch_size
         with self._loaded_engine() as engine, self._progress(total, "sample", "image") as bar:
             engine.reseed_dropout(seed)
@@ -370,7 +362,7 @@ class KerasImageClassifier(ImageClassifier):
         ValueError
             If the file holds the weights of another architecture.
         """
-        self._check_parameters()
+        FitPlan.of(self).check()
         saved = SavedFit.read(path)
         engine = get_engine(
             self.model_fn, self.model_params, saved.input_shape, len(saved.classes), self.rescale
@@ -431,7 +423,3 @@ class KerasImageClassifier(ImageClassifier):
                 engine.load(self._state)
                 engine.owner = self._state
             yield engine
-
-    def _check_parameters(self) -> None:
-        check_one_of("fit_mode", self.fit_mode, FIT_MODES)
-        self._plan().check()

@@ -136,7 +136,8 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
 
-    def _progress(self, total: int, what: str, unit: str) -> Any:
+    def _progress(self, total: int, what: str, unit: str, verbose: int | None = None) -> Any:
         from tqdm.auto import tqdm
 
-        return tqdm(total=total, desc=what, unit=unit, disable=not self.verbose, leave=False)
+        shown = self.verbose if verbose is None else verbose
+        return tqdm(total=total, desc=what, unit=unit, disable=not shown, leave=False)

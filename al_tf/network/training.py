@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,12 @@ class FitPlan:
     validation_split: float
     patience: int | None
     predict_batch_size: int | None
+
+    @classmethod
+    def of(cls, classifier: Any, **changes: Any) -> FitPlan:
+        """Return the plan of a classifier's parameters, with the `changes` that are not None."""
+        own = {field.name: getattr(classifier, field.name) for field in fields(cls)}
+        return cls(**own | {name: value for name, value in changes.items() if value is not None})
 
     def check(self) -> None:
         """Raise ValueError for values that cannot be."""

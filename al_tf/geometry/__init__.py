@@ -6,8 +6,9 @@ Each kernel bounds its working memory by `memory_limit` bytes, beside inputs, ou
 float32 copy of the inputs.
 """
 
+from ._a_optimal import a_optimal, second_moment
 from ._bandwidth import DensityDiagnostic, diagnose_density, select_bandwidth
-from ._columns import center_and_scale, principal_components, project, standardise
+from ._columns import center_and_scale, principal_components, project, standardise, unit_rows
 from ._covering import k_center_greedy, max_ball_cover
 from ._density import kde_log_density
 from ._distances import (
@@ -16,24 +17,29 @@ from ._distances import (
     mean_similarity,
     nearest_of_set,
 )
+from ._kernel_cover import max_kernel_cover
 from ._kmeans_plus_plus import kmeans_plus_plus
 from ._points import MEMORY_LIMIT
 
 __all__ = [
     "MEMORY_LIMIT",
     "DensityDiagnostic",
+    "a_optimal",
     "center_and_scale",
     "diagnose_density",
     "k_center_greedy",
     "kde_log_density",
     "kmeans_plus_plus",
     "max_ball_cover",
+    "max_kernel_cover",
     "mean_nearest_neighbour_distance",
     "mean_neighbour_distance",
     "mean_similarity",
     "nearest_of_set",
     "principal_components",
     "project",
+    "second_moment",
     "select_bandwidth",
     "standardise",
+    "unit_rows",
 ]

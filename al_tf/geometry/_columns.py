@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._points import make_points, slices
+from ._points import check_rows, make_points, slices
 from ._threads import for_each, ordered_map, scratch
 
 ROWS = 8192  # a step's worth of rows
@@ -52,6 +52,36 @@ def standardise(X: np.ndarray) -> np.ndarray:
         rows[part] = rows[part] * inverse
 
     for_each(divide, slices(len(rows), ROWS))
+    return rows
+
+
+def unit_rows(X: np.ndarray) -> np.ndarray:
+    """Return the rows of `X` divided by their Euclidean lengths; rows of zeros stay zeros.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+
+    Returns
+    -------
+    ndarray, shape (n, d), float32
+
+    Examples
+    --------
+    >>> from al_tf.geometry import unit_rows
+    >>> unit_rows([[3.0, 4.0], [0.0, 0.0]]).round(2).tolist()
+    [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    X = check_rows(X)
+    rows = np.empty(X.shape, dtype=np.float32)
+
+    def divide(part: slice) -> None:
+        largest = np.abs(X[part]).max(axis=1, keepdims=True)  # squares may leave float32's range
+        scaled = np.divide(X[part], largest, out=np.zeros(X[part].shape), where=largest > 0)
+        length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+        rows[part] = np.divide(scaled, length, out=scaled, where=length > 0)
+
+    for_each(divide, slices(len(X), 1024))
     return rows
 
 

@@ -78,17 +78,17 @@ def kde_log_density(
     side = tile_size(memory_limit)
     if reference is None:
         (points,) = make_points(X)
-        kernel = _Kernel(points.scale / bandwidth)
+        kernel = Kernel(points.scale / bandwidth)
         log2_sum = _log2_sums_within(points, kernel, leave_one_out, side)
     else:
         points, others = make_points(X, reference)
-        kernel = _Kernel(points.scale / bandwidth)
+        kernel = Kernel(points.scale / bandwidth)
         log2_sum = _log2_sums(points, others, kernel, side)
     constant = math.log(m) + X.shape[1] * (0.5 * math.log(2 * math.pi) + math.log(bandwidth))
     return log2_sum * math.log(2) - constant
 
 
-class _Kernel:
+class Kernel:
     """``2 ** (shift - factor |x - y|²)`` for tiles of points; `factor` holds the bandwidth."""
 
     def __init__(self, inverse_bandwidth: float) -> None:
@@ -121,9 +121,7 @@ def _powers(exponents: np.ndarray) -> np.ndarray:
     return np.exp2(exponents, out=exponents)
 
 
-def _log2_sums_within(
-    points: Points, kernel: _Kernel, leave_one_out: bool, side: int
-) -> np.ndarray:
+def _log2_sums_within(points: Points, kernel: Kernel, leave_one_out: bool, side: int) -> np.ndarray:
     """Return log2 of each row's kernel sum over all rows, each pair computed once."""
 
     def scan(part: slice) -> np.ndarray:
@@ -149,7 +147,7 @@ def _log2_sums_within(
     return _rescue(points, points, kernel, sums, side, leave_one_out)
 
 
-def _log2_sums(points: Points, others: Points, kernel: _Kernel, side: int) -> np.ndarray:
+def _log2_sums(points: Points, others: Points, kernel: Kernel, side: int) -> np.ndarray:
     """Return log2 of the kernel sum over `others` for each of `points`."""
     sums = np.zeros(len(points))
 
@@ -165,7 +163,7 @@ def _log2_sums(points: Points, others: Points, kernel: _Kernel, side: int) -> np
 def _rescue(
     points: Points,
     others: Points,
-    kernel: _Kernel,
+    kernel: Kernel,
     sums: np.ndarray,
     side: int,
     leave_one_out: bool,

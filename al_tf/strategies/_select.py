@@ -15,6 +15,7 @@ import numpy as np
 from ..seeding import RandomState, check_random_state
 
 SUM_TOLERANCE = 1e-2  # half-precision softmax over 1,000 classes stays inside
+JOINT_TOLERANCE = 1e-3  # between two copies of one image in one sample
 
 
 def check_pool(X: Any, n_instances: int) -> int:
@@ -152,6 +153,65 @@ def proba_and_features(classifier: Any, X: Any) -> tuple[np.ndarray, np.ndarray]
         proba, pool_features = estimator.predict_with_features(X)
         return check_proba(proba, len_of(X)), _check_features(pool_features, len_of(X))
     return predict_proba(classifier, X), features(classifier, X)
+
+
+def sampled_proba(
+    classifier: Any,
+    X: Any,
+    n_samples: int,
+    random_state: RandomState = None,
+    *,
+    joint: bool = False,
+) -> np.ndarray:
+    """Return ``estimator.sample_proba`` of the pool, ``(n_samples, n, K)``, as it comes.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``sample_proba``.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_samples : int
+        2 or more.
+    random_state : RandomState
+        Seeds the samples.
+    joint : bool
+        Each sample must be one draw of the weights for all images. It is tried on two copies of
+        the first image.
+
+    Raises
+    ------
+    TypeError
+        The estimator has no ``sample_proba``, or draws for each image separately with `joint`.
+    ValueError
+        Fewer than two samples, samples of another shape, or a network without dropout.
+    """
+    estimator = estimator_of(classifier)
+    if not hasattr(estimator, "sample_proba"):
+        raise TypeError(
+            "This strategy needs an estimator with sample_proba(X, n_samples, random_state) -> "
+            "(n_samples, n, K), such as LinearProbeClassifier or KerasImageClassifier; "
+            f"{type(estimator).__name__} has no such method."
+        )
+    if n_samples < 2:
+        raise ValueError(f"Samples are compared: n_samples must be 2 or more; got {n_samples}.")
+    seed = int(check_random_state(random_state).integers(2**31))
+    if joint:
+        copies = np.repeat(np.asarray(X[:1]), 2, axis=0)
+        first, second = np.moveaxis(estimator.sample_proba(copies, 8, seed), 1, 0)
+        if not np.allclose(first, second, atol=JOINT_TOLERANCE, equal_nan=True):
+            raise TypeError(
+                "This strategy needs samples that are one draw of the weights for all images, and "
+                f"{type(estimator).__name__} draws for each image separately, as dropout does. Use "
+                "LinearProbeClassifier, or bald, which takes either."
+            )
+    samples = np.asarray(estimator.sample_proba(X, n_samples=n_samples, random_state=seed))
+    if samples.ndim != 3 or samples.shape[:2] != (n_samples, len_of(X)):
+        raise ValueError(
+            f"sample_proba must return the shape ({n_samples}, {len_of(X)}, K); got "
+            f"{samples.shape}."
+        )
+    return samples
 
 
 def labeled_features(classifier: Any) -> np.ndarray | None:

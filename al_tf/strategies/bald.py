@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..seeding import RandomState, check_random_state
-from ._select import check_pool, check_proba, estimator_of, len_of, top_k
+from ._select import check_pool, check_proba, sampled_proba, top_k
 from .uncertainty import entropy_score
 
 
@@ -44,36 +44,6 @@ def bald_score(samples: np.ndarray) -> np.ndarray:
         mean += checked / n_samples
         expected_entropy += entropy_score(checked) / n_samples
     return np.maximum(entropy_score(mean) - expected_entropy, 0.0)
-
-
-def sampled_proba(
-    classifier: Any, X: Any, n_samples: int, random_state: RandomState = None
-) -> np.ndarray:
-    """Return ``estimator.sample_proba`` of the pool, ``(n_samples, n, K)``.
-
-    Raises
-    ------
-    TypeError
-        The estimator has no ``sample_proba``.
-    ValueError
-        Fewer than two passes, samples of another shape, or a network without dropout.
-    """
-    estimator = estimator_of(classifier)
-    if not hasattr(estimator, "sample_proba"):
-        raise TypeError(
-            "BALD needs an estimator with sample_proba(X, n_samples, random_state) -> "
-            f"(n_samples, n, K), as KerasImageClassifier has; {type(estimator).__name__} has none."
-        )
-    if n_samples < 2:
-        raise ValueError(f"BALD compares passes: n_samples must be 2 or more; got {n_samples}.")
-    seed = int(check_random_state(random_state).integers(2**31))
-    samples = np.asarray(estimator.sample_proba(X, n_samples=n_samples, random_state=seed))
-    if samples.ndim != 3 or samples.shape[:2] != (n_samples, len_of(X)):
-        raise ValueError(
-            f"sample_proba must return the shape ({n_samples}, {len_of(X)}, K); got "
-            f"{samples.shape}."
-        )
-    return samples
 
 
 def classifier_bald(

@@ -35,8 +35,12 @@ def margin_score(proba: np.ndarray) -> np.ndarray:
 
 def entropy_score(proba: np.ndarray) -> np.ndarray:
     """Return ``-sum_c p_c ln p_c`` in nats for ``(n, K)``: from 0 (certain) to ln K; 0 ln 0 = 0."""
-    proba = check_proba(proba)
-    return 0.0 - (proba * np.log(np.where(proba > 0, proba, 1.0))).sum(axis=1)
+    return 0.0 - plogp(check_proba(proba)).sum(axis=1)
+
+
+def plogp(proba: np.ndarray) -> np.ndarray:
+    """Return ``p ln p`` of each entry, with 0 ln 0 = 0."""
+    return proba * np.log(np.where(proba > 0, proba, 1.0))
 
 
 def classifier_uncertainty(classifier: Any, X: Any) -> np.ndarray:

@@ -1,0 +1,160 @@
+"""BatchBALD: the batch whose labels together say most about the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..seeding import RandomState, check_random_state
+from ._order import canonical_order
+from ._select import check_pool, check_proba, sampled_proba
+from .bald import bald_score
+from .uncertainty import plogp
+
+BLOCK = 64  # images whose gains are computed at once
+EXHAUSTED = 1e-6  # nats: gains below this are rounding
+
+
+def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
+    """Return what each image's label adds to the information about the weights, in nats.
+
+    ``I(y; w | y_chosen) = E_c [H(sum_s q_cs p_s) - sum_s q_cs H(p_s)]`` over configurations c of
+    the labels chosen before, with the posterior q_c of the samples s given c.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (S, n, K)
+        Class probabilities.
+    posteriors : ndarray, shape (C, S)
+        Rows sum to 1.
+    likelihoods : ndarray, shape (C,)
+        Probability of each configuration; they sum to 1.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        0 or more.
+    """
+    n_samples, n, n_classes = samples.shape
+    entropies = -plogp(samples).sum(axis=2)  # (S, n)
+    expected = (likelihoods @ posteriors) @ entropies
+    mixed = posteriors @ samples.reshape(n_samples, -1)  # (C, n K)
+    marginal = likelihoods @ -plogp(mixed)
+    return np.maximum(marginal.reshape(n, n_classes).sum(axis=1) - expected, 0.0)
+
+
+def batch_bald(
+    classifier: Any,
+    X: Any,
+    n_instances: int = 1,
+    *,
+    random_state: RandomState = None,
+    n_samples: int = 100,
+    max_configurations: int = 1_000,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Query the images whose labels carry most joint information about the weights, greedily.
+
+    ``x_i = argmax_x I(y; w | y_1 … y_(i-1))``: two copies of one image do not count twice, as they
+    do in `bald`. The configurations of the labels chosen before are enumerated as long as there are
+    at most `max_configurations`, and drawn from the model after that. All gains of a batch together
+    are at most ln S; once nothing is left to gain, the highest scores of `bald` follow.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``sample_proba``, each sample being one draw of the weights for all images.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size.
+    random_state : RandomState
+        Seeds the samples, draws configurations, and breaks ties.
+    n_samples : int
+        Samples S of the weights.
+    max_configurations : int
+        1 or more; memory and time are proportional to it.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,)
+        Into `X`, in the order of choice.
+    scores : ndarray, shape (n_instances,)
+        The information that each adds, in nats; never rising while configurations are enumerated.
+
+    References
+    ----------
+    Kirsch, van Amersfoort and Gal, "BatchBALD: Efficient and Diverse Batch Acquisition for Deep
+    Bayesian Active Learning", NeurIPS 2019.
+    """
+    n = check_pool(X, n_instances)
+    if max_configurations < 1:
+        raise ValueError(f"max_configurations must be 1 or more; got {max_configurations}.")
+    rng = check_random_state(random_state)
+    samples = sampled_proba(classifier, X, n_samples, rng, joint=True)
+    single = bald_score(samples)
+    order = canonical_order(check_proba(samples.mean(axis=0)), rng)
+    rank = rng.permutation(n)  # the higher wins a tie
+    bound = single[order]  # the information given other labels is never more
+    given = _Configurations(n_samples, max_configurations, rng)
+    chosen, scores = np.empty(n_instances, dtype=np.intp), np.zeros(n_instances)
+    for step in range(n_instances):
+        best, gain = _most_informative(samples, order, bound, rank, given)
+        if gain < EXHAUSTED:
+            rest = np.lexsort((rank, np.where(np.isfinite(bound), single[order], -np.inf)))
+            chosen[step:] = rest[::-1][: n_instances - step]
+            break
+        chosen[step], scores[step], bound[best] = best, gain, -np.inf
+        given.add(samples[:, order[best]].astype(np.float64))
+    return order[chosen], scores
+
+
+def _most_informative(
+    samples: np.ndarray,
+    order: np.ndarray,
+    bound: np.ndarray,
+    rank: np.ndarray,
+    given: _Configurations,
+) -> tuple[int, float]:
+    """Return the image with the largest gain, and lower the bounds of those looked at."""
+    ranking = np.lexsort((rank, bound))[::-1]
+    best, gain = -1, -np.inf
+    for start in range(0, len(ranking), BLOCK):
+        block = ranking[start : start + BLOCK]
+        block = block[np.isfinite(bound[block])]
+        if not len(block) or bound[block[0]] < gain:
+            break
+        rows = samples[:, order[block]].astype(np.float64)
+        bound[block] = joint_gains(rows, given.posteriors, given.likelihoods)
+        top = block[np.lexsort((rank[block], bound[block]))[-1]]
+        if (bound[top], rank[top]) > (gain, rank[best] if best >= 0 else -1):
+            best, gain = int(top), float(bound[top])
+    return best, gain
+
+
+class _Configurations:
+    """Labels that the images chosen so far may have: all of them, or draws from the model."""
+
+    def __init__(self, n_samples: int, most: int, rng: np.random.Generator) -> None:
+        self.posteriors = np.full((1, n_samples), 1 / n_samples)
+        self.likelihoods = np.ones(1)
+        self._most, self._rng = most, rng
+
+    def add(self, proba: np.ndarray) -> None:
+        """Extend every configuration by the label of one image, given its ``(S, K)``."""
+        n_classes = proba.shape[1]
+        joint = self.posteriors[:, None, :] * proba.T  # (C, K, S)
+        conditional = joint.sum(axis=2)  # of the new label, given the configuration
+        if len(joint) * n_classes <= self._most:
+            self.likelihoods = (self.likelihoods[:, None] * conditional).ravel()
+            joint, conditional = joint.reshape(-1, joint.shape[2]), conditional.ravel()
+        else:
+            start = self._rng.choice(len(joint), self._most, p=self.likelihoods)
+            cumulative = conditional[start].cumsum(axis=1)
+            marks = self._rng.random((self._most, 1)) * cumulative[:, -1:]
+            labels = (cumulative <= marks).sum(axis=1)
+            joint, conditional = joint[start, labels], conditional[start, labels]
+            self.likelihoods = np.full(self._most, 1 / self._most)
+        possible = conditional > 0
+        self.posteriors = joint[possible] / conditional[possible, None]
+        self.likelihoods = self.likelihoods[possible] / self.likelihoods[possible].sum()

@@ -1,0 +1,172 @@
+"""BatchBALD and EPIG against sums over all labels, and samples that must be joint."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from al_tf.strategies.bald import bald_score
+from al_tf.strategies.batch_bald import batch_bald
+from al_tf.strategies.epig import epig, epig_score
+from al_tf.strategies.testing import FakeClassifier
+
+JOINT = [batch_bald, epig]
+
+
+def entropy(p):
+    p = np.asarray(p, dtype=float).ravel()
+    return -(p[p > 0] * np.log(p[p > 0])).sum()
+
+
+def joint_information(samples, rows):
+    """``I(y_rows; w)`` by enumeration of every combination of labels."""
+    n_samples, _, n_classes = samples.shape
+    joint = [
+        np.mean(np.prod([samples[:, r, c] for r, c in zip(rows, labels, strict=True)], axis=0))
+        for labels in product(range(n_classes), repeat=len(rows))
+    ]
+    given = sum(entropy(samples[s, r]) for s in range(n_samples) for r in rows) / n_samples
+    return entropy(joint) - given
+
+
+def draws(n_samples, n, n_classes, seed=0, concentration=0.4):
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(n_classes, concentration), size=(n_samples, n))
+
+
+class Draws:
+    """An estimator with fixed samples; of copies it gives the first image's."""
+
+    def __init__(self, samples):
+        self.samples = samples
+
+    def sample_proba(self, X, n_samples, random_state):
+        if len(X) != self.samples.shape[1]:  # two copies of the first image
+            return np.repeat(self.samples[:, :1], len(X), axis=1)
+        return self.samples
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_batch_bald_takes_the_largest_joint_information(n_classes):
+    samples = draws(6, 25, n_classes)
+    indices, scores = batch_bald(Draws(samples), np.zeros((25, 1)), 4, n_samples=6)
+    for step in range(4):
+        before = joint_information(samples, indices[:step])
+        options = {
+            i: joint_information(samples, [*indices[:step], i]) - before
+            for i in set(range(25)) - set(indices[:step])
+        }
+        assert scores[step] == pytest.approx(max(options.values()), abs=1e-9)
+        assert options[indices[step]] == pytest.approx(max(options.values()), abs=1e-9)
+
+
+def test_the_first_choice_is_that_of_bald():
+    samples = draws(8, 60, 4)
+    indices, scores = batch_bald(Draws(samples), np.zeros((60, 1)), 1, n_samples=8)
+    assert indices[0] == bald_score(samples).argmax()
+    assert scores[0] == pytest.approx(bald_score(samples).max())
+
+
+def test_drawn_configurations_estimate_the_enumerated_information():
+    samples = draws(10, 30, 3)
+    model, X = Draws(samples), np.zeros((30, 1))
+    exact, _ = batch_bald(model, X, 5, n_samples=10, max_configurations=3**5)
+    drawn, _ = batch_bald(model, X, 5, n_samples=10, max_configurations=80, random_state=0)
+    assert drawn[:4].tolist() == exact[:4].tolist()  # up to 27 configurations: enumerated
+    together = [joint_information(samples, rows) for rows in (exact, drawn)]
+    assert together[1] > 0.97 * together[0]
+
+
+def test_copies_of_the_best_image_are_not_asked_for_twice():
+    samples = draws(20, 10, 3)
+    samples[:, 1:5] = samples[:, [bald_score(samples).argmax()]]
+    indices, _ = batch_bald(Draws(samples), np.zeros((10, 1)), 5, n_samples=20)
+    copies = np.flatnonzero((samples == samples[:, [1]]).all(axis=(0, 2)))
+    assert np.isin(indices, copies).sum() == 1
+
+
+def test_once_nothing_is_left_to_gain_bald_fills_the_batch():
+    """Two samples that one certain label tells apart: the second has nothing to add."""
+    samples = np.full((2, 6, 2), 0.5)
+    samples[:, 2] = [[1, 0], [0, 1]]
+    samples[:, 4] = [[0.9, 0.1], [0.1, 0.9]]
+    samples[:, 5] = [[0.7, 0.3], [0.3, 0.7]]
+    indices, scores = batch_bald(Draws(samples), np.zeros((6, 1)), 3, n_samples=2)
+    assert indices.tolist() == [2, 4, 5]
+    np.testing.assert_allclose(scores, [np.log(2), 0, 0], atol=1e-12)
+
+
+def test_all_of_a_batch_gains_at_most_the_logarithm_of_the_samples():
+    samples = draws(5, 40, 3)
+    _, scores = batch_bald(Draws(samples), np.zeros((40, 1)), 40, n_samples=5, random_state=0)
+    assert scores.sum() <= np.log(5) + 1e-2  # estimated
+
+
+def test_configurations_are_at_least_one(learner, pool):
+    with pytest.raises(ValueError, match="max_configurations must be 1 or more; got 0"):
+        batch_bald(learner, pool, 2, max_configurations=0)
+
+
+def test_epig_is_the_mean_information_about_the_targets():
+    samples, targets = draws(7, 9, 3), draws(7, 4, 3, seed=1)
+    expected = []
+    for i in range(9):
+        information = []
+        for t in range(4):
+            joint = np.einsum("sa,sb->ab", samples[:, i], targets[:, t]) / 7
+            information.append(
+                entropy(joint.sum(axis=1)) + entropy(joint.sum(axis=0)) - entropy(joint)
+            )
+        expected.append(np.mean(information))
+    np.testing.assert_allclose(epig_score(samples, targets), expected, atol=1e-12)
+
+
+def test_epig_in_small_pieces_is_the_same(monkeypatch):
+    samples, targets = draws(5, 40, 3), draws(5, 6, 3, seed=1)
+    whole = epig_score(samples, targets)
+    monkeypatch.setattr("al_tf.strategies.epig.MEMORY", 1)
+    np.testing.assert_allclose(epig_score(samples, targets), whole, atol=1e-14)
+
+
+def test_epig_ignores_doubt_that_has_nothing_to_do_with_the_targets():
+    """Image 0 splits the samples as the targets do, image 1 across them: BALD likes both."""
+    samples = np.full((4, 12, 2), 0.5)
+    samples[:, 0] = [[1, 0], [1, 0], [0, 1], [0, 1]]
+    samples[:, 1] = [[1, 0], [0, 1], [1, 0], [0, 1]]
+    samples[:, 2:] = [[[0.8, 0.2]], [[0.8, 0.2]], [[0.2, 0.8]], [[0.2, 0.8]]]
+    np.testing.assert_allclose(bald_score(samples)[:2], np.log(2))
+    scores = epig_score(samples, samples[:, 2:])
+    assert scores[0] > 0.1
+    assert scores[1] == pytest.approx(0, abs=1e-12)
+    assert epig(Draws(samples), np.zeros((12, 1)), 1, n_samples=4)[0][0] == 0
+
+
+def test_epig_looks_at_the_targets_asked_for(pool, labeled):
+    model = FakeClassifier(joint_samples=True).fit(*labeled)
+    few, _ = epig(model, pool, 20, random_state=0, n_targets=2)
+    many, scores = epig(model, pool, 20, random_state=0, n_targets=1000)
+    assert few.tolist() != many.tolist()
+    samples = model.sample_proba(pool, 100, int(np.random.default_rng(0).integers(2**31)))
+    np.testing.assert_allclose(scores, epig_score(samples, samples)[many], rtol=1e-9)
+    with pytest.raises(ValueError, match="n_targets must be 1 or more; got 0"):
+        epig(model, pool, n_targets=0)
+
+
+@pytest.mark.parametrize("strategy", JOINT)
+def test_samples_that_differ_between_copies_are_refused(strategy, learner, pool):
+    with pytest.raises(
+        TypeError, match=r"one draw of the weights.*FakeClassifier draws for each image separately"
+    ):
+        strategy(learner, pool, 2)
+
+
+@pytest.mark.parametrize("strategy", JOINT)
+def test_a_reordered_pool_gives_the_same_images(strategy, pool, labeled):
+    model = FakeClassifier(joint_samples=True).fit(*labeled)
+    order = np.random.default_rng(1).permutation(len(pool))
+    indices, scores = strategy(model, pool, 8, random_state=0)
+    again, again_scores = strategy(model, pool[order], 8, random_state=0)
+    np.testing.assert_array_equal(order[again], indices)
+    np.testing.assert_allclose(again_scores, scores, rtol=1e-6)

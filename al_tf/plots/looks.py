@@ -43,6 +43,16 @@ STRATEGY_LOOKS = {
     "vote_entropy": Look("#661100", "D"),
     "consensus_entropy": Look("#CCB49C", "p"),
     "max_disagreement": Look("#1B4F72", "X"),
+    "max_herding": Look("#E40C3C", "<"),
+    "uherding": Look("#0CCC54", "o"),
+    "drop_query": Look("#FC2490", "d"),
+    "bait": Look("#0078FC", "*"),
+    "batch_bald": Look("#483C00", "P"),
+    "epig": Look("#84C00C", "h"),
+    "power_margin": Look("#FC78FC", ">"),
+    "power_bald": Look("#C09CFC", "8"),
+    "cbal": Look("#FC9C78", "X"),
+    "tcm": Look("#906048", "H"),
 }
 
 # For strategies of other packages and of notebooks. None is a colour of those usually compared:

@@ -10,20 +10,29 @@ from __future__ import annotations
 
 from . import (
     badge,
+    bait,
     bald,
+    batch_bald,
+    cbal,
     cluster_margin,
     committee,
     density,
+    drop_query,
     entropy_cluster,
+    epig,
     expected_error,
     information_density,
     kcenter,
     kmeans,
+    max_herding,
+    power,
     probcover,
     random,
     ranked_batch,
     softmax,
+    tcm,
     typiclust,
+    uherding,
     uncertainty,
 )
 from ._registry import (
@@ -135,6 +144,51 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "expected_error": StrategyInfo(
         "expected_error", expected_error.expected_error, "expected error",
         ("probabilities", "labeled set"), "n·K fits and n²·K²", "Roy and McCallum 2001",
+    ),
+    "max_herding": StrategyInfo(
+        "max_herding", max_herding.max_herding, "diversity", ("features", "labeled set"),
+        "n·min(n, 10⁴)·d", "Bae et al. 2024", sequential=True,
+    ),
+    "uherding": StrategyInfo(
+        "uherding", uherding.uherding, "uncertainty and diversity",
+        ("probabilities", "features", "labeled set"), "a fit and n·min(n, 10⁴)·d",
+        "Bae et al. 2025", sequential=True,
+    ),
+    "drop_query": StrategyInfo(
+        "drop_query", drop_query.drop_query, "uncertainty and diversity",
+        ("probabilities", "features", "dropout"), "3·n·K·d, and k-means of the candidates",
+        "Gupte et al. 2024", stochastic=True,
+    ),
+    "bait": StrategyInfo(
+        "bait", bait.bait, "uncertainty and diversity",
+        ("probabilities", "features", "labeled set"), "n·d² and 4·n·k·d", "Ash et al. 2021",
+        sequential=True,
+    ),
+    "batch_bald": StrategyInfo(
+        "batch_bald", batch_bald.batch_bald, "uncertainty and diversity", ("joint samples",),
+        "S samples, S·n·K, and 10³·S·K per image evaluated", "Kirsch et al. 2019",
+        sequential=True,
+    ),
+    "epig": StrategyInfo(
+        "epig", epig.epig, "uncertainty", ("joint samples",),
+        "S samples, 100·S·n·K²", "Bickford Smith et al. 2023",
+    ),
+    "power_margin": StrategyInfo(
+        "power_margin", power.power_margin, "uncertainty and diversity", ("probabilities",),
+        "n·K + n log n", "Kirsch et al. 2023",
+    ),
+    "power_bald": StrategyInfo(
+        "power_bald", power.power_bald, "uncertainty and diversity", ("dropout",),
+        "S samples, S·n·K", "Kirsch et al. 2023", stochastic=True,
+    ),
+    "cbal": StrategyInfo(
+        "cbal", cbal.cbal, "uncertainty and balance", ("probabilities", "labeled set"),
+        "n·k·K", "Bengar et al. 2022", sequential=True,
+    ),
+    "tcm": StrategyInfo(
+        "tcm", tcm.tcm, "uncertainty and diversity",
+        ("probabilities", "features", "labeled set"), "that of typiclust, then of margin",
+        "Doucet et al. 2024", sequential=True,
     ),
 }  # fmt: skip
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import kmeans_plus_plus, nearest_of_set
+from ..geometry import center_and_scale, kmeans_plus_plus, nearest_of_set
 from ..seeding import RandomState, check_random_state
+from ._select import top_k
 
 ROWS_PER_CLUSTER = 256  # more rows than this hardly move the centroids
 START_ROWS_PER_CLUSTER = 5
@@ -46,6 +47,34 @@ def cluster(
     if sample is rows:
         return kmeans.labels_.astype(np.intp), centroids
     return nearest_of_set(rows, centroids)[1], centroids
+
+
+def nearest_to_centroids(
+    features: np.ndarray, k: int, random_state: RandomState = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return, from each of `k` clusters, the row nearest to the centroid; minus its distance.
+
+    Where there are fewer clusters, the second nearest of each follow, and so on.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    k : int
+        1 to n.
+    random_state : RandomState
+        For k-means and for ties.
+
+    Returns
+    -------
+    indices : ndarray, shape (k,), intp
+    scores : ndarray, shape (k,), float64
+        Minus the Euclidean distance, the highest first.
+    """
+    rng = check_random_state(random_state)
+    rows, scale = center_and_scale(features)
+    labels, centroids = cluster(rows, k, rng)
+    distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
+    return top_k(-distances, k, rng, groups=labels)
 
 
 def _start(rows: np.ndarray, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import center_and_scale
 from ..seeding import RandomState, check_random_state
-from ._clusters import cluster
+from ._clusters import nearest_to_centroids
 from ._order import canonical_order
-from ._select import check_pool, features, top_k
+from ._select import check_pool, features
 
 
 def kmeans(
@@ -53,9 +52,5 @@ def kmeans(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
-    rows, scale = center_and_scale(pool_features)
-    labels, centroids = cluster(rows, n_instances, rng)
-    distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
-    chosen, scores = top_k(-distances, n_instances, rng, groups=labels)
+    chosen, scores = nearest_to_centroids(pool_features[order], n_instances, rng)
     return order[chosen], scores

@@ -64,17 +64,21 @@ def _run_loop(learner, X, y, labeled, **query_arguments):
     assert len(pool) + len(member.X_training) == len(X)
 
 
+SAMPLES = {"dropout", "joint samples"}
+
+
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 def test_plain_modal_runs_each_of_our_strategies_on_images(name, images):
     X, y = images
     labeled = np.arange(12)
-    estimators = [FakeClassifier([0, 1, 2], seed=seed) for seed in range(3)]
+    joint = "joint samples" in strategy_info(name).needs
+    estimators = [FakeClassifier([0, 1, 2], seed=seed, joint_samples=joint) for seed in range(3)]
     learner = _make(modAL.models, name, estimators, X[labeled], y[labeled])
     _run_loop(learner, X, y, labeled, random_state=0)
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in sorted(BUILT_IN) if "dropout" not in strategy_info(name).needs]
+    "name", [name for name in sorted(BUILT_IN) if not SAMPLES & set(strategy_info(name).needs)]
 )
 def test_plain_modal_runs_each_of_our_strategies_on_flat_arrays(name, images):
     X, y = images

@@ -25,8 +25,10 @@ def test_a_learner_gives_the_strategys_images(name, learners, labeled, pool):
     images, y = labeled
     y = np.unique(y, return_inverse=True)[1]  # modAL's committee takes numbers for labels
     seeds = (0, 1, 2) if "committee" in strategy_info(name).needs else (0,)
+    joint = "joint samples" in strategy_info(name).needs
     members = [
-        learners.ActiveLearner(FakeClassifier(seed=seed), strategy, images, y) for seed in seeds
+        learners.ActiveLearner(FakeClassifier(seed=s, joint_samples=joint), strategy, images, y)
+        for s in seeds
     ]
     learner = learners.Committee(members, strategy) if len(members) > 1 else members[0]
     indices, queried, scores = learner.query(
@@ -41,6 +43,7 @@ def test_a_learner_gives_the_strategys_images(name, learners, labeled, pool):
 @pytest.mark.parametrize("name", [n for n in NAMES if "labeled set" not in BUILT_IN[n].needs])
 def test_a_learner_and_its_estimator_are_asked_alike(name, learner, pool):
     strategy = get_strategy(name)
+    learner.estimator.joint_samples = "joint samples" in strategy_info(name).needs
     of_learner, _ = strategy(learner, pool, 4, random_state=0)
     of_estimator, _ = strategy(learner.estimator, pool, 4, random_state=0)
     np.testing.assert_array_equal(of_learner, of_estimator)

@@ -38,7 +38,18 @@ def members(digits):
     ]
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
+JOINT = [name for name in sorted(BUILT_IN) if "joint samples" in strategy_info(name).needs]
+
+
+@pytest.mark.parametrize("name", JOINT)
+def test_dropout_draws_for_each_image_separately_which_joint_samples_must_not(
+    name, members, digits
+):
+    with pytest.raises(TypeError, match="KerasImageClassifier draws for each image separately"):
+        get_strategy(name)(members[0], digits[0][40:240], 5, random_state=0)
+
+
+@pytest.mark.parametrize("name", sorted(set(BUILT_IN) - set(JOINT)))
 def test_a_strategy_queries_a_network(name, members, digits):
     from al_tf import Committee
 

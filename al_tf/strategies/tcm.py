@@ -1,0 +1,66 @@
+"""TCM: typical images first, small margins later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..seeding import RandomState
+from ._select import check_pool, len_of, predict_proba, top_k
+from .typiclust import typiclust
+from .uncertainty import margin_score
+
+
+def tcm(
+    classifier: Any,
+    X: Any,
+    n_instances: int = 1,
+    *,
+    random_state: RandomState = None,
+    labels_per_class: float = 5.0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Query by `typiclust` until there are some labels per class, and by `margin` from then on.
+
+    Before the first label no prediction is needed, so that features alone are enough to start.
+
+    Parameters
+    ----------
+    classifier : learner or estimator
+        With ``transform`` and ``predict_proba``; the labeled set is its ``X_training``.
+    X : array-like, shape (n, ...)
+        The pool.
+    n_instances : int
+        Batch size.
+    random_state : RandomState
+        Starts k-means, and breaks ties.
+    labels_per_class : float
+        The switch: margin from ``labels_per_class · K`` labels. The paper switches after a few
+        steps, whose size depends on the budget; one number of labels per class is our rule, and
+        should be small where features are pretrained.
+
+    Returns
+    -------
+    indices : ndarray, shape (n_instances,)
+        Into `X`, in the order of choice.
+    scores : ndarray, shape (n_instances,)
+        Typicality before the switch (see `typiclust`), ``1 - (p_1st - p_2nd)`` after it.
+
+    References
+    ----------
+    Doucet et al., "Bridging Diversity and Uncertainty in Active Learning with Self-Supervised
+    Pre-Training", 2024.
+    """
+    check_pool(X, n_instances)
+    if not (np.isfinite(labels_per_class) and labels_per_class >= 0):
+        raise ValueError(
+            f"labels_per_class must be a number of 0 or more; got {labels_per_class!r}."
+        )
+    labeled = getattr(classifier, "X_training", None)
+    n_labeled = 0 if labeled is None else len_of(labeled)
+    if n_labeled == 0 and labels_per_class > 0:
+        return typiclust(classifier, X, n_instances, random_state=random_state)
+    proba = predict_proba(classifier, X)
+    if n_labeled < labels_per_class * proba.shape[1]:
+        return typiclust(classifier, X, n_instances, random_state=random_state)
+    return top_k(margin_score(proba), n_instances, random_state)

@@ -1,0 +1,45 @@
+"""TCM: TypiClust up to a number of labels per class, margin from there on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from al_tf.strategies.tcm import tcm
+from al_tf.strategies.testing import FakeClassifier, FakeLearner
+from al_tf.strategies.typiclust import typiclust
+from al_tf.strategies.uncertainty import margin
+
+
+@pytest.mark.parametrize(
+    ("labels_per_class", "strategy"),
+    [(4.0, typiclust), (3.01, typiclust), (3.0, margin), (0, margin)],
+)
+def test_it_switches_at_a_number_of_labels_per_class(learner, pool, labels_per_class, strategy):
+    """The learner has nine labels of three classes."""
+    expected = strategy(learner, pool, 6, random_state=0)
+    answer = tcm(learner, pool, 6, random_state=0, labels_per_class=labels_per_class)
+    np.testing.assert_array_equal(answer[0], expected[0])
+    np.testing.assert_array_equal(answer[1], expected[1])
+
+
+def test_the_default_is_five_labels_per_class(pool):
+    for n, strategy in ((14, typiclust), (15, margin)):
+        labels = np.resize(["a", "b", "c"], n)
+        learner = FakeLearner(FakeClassifier(), pool[:n], labels)
+        expected, _ = strategy(learner, pool, 4, random_state=0)
+        np.testing.assert_array_equal(tcm(learner, pool, 4, random_state=0)[0], expected)
+
+
+def test_it_starts_without_a_prediction(pool):
+    class Features:
+        def transform(self, X):
+            return np.asarray(X).reshape(len(X), -1)
+
+    assert len(set(tcm(Features(), pool, 5, random_state=0)[0])) == 5
+
+
+@pytest.mark.parametrize("labels_per_class", [-1, np.inf])
+def test_the_switch_is_a_number(learner, pool, labels_per_class):
+    with pytest.raises(ValueError, match="labels_per_class must be a number of 0 or more"):
+        tcm(learner, pool, 2, labels_per_class=labels_per_class)

@@ -21,6 +21,7 @@ from . import efficientnet_lite
 from .applications import APPLICATIONS, load_application
 from .device import without_start_messages
 from .feature_store import FeatureStore
+from .forward_pass import compiled_forward
 from .hub_presets import PREFIX, load_preset
 from .own_network import SUFFIX, load_own_network
 from .pixels import check_images, check_pixels, pixel_digests, prepared
@@ -343,7 +344,10 @@ class Backbone:
                 if self._body is None:
                     self._body = self._build(for_inference=True)
                 model = _with_preparation(self._body, key[0], scaled=not is_uint8)
-                self._forwards[key] = _compiled(model, np.uint8 if is_uint8 else np.float32)
+                dtype = np.uint8 if is_uint8 else np.float32
+                self._forwards[key] = compiled_forward(
+                    model, dtype, largest=self.images_a_pass(key[0])
+                )
                 if len(self._forwards) > _MAX_KEPT:
                     self._forwards.popitem(last=False)
             self._forwards.move_to_end(key)
@@ -368,35 +372,3 @@ def _with_preparation(
         inputs = keras.Input(input_shape)
         features = body(prepared(inputs, body.input_shape[1:], scaled=scaled))
         return keras.Model(inputs, features)
-
-
-def _compiled(model: keras.Model, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the model's forward pass, traced once for batches of any length."""
-    import keras
-
-    def run(pixels: Any) -> Any:
-        return model(keras.ops.cast(pixels, "float32"), training=False)
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
-        function = tf.function(run, input_signature=signature).get_concrete_function()
-        return lambda pixels: function(tf.constant(pixels)).numpy()
-    import jax
-
-    variables = (
-        [v.value for v in model.trainable_variables],
-        [v.value for v in model.non_trainable_variables],
-    )
-
-    @jax.jit
-    def stateless(trainable: Any, others: Any, pixels: Any) -> Any:
-        return model.stateless_call(trainable, others, pixels.astype("float32"), training=False)[0]
-
-    def forward(pixels: np.ndarray) -> np.ndarray:
-        filled = np.zeros((1 << (len(pixels) - 1).bit_length(), *pixels.shape[1:]), pixels.dtype)
-        filled[: len(pixels)] = pixels
-        return np.asarray(stateless(*variables, filled))[: len(pixels)]
-
-    return forward

@@ -17,6 +17,10 @@ class DataCorruptError(AlTfError, ValueError):
     """A data file is truncated, tampered with, or not of the format its name promises."""
 
 
+class DataWarning(UserWarning):
+    """Images are left out, or something about them makes results misleading."""
+
+
 class UnknownNameError(AlTfError, ValueError):
     """A name (of a strategy, dataset, profile, …) that is not known; the message lists the known ones."""
 

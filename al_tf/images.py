@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import DataCorruptError
+from .errors import DataCorruptError, DataWarning
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -332,6 +332,7 @@ def _from_16_bits(pixels: np.ndarray, what: str) -> np.ndarray:
             "An image of 16 bits a pixel uses at most 12 of them, and becomes nearly black: all "
             "16-bit images are scaled alike, 65,535 is white. If your camera has 12 bits, "
             "multiply its pixel values by 16 and save the images again.",
+            DataWarning,
             stacklevel=2,
         )
     return np.rint(pixels / 257).astype(np.uint8)

@@ -198,6 +198,16 @@ def test_a_message_names_the_option_of_the_command_line(al_tf, folder, tmp_path)
     assert len(pd.read_csv(tmp_path / "out" / "results.csv")) == 8
 
 
+def test_workers_do_not_repeat_what_is_said_of_the_data(folder, tmp_path):
+    (folder / "a" / "photo.heic").touch()
+    command = [sys.executable, "-m", "al_tf", "run", "--dataset", f"folder:{folder}", *FAST[2:]]
+    command += ["--initial", "6", "--batch", "2", "--rounds", "1", "--pool", "100", "--size", "8"]
+    command += ["--jobs", "2", "--out", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines() == [f"Warning: {folder}: 1 file left out: 1 .heic."]
+
+
 @pytest.mark.parametrize("settings", [["--set", "dataset_options={grey=true}"], []])
 def test_options_of_the_dataset_are_put_together(al_tf, monkeypatch, tmp_path, settings):
     monkeypatch.setattr("al_tf.experiments.make_plan", lambda config, jobs: config.dataset_options)

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import DataCorruptError, DataNotFoundError
+from ..errors import DataCorruptError, DataNotFoundError, DataWarning
 from ..folders import left_out_line, list_folder
 from ..images import EXTENSIONS
 
@@ -67,6 +67,7 @@ def read_layout(root: Path) -> tuple[LabeledFiles, LabeledFiles | None, str]:
         warnings.warn(
             f"{root / 'test'} has no class folders, so its images have no labels: they are left "
             "out.",
+            DataWarning,
             stacklevel=4,
         )
     if not splits:
@@ -75,6 +76,7 @@ def read_layout(root: Path) -> tuple[LabeledFiles, LabeledFiles | None, str]:
         warnings.warn(
             f"{root}: {', '.join(unused)} is left out: images are drawn from train/ and measured "
             "on test/. To use them, move them into train/.",
+            DataWarning,
             stacklevel=4,
         )
     for_testing = _class_folder(root / splits[0])
@@ -128,8 +130,8 @@ def plain_text(name: str) -> str:
 
 def warn_left_out(root: Path, left_out: Counter[str]) -> None:
     """Warn of files that are not used."""
-    if line := left_out_line(left_out):
-        warnings.warn(f"{root}: {line}", stacklevel=5)
+    if line := left_out_line(+left_out):
+        warnings.warn(f"{root}: {line}", DataWarning, stacklevel=5)
 
 
 def _subfolders(folder: Path) -> list[Path]:

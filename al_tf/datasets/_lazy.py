@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ..errors import DataCorruptError, DataNotFoundError
+from ..errors import DataCorruptError, DataNotFoundError, DataWarning
 from ..folders import list_folder
 from ..images import (
     EXTENSIONS,
@@ -86,7 +86,7 @@ class LazyImageFolder(ImageSource):
             listing = list_folder(folder)
             self.files, self.left_out = listing.images, listing.left_out
             if self.left_out:
-                warnings.warn(f"{folder}: {listing}", stacklevel=2)
+                warnings.warn(f"{folder}: {listing}", DataWarning, stacklevel=2)
         else:
             self.files, self.left_out = tuple(map(Path, source)), Counter()
         if not self.files:

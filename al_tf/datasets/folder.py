@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataNotFoundError
+from ..errors import DataNotFoundError, DataWarning
 from ..seeding import stream
 from ._base import ImageDataset, digest_of
 from ._label_table import read_label_table
@@ -160,6 +160,7 @@ def _warn_of_twins(twins: np.ndarray, files: Sequence[Path]) -> None:
             f"{len(rows):,} files have the name of another one but for the extension, for example "
             f"{files[twins[rows[0]]]} and {files[rows[0]].name}. All count as images: if they are "
             "masks, or the same in another format, move them elsewhere.",
+            DataWarning,
             stacklevel=4,
         )
 
@@ -173,6 +174,7 @@ def _warn_of_two_classes(
         warnings.warn(
             f"{len(rows):,} images are copies of images in another class, for example {files[row]} "
             f"({names[y[row]]}) of {files[other]} ({names[y[other]]}). No model can get both right.",
+            DataWarning,
             stacklevel=4,
         )
 
@@ -182,6 +184,7 @@ def _warn_of_copies(n: int, of: int) -> None:
         warnings.warn(
             f"{n:,} of the {of:,} test images are copies of training images: accuracy will be too "
             "high. Remove them from one side, or merge the folders and let the split be drawn.",
+            DataWarning,
             stacklevel=4,
         )
 
@@ -196,7 +199,9 @@ def _check_test(y_test: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None
         )
     if len(names) == 1:
         warnings.warn(
-            f"There is one class only, {names[0]!r}: every model is right about it.", stacklevel=4
+            f"There is one class only, {names[0]!r}: every model is right about it.",
+            DataWarning,
+            stacklevel=4,
         )
     if absent := [name for k, name in enumerate(names) if k not in y_test]:
         counts = ", ".join(
@@ -205,5 +210,6 @@ def _check_test(y_test: np.ndarray, y: np.ndarray, names: Sequence[str]) -> None
         warnings.warn(
             f"The test set has no image of {len(absent)} of {len(names)} classes: {counts}"
             f"{', …' if len(absent) > 5 else ''}. Accuracy says nothing about them.",
+            DataWarning,
             stacklevel=4,
         )

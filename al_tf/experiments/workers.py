@@ -7,9 +7,12 @@ import queue
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+from ..errors import DataWarning
 
 ATTEMPTS = 2
 """How often a task is given to a process before its deaths count as the task's fault."""
@@ -136,8 +139,12 @@ def quiet_environment() -> dict[str, str]:
 
 
 def _begin(parent: int) -> None:
-    """Ignore Ctrl-C, which the parent handles, and end when the parent has ended or was killed."""
+    """Ignore Ctrl-C, which the parent handles, and end when the parent has ended or was killed.
+
+    The parent has loaded the data and warned of them.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    warnings.simplefilter("ignore", DataWarning)
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from al_tf.datasets import load_dataset
 from al_tf.datasets._split import choose_test
-from al_tf.errors import DataCorruptError, DataNotFoundError
+from al_tf.errors import DataCorruptError, DataNotFoundError, DataWarning
 from al_tf.seeding import stream
 
 from .makers import write_image
@@ -180,7 +180,9 @@ class TestClasses:
         write_image(tmp_path / "stray.png", picture(9))
         (tmp_path / "a" / "x.heic").touch()
         (tmp_path / "labels.csv").touch()
-        with pytest.warns(UserWarning, match=r"2 files left out: 1 .heic, 1 beside the class"):
+        with pytest.warns(
+            UserWarning, match=r"2 files left out: 1 .heic, 1 beside the class folders\.$"
+        ):
             assert len(load(tmp_path).x_train) == 4
 
     @pytest.mark.parametrize("name", [b"gr\xf6\xdfe", "größe".encode(), b"  spaced", b"#1, 2"])
@@ -194,6 +196,12 @@ class TestClasses:
         fill(tmp_path / "train", {"größe": 3, "b": 3})
         fill(tmp_path / "test", {unicodedata.normalize("NFD", "größe"): 2, "b": 2}, start=50)
         assert load_quietly(tmp_path).class_names == ("b", "größe")
+
+    def test_reasons_that_do_not_occur_are_not_listed(self, tmp_path):
+        fill(tmp_path, {"a": 3, "b": 3})
+        (tmp_path / "a" / "x.heic").touch()
+        with pytest.warns(DataWarning, match=r": 1 file left out: 1 \.heic\.$"):
+            load(tmp_path)
 
 
 class TestSplits:

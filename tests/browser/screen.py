@@ -42,6 +42,7 @@ class Screen:
 
     def open(self, url):
         self.page.goto(url)
+        self.frame.wait_for_selector(".altf:is([data-slot], .altf-finished)")  # painted
         self.ready()
         return self
 

@@ -128,7 +128,7 @@ def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
     UnknownNameError
         There is no such strategy.
     ValueError
-        It needs a committee, or a model that samples, and `learner` is none.
+        It needs a committee or samples that `learner` does not give, or fits models of its own.
     """
     from ..strategies import strategy_info
 
@@ -140,7 +140,19 @@ def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
             f"Strategy {strategy!r} needs a committee of models; {type(learner).__name__} is one "
             "model. Pass an al_tf Committee, or another strategy."
         )
+    if "refits" in needs:
+        raise ValueError(
+            f"Strategy {strategy!r} fits a model for each image and class: no labeling can wait for "
+            "that. Choose another strategy."
+        )
     estimator = getattr(learner, "estimator", learner)
+    if "joint samples" in needs and (
+        hasattr(estimator, "model_fn") or not hasattr(estimator, "sample_proba")
+    ):
+        raise ValueError(
+            f"Strategy {strategy!r} needs samples of the model that cover all images at once. Use a "
+            "LinearProbeClassifier (on the command line: --model probe), or another strategy."
+        )
     if "dropout" in needs and not samples_probabilities(estimator):
         raise ValueError(
             f"Strategy {strategy!r} needs a model that samples its probabilities: a "

@@ -143,7 +143,8 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "expected_error": StrategyInfo(
         "expected_error", expected_error.expected_error, "expected error",
-        ("probabilities", "labeled set"), "n·K fits and n²·K²", "Roy and McCallum 2001",
+        ("probabilities", "labeled set", "refits"), "n·K fits and n²·K²",
+        "Roy and McCallum 2001",
     ),
     "max_herding": StrategyInfo(
         "max_herding", max_herding.max_herding, "diversity", ("features", "labeled set"),

@@ -13,9 +13,12 @@ from ..errors import PluginError, UnknownNameError
 Strategy = Callable[..., Any]
 
 ENTRY_POINT_GROUP = "al_tf.strategies"
-NEEDS = ("probabilities", "features", "labeled set", "dropout", "joint samples", "committee")
+NEEDS = (
+    "probabilities", "features", "labeled set", "dropout", "joint samples", "refits", "committee",
+)  # fmt: skip
 # "dropout": ``sample_proba``, its samples independent or not between images. "joint samples": each
-# sample of ``sample_proba`` is one draw of the weights for all images.
+# sample of ``sample_proba`` is one draw of the weights for all images. "refits": clones of the
+# estimator are fitted to the labeled set with further images.
 
 REGISTRY: dict[str, StrategyInfo] = {}
 

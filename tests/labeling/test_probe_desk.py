@@ -158,6 +158,10 @@ def test_the_needs_of_a_strategy_are_checked_before_the_first_image(desk, tmp_pa
         desk.session(KerasImageClassifier(), strategy="bald")
     dropout = KerasImageClassifier(model_params={"dropout": 0.25})
     desk.session(dropout, strategy="bald")
+    with pytest.raises(ValueError, match=r"'epig' needs samples.*LinearProbeClassifier"):
+        desk.session(dropout, strategy="epig")
+    with pytest.raises(ValueError, match=r"'expected_error' fits a model for each image"):
+        desk.session(dropout, strategy="expected_error")
 
 
 def test_a_failed_start_stores_nothing(desk, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..seeding import keras_seed
 from .initialization import arrays_of
-from .inspection import check_model
+from .inspection import check_model, outputs_of_noise
 
 if TYPE_CHECKING:
     import keras
@@ -50,6 +50,7 @@ class NetworkBuilder:
         self.input_shape, self._n_classes = input_shape, n_classes
         with keras_seed(0):
             self.first = self._built()
+            check_model(self.first, self.input_shape, n_classes)
         with keras_seed(1):
             other = self._built()
         again = {id(variable) for variable in other.variables}
@@ -86,7 +87,8 @@ class NetworkBuilder:
                 "model_fn must be a function (input_shape, n_classes, **model_params) that returns "
                 f"a compiled keras.Model, or such a model; got {type(self._model_fn).__name__}."
             )
-        check_model(model, self.input_shape, self._n_classes)
+        if isinstance(model, keras.Model) and not model.built:  # subclassed
+            outputs_of_noise(model, self.input_shape)
         return model
 
     def _independent(self, model: keras.Model) -> keras.Model:

@@ -16,10 +16,7 @@ _RESCALING_OPERATIONS = {"Add", "Subtract", "Divide", "TrueDivide", "Multiply"}
 
 
 def check_model(model: Any, input_shape: tuple[int, ...], n_classes: int) -> None:
-    """Refuse what cannot be trained as a classifier, and say what to change.
-
-    A model that is not built yet is built for images of `input_shape`.
-    """
+    """Refuse what cannot be trained as a classifier, and say what to change."""
     import keras
 
     if not isinstance(model, keras.Model):
@@ -38,7 +35,7 @@ def check_model(model: Any, input_shape: tuple[int, ...], n_classes: int) -> Non
             f"The network has {n_inputs} inputs, but a classifier of images gives it one: the "
             "images. Let it take (n, H, W, C) and split it inside."
         )
-    outputs = _outputs_of_noise(model, input_shape)
+    outputs = outputs_of_noise(model, input_shape)
     if len(outputs) != 1:
         raise TypeError(
             f"The network has {len(outputs)} outputs; a classifier needs one, the probabilities. "
@@ -62,8 +59,8 @@ def check_model(model: Any, input_shape: tuple[int, ...], n_classes: int) -> Non
         )
 
 
-def _outputs_of_noise(model: Any, input_shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Return what the model makes of two images of noise."""
+def outputs_of_noise(model: Any, input_shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Return what the model makes of two images of noise, which builds it if it is not built."""
     import keras
 
     noise = np.random.default_rng(0).random((2, *input_shape), np.float32)

@@ -149,13 +149,13 @@ class TestEveryKind:
             np.testing.assert_array_equal(old, new)
         dropout = [x for x in engine.model._flatten_layers() if isinstance(x, layers.Dropout)]
         rates = [layer.rate for layer in dropout]
-        engine._functions = {}
+        engine._compile()
         for layer in dropout:
             layer.rate = 1e-7
         try:
             without = [engine.forward(data[0], sample=True)[0] for _ in range(2)]
         finally:
-            engine._functions = {}
+            engine._compile()
             for layer, rate in zip(dropout, rates, strict=True):
                 layer.rate = rate
         for sample in without:

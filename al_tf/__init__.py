@@ -21,6 +21,7 @@ _HOME_OF = {
     "LabelingSession": "labeling",
     "LinearProbeClassifier": "network.probe",
     "build_cnn": "network.models",
+    "build_finetuned": "network.finetuned",
     "describe_device": "network.device",
     "fetch_dataset": "datasets",
     "get_strategy": "strategies",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from .network.backbones import load_backbone as load_backbone
     from .network.classifier import KerasImageClassifier as KerasImageClassifier
     from .network.device import describe_device as describe_device
+    from .network.finetuned import build_finetuned as build_finetuned
     from .network.models import build_cnn as build_cnn
     from .network.probe import LinearProbeClassifier as LinearProbeClassifier
     from .strategies import get_strategy as get_strategy

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..errors import check_one_of
 from ..images import ImageSource
 from ..seeding import RandomState, check_random_state, derive_seed, stream
+from .augmentation import without_augmentation
 from .building import with_pixels_divided
 from .engine import Engine, NetworkState
 from .fitting import FIT_MODES, refuse_arguments
@@ -399,7 +400,7 @@ class KerasImageClassifier(ImageClassifier):
         """
         check_is_fitted(self)
         divided = rescale and self._divides_uint8() and self._scale not in ("0-255", "other")
-        network = self._engine().new_network(self._state)
+        network = without_augmentation(self._engine().new_network(self._state))
         return with_pixels_divided(network, self.input_shape_) if divided else network
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -185,9 +185,12 @@ def rescaling_layer(model: keras.Model) -> str | None:
     """Return the name of the layer that brings pixels of 0–255 to the network's own range.
 
     Looked for ahead of the first layer with a matrix of weights: ``Rescaling``, ``Normalization``,
-    and the arithmetic of Keras Applications' ``preprocess_input``. None where there is no such.
+    and the arithmetic of Keras Applications' ``preprocess_input``. None where there is no such,
+    and where a layer ahead of it makes pixels of 0–255 of those in [0, 1].
     """
     for operation in _operations_in_order(model):
+        if type(operation).__name__ == "Rescaling" and np.min(np.abs(operation.scale)) > 10:
+            return None
         if getattr(operation, "weights", None) and _has_own_matrix(operation):
             return None
         if _rescales(operation):

@@ -1,6 +1,6 @@
 """A linear softmax head on fixed features: logistic regression, many times a second.
 
-The loss is that of scikit-learn's `LogisticRegression`, and so is the minimiser, L-BFGS. What
+The loss is that of scikit-learn's logistic regression, and so is the minimiser, L-BFGS. What
 differs is the coordinates, which change neither the optimum nor its penalty:
 
 - with fewer images than half the columns, the rows are rotated into as many columns as there are
@@ -26,6 +26,8 @@ roughly the error left in the scores."""
 MAX_ITERATIONS = 2000
 LOGIT_OF_ABSENT = -40.0
 """Score of a class without a label: the scores of the others have a mean of 0, so e**-40 at most."""
+FLOOR = 10.0
+"""Of the scale of a column; ``benchmarks/probe.py`` compares others."""
 _DIRECTIONS = 16
 """Directions that are shortened; 64 of them saved no more iterations."""
 _CURVATURE = 0.03
@@ -64,12 +66,19 @@ class Standardization:
     scale: np.ndarray
 
     @classmethod
-    def of(cls, features: np.ndarray) -> Standardization:
-        """Measure the columns of `features` ``(n, d)``; a constant one gets the scale 1."""
+    def of(cls, features: np.ndarray, floor: float = FLOOR) -> Standardization:
+        """Measure the columns of `features` ``(n, d)``.
+
+        The scale of a column is ``sqrt(s² + (floor / n)² · mean(s²))`` with s its standard
+        deviation. From few images the spread of a column is hardly known: a column that is nearly
+        constant in ten of them would be blown up in the pool. The floor keeps it small, and is gone
+        by a few hundred images. Without any spread the scale is 1.
+        """
         mean = features.mean(axis=0, dtype=np.float64)
-        scale = np.sqrt(((features - mean) ** 2).mean(axis=0))
-        constant = scale <= 10 * np.finfo(np.float64).eps * np.abs(mean)
-        return cls(mean, np.where(constant, 1.0, scale))
+        variance = ((features - mean) ** 2).mean(axis=0)
+        variance[variance <= (10 * np.finfo(np.float64).eps * mean) ** 2] = 0  # rounding
+        scale = np.sqrt(variance + (floor / len(features)) ** 2 * variance.mean())
+        return cls(mean, np.where(scale > 0, scale, 1.0))
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Return standardised features, float64 ``(n, d)``."""
@@ -77,7 +86,13 @@ class Standardization:
 
 
 def fit_head(
-    features: np.ndarray, codes: np.ndarray, weights: np.ndarray, n_classes: int, C: float
+    features: np.ndarray,
+    codes: np.ndarray,
+    weights: np.ndarray,
+    n_classes: int,
+    C: float,
+    *,
+    floor: float = FLOOR,
 ) -> LinearHead:
     """Fit scikit-learn's logistic regression on standardised features.
 
@@ -92,12 +107,14 @@ def fit_head(
     n_classes : int
     C : float
         Inverse strength of the penalty, as in scikit-learn.
+    floor : float
+        Of the scales; see `Standardization.of`.
 
     Returns
     -------
     LinearHead
     """
-    standard = Standardization.of(features)
+    standard = Standardization.of(features, floor)
     present, rows = np.unique(codes, return_inverse=True)
     coef, intercept = np.zeros((n_classes, features.shape[1])), np.full(n_classes, LOGIT_OF_ABSENT)
     intercept[present], steps = 0.0, 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import check_one_of
+from .augmentation import augmented
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +27,7 @@ def build_cnn(
     features: str = "dense",
     learning_rate: float = 1e-3,
     dtype: str | None = None,
+    augment: bool | Collection[str] = False,
 ) -> keras.Model:
     """Build and compile the three-convolution network.
 
@@ -58,6 +60,10 @@ def build_cnn(
         (``"float32"`` unless you set another). On processors with bfloat16 instructions
         ``"mixed_bfloat16"`` trains about twice and predicts about three times as fast
         (``benchmarks/README.md``); on others it is slower.
+    augment : bool or collection of {"flip", "shift", "brightness"}
+        Random changes of training images in [0, 1]: mirrored left to right, shifted by up to a
+        tenth of each side, lightened or darkened by up to 0.2. True is all of them. Prediction
+        sees images unchanged.
 
     Returns
     -------
@@ -100,7 +106,8 @@ def build_cnn(
             "For other inputs pass a model_fn of your own to KerasImageClassifier."
         )
     height, width = input_shape[:2]
-    inputs = x = keras.Input(input_shape)
+    inputs = keras.Input(input_shape)
+    x = augmented(inputs, augment)
     if len(input_shape) == 2:
         x = layers.Reshape((height, width, 1), dtype=dtype)(x)
     for n_filters in filters:

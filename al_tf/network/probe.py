@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..seeding import RandomState, check_random_state
+from .finetuned import resolved_backbone
 from .image_classifier import ImageClassifier
 from .inputs import class_weights, encoded_labels, network_input
 from .laplace import LaplacePosterior
@@ -102,7 +103,7 @@ class LinearProbeClassifier(ImageClassifier):
         backbone: str | Backbone | None = "efficientnet_lite0",
         *,
         size: int | None = None,
-        C: float = 0.01,
+        C: float = 0.1,
         classes: Sequence[Any] | np.ndarray | None = None,
         class_weight: dict[Any, float] | str | None = None,
         random_state: RandomState = None,
@@ -355,16 +356,7 @@ class LinearProbeClassifier(ImageClassifier):
                 "This classifier has backbone=None: it takes features (n, d) and no images. Name a "
                 "backbone, such as 'efficientnet_lite0'."
             )
-        if isinstance(self.backbone, str):
-            from .backbones import load_backbone
-
-            return load_backbone(self.backbone, size=self.size)
-        if self.size not in (None, self.backbone.size):
-            raise ValueError(
-                f"size={self.size} is for a backbone given by name; this one was loaded for "
-                f"{self.backbone.size} pixels. Load it with load_backbone(name, size={self.size})."
-            )
-        return self.backbone
+        return resolved_backbone(self.backbone, self.size)
 
     def _checked(self, X: Any, *, fitting: bool) -> Any:
         """Return images as `_checked_images` does, and two-dimensional `X` as float32 features."""

@@ -39,3 +39,27 @@ class FakeBackbone:
         rng = np.random.default_rng(self.seed)
         kernel, bias = rng.normal(size=(3, 3, channels, self.dim)), rng.normal(size=self.dim)
         return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+class DeepFakeBackbone:
+    """Three convolutions with batch normalization and dropout, nested as those of real ones are."""
+
+    name, size, dim, fingerprint = "deep fake", 8, 6, "deep fake"
+
+    def keras_model(self, input_shape, *, scaled=False):
+        import keras
+        from keras import layers
+
+        inputs = keras.Input((8, 8, 1))
+        x = layers.Rescaling(1 / 128, -1)(inputs)
+        for width in (4, 5, 6):
+            x = layers.Conv2D(width, 3, padding="same", name=f"convolution_{width}")(x)
+            x = layers.BatchNormalization(name=f"norm_{width}")(x)
+            x = layers.ReLU()(x)
+            x = layers.Dropout(0.5)(x)
+        body = keras.Model(inputs, layers.GlobalAveragePooling2D()(x), name="deep_fake")
+        rng = np.random.default_rng(0)
+        body.set_weights([rng.normal(0.5, 0.2, w.shape) for w in body.get_weights()])
+        outer = keras.Input(input_shape)
+        images = layers.Rescaling(255.0)(outer) if scaled else outer
+        return keras.Model(outer, body(layers.Reshape((8, 8, 1))(images)))

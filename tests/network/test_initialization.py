@@ -81,7 +81,7 @@ def test_pretrained_weights_are_kept():
         return model
 
     draw, (a, b) = drawn(build, 0, 1)
-    assert draw.__name__ == "from_building"
+    assert draw.__name__ == "from_initializers"
     assert np.array_equal(a[0], pretrained)
     assert (a[1] == 1).all()
     assert not np.array_equal(a[2], b[2])

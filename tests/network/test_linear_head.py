@@ -21,8 +21,16 @@ def make_features(n, d, n_classes, seed=0):
 
 
 def peer(features, codes, C, weights=None):
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=C, tol=1e-9, max_iter=10_000))
-    return model.fit(features.astype(float), codes, logisticregression__sample_weight=weights)
+    """scikit-learn's own, on columns standardized as the head does it."""
+    standard = Standardization.of(features)
+    model = LogisticRegression(C=C, tol=1e-9, max_iter=10_000)
+    model.fit(standard.apply(features), codes, sample_weight=weights)
+    return standard, model
+
+
+def proba_of(peer, features):
+    standard, model = peer
+    return model.predict_proba(standard.apply(features))
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -32,18 +40,27 @@ def test_same_optimum_as_scaler_and_logistic_regression(n, d, n_classes, C):
     both, codes = make_features(n + 50, d, n_classes)
     features, codes, new = both[:n], codes[:n], both[n:]
     head = fit_head(features, codes, np.ones(n), n_classes, C)
-    model = peer(features, codes, C)
-    np.testing.assert_allclose(head.proba(features), model.predict_proba(features), atol=1e-4)
-    np.testing.assert_allclose(head.proba(new), model.predict_proba(new), atol=1e-4)
-    coef = (head.coef[1:] - head.coef[:1] if n_classes == 2 else head.coef) * model[0].scale_
-    np.testing.assert_allclose(coef, model[-1].coef_, atol=1e-4)
+    standard, model = expected = peer(features, codes, C)
+    np.testing.assert_allclose(head.proba(features), proba_of(expected, features), atol=1e-4)
+    np.testing.assert_allclose(head.proba(new), proba_of(expected, new), atol=1e-4)
+    coef = (head.coef[1:] - head.coef[:1] if n_classes == 2 else head.coef) * standard.scale
+    np.testing.assert_allclose(coef, model.coef_, atol=1e-4)
+
+
+def test_without_a_floor_it_is_scikit_learns_scaler_and_logistic_regression():
+    features, codes = make_features(60, 200, 3)
+    head = fit_head(features, codes, np.ones(60), 3, 0.1, floor=0)
+    scaled = make_pipeline(
+        StandardScaler(), LogisticRegression(C=0.1, tol=1e-9, max_iter=10_000)
+    ).fit(features.astype(float), codes)
+    np.testing.assert_allclose(head.proba(features), scaled.predict_proba(features), atol=1e-4)
 
 
 def test_large_problems_held_in_float32_have_the_same_optimum(monkeypatch):
     features, codes = make_features(60, 80, 4)
     monkeypatch.setattr(linear_head, "_LARGE", 100)
     head = fit_head(features, codes, np.ones(60), 4, 0.1)
-    expected = peer(features, codes, 0.1).predict_proba(features)
+    expected = proba_of(peer(features, codes, 0.1), features)
     np.testing.assert_allclose(head.proba(features), expected, atol=1e-4)
 
 
@@ -59,9 +76,9 @@ def test_weights_of_rows_count_as_in_scikit_learn(n):
     features, codes = make_features(n, 60, 3)
     weights = np.random.default_rng(0).uniform(0.2, 3, size=n)
     head = fit_head(features, codes, weights, 3, 0.1)
-    expected = peer(features, codes, 0.1, weights).predict_proba(features)
+    expected = proba_of(peer(features, codes, 0.1, weights), features)
     np.testing.assert_allclose(head.proba(features), expected, atol=1e-4)
-    assert abs(expected - peer(features, codes, 0.1).predict_proba(features)).max() > 1e-2
+    assert abs(expected - proba_of(peer(features, codes, 0.1), features)).max() > 1e-2
 
 
 def test_the_optimum_does_not_depend_on_the_order_of_the_rows():
@@ -96,18 +113,26 @@ def test_one_image_a_class_is_enough():
 
 
 class TestStandardization:
-    def test_is_that_of_the_standard_scaler(self):
+    def test_without_a_floor_it_is_the_standard_scaler(self):
         features, _ = make_features(30, 40, 3)
-        ours, theirs = Standardization.of(features), StandardScaler().fit(features.astype(float))
+        ours, theirs = Standardization.of(features, 0), StandardScaler().fit(features.astype(float))
         np.testing.assert_allclose(ours.mean, theirs.mean_)
         np.testing.assert_allclose(ours.scale, theirs.scale_)
+
+    @pytest.mark.parametrize(("n", "floor"), [(10, 1.0), (40, 0.25), (1000, 0.01)])
+    def test_few_rows_have_a_floor_under_the_scale(self, n, floor):
+        features = np.random.default_rng(0).normal(size=(n, 5))
+        features[:, 0] = 3.0
+        typical = np.sqrt(features.var(axis=0).mean())
+        expected = np.hypot(features.std(axis=0), floor * typical)
+        np.testing.assert_allclose(Standardization.of(features).scale, expected)
 
     @pytest.mark.parametrize("value", [0.0, 0.1, 1e6, -3.3])
     def test_a_constant_column_weighs_nothing(self, value):
         features, codes = make_features(30, 40, 3)
         features[:, 7] = value
         head = fit_head(features, codes, np.ones(30), 3, 0.1)
-        assert Standardization.of(features).scale[7] == 1
+        assert Standardization.of(features, 0).scale[7] == 1
         assert abs(head.coef[:, 7]).max() < 1e-9
 
     def test_one_row_has_no_scale(self):

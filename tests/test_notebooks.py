@@ -27,6 +27,7 @@ STRATEGIES = 'random,kcenter,entropy_density'
     "07_defect_inspection": """
 PROFILE, JOBS, DATASET, OPTIONS, DEFECTIVE = "smoke", 0, "digits", {}, [8]
 LABELS, BATCH, EPOCHS = 60, 20, 2
+PROBE_OPTIONS, PROBE_SIZE = {}, 32
 """,
     "08_write_your_own_strategy": "PROFILE = 'smoke'",
 }

@@ -120,6 +120,8 @@ class ExperimentConfig:
         settings["seeds"] = _as_seeds(settings["seeds"])
         for name in ("imbalance", "noise"):
             settings[name] = _as_tuples(settings[name])
+        if settings["model"] == "probe" and settings["backbone"] is None:
+            settings["backbone"] = BACKBONE
         for name, value in settings.items():
             object.__setattr__(self, name, value)
         check_fields(self)
@@ -130,11 +132,6 @@ class ExperimentConfig:
         """First 12 hexadecimal digits of the SHA-256 of all fields."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-    @property
-    def backbone_name(self) -> str:
-        """Name of the pretrained network that the model uses, if it is one that does."""
-        return self.backbone or BACKBONE
 
     @property
     def labels_per_run(self) -> int:
@@ -150,6 +147,9 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, tables and numbers, in the layout of a TOML profile."""
         plain = {f.name: _as_lists(getattr(self, f.name)) for f in fields(self)}
+        for name in ("backbone", "backbone_size"):  # later settings, left out where they are not
+            if plain[name] is None:  # used: the digest of other experiments stays as it was
+                del plain[name]
         plain["strategies"] = [s.label for s in self.strategies]
         plain["strategy"] = {
             s.label: {"name": s.name, **s.params}

@@ -146,7 +146,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
     backbone = backbone_of(config).fingerprint if sees_features(config) else None
     if old is not None and old.get("backbone_fingerprint") != backbone:
         raise ConfigMismatchError(
-            f"The backbone {config.backbone_name!r} is not the one that {out} was begun with: "
+            f"The backbone {config.backbone!r} is not the one that {out} was begun with: "
             f"fingerprint {str(old.get('backbone_fingerprint'))[:12]} then, {str(backbone)[:12]} "
             "now. Use another folder."
         )

@@ -33,7 +33,7 @@ def backbone_of(config: ExperimentConfig) -> Backbone:
     """Load the pretrained network of an experiment."""
     from ..network.backbones import load_backbone
 
-    return load_backbone(config.backbone_name, size=config.backbone_size)
+    return load_backbone(str(config.backbone), size=config.backbone_size)
 
 
 def embed_images(

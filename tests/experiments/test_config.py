@@ -63,7 +63,7 @@ def test_seeds_are_how_many_or_a_list(given, expected):
         ({"strategies": [3]}, "strategies should be names or StrategySpecs; got 3"),
         ({"strategies": "margin,margin"}, "'margin' appears twice"),
         ({"strategies": [StrategySpec("random", "margin")]}, "reserved for the baseline"),
-        ({"model": "logistic", "fit_mode": "warm"}, "fitted from scratch"),
+        ({"model": "logistic", "fit_mode": "warm"}, "is fitted anew; set fit_mode"),
         ({"strategies": "bald"}, "'bald' samples a network with dropout"),
         ({"dataset": 3}, "dataset should be a valid string; got 3"),
         ({"stop_uncertainty": float("nan")}, "stop_uncertainty should be a finite number or none"),
@@ -103,7 +103,7 @@ def test_settings_are_checked_by_pydantic_when_the_first_are_made():
     ("change", "message"),
     [
         ({"strategies": "marginn"}, "Unknown strategy 'marginn'.*margin"),
-        ({"model": "resnet"}, "Unknown model 'resnet'.*'cnn', 'logistic'"),
+        ({"model": "resnet"}, "Unknown model 'resnet'.*'cnn', 'probe', 'logistic'"),
         ({"fit_mode": "hot"}, "Unknown fit_mode 'hot'.*'scratch'"),
     ],
 )

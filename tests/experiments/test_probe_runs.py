@@ -1,5 +1,7 @@
 """A probe experiment: images are embedded once, then every round works on features."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -135,6 +137,12 @@ def test_the_plan_says_what_embedding_costs(backbone):
 def test_settings_that_do_not_go_together(change, message):
     with pytest.raises(ValueError, match=message):
         ExperimentConfig(**change)
+
+
+def test_the_backbone_is_written_down_and_experiments_without_one_keep_their_digest():
+    assert ExperimentConfig(model="probe").to_dict()["backbone"] == "efficientnet_lite0"
+    committed = read_meta(Path(__file__).parents[2] / "figures" / "fashion_mnist")
+    assert ExperimentConfig.from_dict(committed["config"]).digest == committed["config_hash"]
 
 
 def test_a_probe_samples_without_dropout():

@@ -31,7 +31,7 @@ class FeatureStore:
     An entry is float32, so that an image has the same features whether they are kept or computed.
     Half the bits would do for accuracy: logistic regression on float16 features differs by 0.0004 at
     most (means of ten draws of 50, 200 and 1,000 labels of the magnetic tiles at 128 pixels, and of
-    50 of Fashion-MNIST at 64). But probabilities move by up to 0.005, and a network exported with a
+    50 and 200 of Fashion-MNIST at 64). But probabilities move by up to 0.005, and a network exported with a
     linear head on top could no longer give those of the head to 1e-5.
 
     A disk that is full or cannot be written is no reason to stop: one warning says that features

@@ -89,13 +89,14 @@ def with_features(setting: Setting, out_dir: Path) -> Setting:
     RecordError
         They have not been embedded.
     """
-    arrays = {}
-    for part in ("train", "test"):
-        path = _path(out_dir, setting.data, part)
-        if not path.exists():
-            raise RecordError(f"{path} is missing. Start the experiment again to embed its images.")
-        arrays[f"x_{part}"] = np.asarray(np.load(path, mmap_mode="r"))
-    return replace(setting, **arrays)
+    train, test = (_load(_path(out_dir, setting.data, part)) for part in ("train", "test"))
+    return replace(setting, x_train=train, x_test=test)
+
+
+def _load(path: Path) -> np.ndarray:
+    if not path.exists():
+        raise RecordError(f"{path} is missing. Start the experiment again to embed its images.")
+    return np.asarray(np.load(path, mmap_mode="r"))
 
 
 def remove_features(out_dir: Path) -> None:

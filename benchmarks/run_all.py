@@ -32,6 +32,7 @@ BENCHMARKS = (
     "scale",
     "cnn",
     "defects",
+    "probe",
 )
 
 

@@ -26,7 +26,7 @@ roughly the error left in the scores."""
 MAX_ITERATIONS = 2000
 LOGIT_OF_ABSENT = -40.0
 """Score of a class without a label: the scores of the others have a mean of 0, so e**-40 at most."""
-FLOOR = 10.0
+FLOOR = 5.0
 """Of the scale of a column; ``benchmarks/probe.py`` compares others."""
 _DIRECTIONS = 16
 """Directions that are shortened; 64 of them saved no more iterations."""

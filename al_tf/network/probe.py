@@ -103,7 +103,7 @@ class LinearProbeClassifier(ImageClassifier):
         backbone: str | Backbone | None = "efficientnet_lite0",
         *,
         size: int | None = None,
-        C: float = 0.1,
+        C: float = 0.3,
         classes: Sequence[Any] | np.ndarray | None = None,
         class_weight: dict[Any, float] | str | None = None,
         random_state: RandomState = None,

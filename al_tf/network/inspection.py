@@ -184,16 +184,21 @@ def _has_own_matrix(layer: Any) -> bool:
 def rescaling_layer(model: keras.Model) -> str | None:
     """Return the name of the layer that brings pixels of 0–255 to the network's own range.
 
-    Looked for ahead of the first layer with a matrix of weights: ``Rescaling``, ``Normalization``,
-    and the arithmetic of Keras Applications' ``preprocess_input``. None where there is no such,
-    and where a layer ahead of it makes pixels of 0–255 of those in [0, 1].
+    Looked for ahead of the first layer with a matrix of weights: ``Rescaling`` (up to the first
+    convolution, since images may be resized by matrices), ``Normalization``, and the arithmetic of
+    Keras Applications' ``preprocess_input``. None where there is no such,
+    and where the network first multiplies by 255: it is made for images in [0, 1].
     """
+    matrices = 0
     for operation in _operations_in_order(model):
-        if type(operation).__name__ == "Rescaling" and np.min(np.abs(operation.scale)) > 10:
+        kind = type(operation).__name__
+        if kind == "Rescaling" and np.max(np.abs(operation.scale)) > 10:
             return None
         if getattr(operation, "weights", None) and _has_own_matrix(operation):
-            return None
-        if _rescales(operation):
+            matrices += 1
+            if "Conv" in kind:
+                return None
+        elif (kind == "Rescaling" or not matrices) and _rescales(operation):
             return operation.name
     return None
 

@@ -454,9 +454,22 @@ def normalization(shape, n):
     return compiled(keras.Sequential([keras.Input(shape), front, *body(shape).layers, *head(n)]))
 
 
+def resized_by_a_matrix(shape, n):
+    resize = layers.Dense(1, use_bias=False, kernel_initializer="ones", trainable=False)
+    front = [keras.Input(shape), resize, layers.Rescaling(1 / 255)]
+    return compiled(keras.Sequential([*front, *body(shape).layers, *head(n)]))
+
+
+def made_for_unit_images(shape, n):
+    """A network on a base model that rescales pixels of 0–255, which are given back to it."""
+    front = [keras.Input(shape), layers.Rescaling(255), layers.Rescaling(1 / 127.5, -1)]
+    return compiled(keras.Sequential([*front, *body(shape).layers, *head(n)]))
+
+
 class TestRescaling:
     @pytest.mark.parametrize(
-        "build", [rescaling_first, rescaling_inside, normalization, preprocess_input]
+        "build",
+        [rescaling_first, rescaling_inside, resized_by_a_matrix, normalization, preprocess_input],
     )
     def test_a_network_that_rescales_gets_pixels_as_they_are_and_it_is_said(self, build, data):
         X, y = data
@@ -473,7 +486,9 @@ class TestRescaling:
         with pytest.raises(ValueError, match=r"fitted on uint8 images, which it sees as .* 0–255"):
             classifier.predict(X / 255)
 
-    @pytest.mark.parametrize("build", [sequential, transfer, wrapped_functional])
+    @pytest.mark.parametrize(
+        "build", [sequential, transfer, wrapped_functional, made_for_unit_images]
+    )
     def test_other_networks_get_pixels_divided_by_255(self, build, data, recwarn):
         X, y = data
         classifier = classifier_of(build).fit(X, y)

@@ -1,0 +1,227 @@
+"""A page for every study in ``figures/``: its curves, its verdict, and where its numbers come from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sphinx.util import logging
+
+from al_tf.experiments import read_meta
+from al_tf.plots import read_provenance
+
+from .pages import REPOSITORY, ROOT, PageFolder, markdown_table
+
+FIGURES = ROOT / "figures"
+SHOWN = {
+    "learning_curves": "Test accuracy and macro F1 over the number of labels: mean and 95 % "
+    "t-interval over the seeds.",
+    "differences": "Difference to random at each number of labels, paired by seed.",
+    "forest": "Difference to random in the area under the curve, with its 95 % interval.",
+    "label_savings": "Labels that random needs for its final accuracy, divided by the labels that "
+    "the strategy needs for the same.",
+    "penalty": "How often the strategy of the row was beaten by that of the column, summed over "
+    "label counts (Ash et al. 2020).",
+    "class_balance": "Which classes each strategy asked for, round by round.",
+    "seconds": "Seconds in a round: choosing, training, testing.",
+}
+"""What a figure shows, in the order of the page; others follow under their file's name."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Study:
+    """One folder of ``figures/``, read."""
+
+    name: str
+    folder: Path
+    meta: Mapping[str, Any]
+    verdict: pd.DataFrame
+    results: pd.DataFrame
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """Every setting of the experiment."""
+        return self.meta["config"]
+
+    def strategy_of(self, label: str) -> str:
+        """Return the registered name of the strategy that the study calls `label`."""
+        return self.config.get("strategy", {}).get(label, {}).get("name", label)
+
+    @property
+    def labels(self) -> str:
+        """First and last number of labels."""
+        return f"{self.results.n_labeled.min():,} to {self.results.n_labeled.max():,}"
+
+    @property
+    def metric(self) -> str:
+        """What the verdict is about."""
+        figure = next(iter(sorted(self.folder.glob("*.png"))))
+        return str(read_provenance(figure).get("metric", "accuracy"))
+
+
+@cache
+def read_studies() -> tuple[Study, ...]:
+    """Return every study of ``figures/``, by name."""
+    return tuple(_read(path.parent) for path in sorted(FIGURES.glob("*/verdict.csv")))
+
+
+def _read(folder: Path) -> Study:
+    tables = (pd.read_csv(folder / name) for name in ("verdict.csv", "results.csv"))
+    return Study(folder.name, folder, read_meta(folder), *tables)
+
+
+def write_pages(app: Any) -> None:
+    """Write the page of each study, and the table of all of them."""
+    studies = read_studies()
+    if not studies:
+        _LOG.warning("No study was found: %s has no folder with a verdict.csv.", FIGURES)
+    with PageFolder("studies", by_hand=("index.md", "own.md")) as pages:
+        for study in studies:
+            pages.write(f"{study.name}.md", _page(study))
+        pages.write("_all.md", _overview(studies))
+
+
+def verdict_rows(study: Study, row: pd.Series) -> list[str]:
+    """Return the cells of a verdict, the same on the pages of studies and of strategies."""
+    if row.verdict == "baseline":
+        return [f"{row.aubc:.4f}", "", "", "", "baseline"]
+    return [
+        f"{row.aubc:.4f}",
+        _with_interval(row.difference, row.low, row.high, "+.4f"),
+        "" if pd.isna(row.p_holm) else ("<0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}"),
+        _with_interval(row.label_savings, row.savings_low, row.savings_high, ".2f"),
+        f"**{row.verdict}**" + ("" if pd.isna(row.note) else f" ({row.note})"),
+    ]
+
+
+VERDICT_HEADER = ["area", "difference to random", "p (Holm)", "label savings", "verdict"]
+
+
+def _with_interval(value: float, low: float, high: float, form: str) -> str:
+    if pd.isna(value):
+        return ""
+    ends = f" [{low:{form.lstrip('+')}}, {high:{form.lstrip('+')}}]" if pd.notna(low) else ""
+    return f"{value:{form}}{ends}"
+
+
+def _summary(study: Study) -> str:
+    config = study.config
+    per_round = config["batch"] * config.get("eval_every", 1)
+    pool = f"pool of {config['pool']:,}" if config.get("pool") else "the whole pool"
+    return (
+        f"{study.labels} labels, {per_round:,} at a time; {pool}; "
+        f"{len(config['seeds'])} paired seeds; model `{config['model']}`"
+    )
+
+
+def _overview(studies: tuple[Study, ...]) -> str:
+    rows = []
+    for study in studies:
+        compared = study.verdict[study.verdict.verdict != "baseline"]
+        outcome = compared.groupby("verdict", sort=False).strategy.agg(list)
+        rows.append(
+            [
+                f"[{study.name}]({study.name}.md)",
+                study.config["dataset"],
+                study.labels,
+                str(len(study.config["seeds"])),
+                f"`{study.config['model']}`",
+                "; ".join(f"{words}: {', '.join(names)}" for words, names in outcome.items()),
+            ]
+        )
+    return markdown_table(["study", "dataset", "labels", "seeds", "model", "verdict"], rows)
+
+
+def _page(study: Study) -> str:
+    dataset = study.config["dataset"]
+    rows = []
+    for _, row in study.verdict.iterrows():
+        several = study.verdict.dataset.nunique() > 1
+        label = f"{row.dataset}: {row.strategy}" if several else row.strategy
+        rows.append([_strategy_link(study, row.strategy, label), *verdict_rows(study, row)])
+    return "\n".join(
+        [
+            f"# {study.name}\n",
+            f"Dataset `{dataset}`: {_summary(study)}. The verdict is about "
+            f"**{study.metric.replace('_', ' ')}**.\n",
+            _used_by(study),
+            "## Verdict\n",
+            f":::{{div}} wide-table\n{markdown_table(['strategy', *VERDICT_HEADER], rows)}:::\n",
+            "Area: mean metric over the budget, from the first label count to the last. The words "
+            "are explained in [How a verdict is reached](index.md#how-a-verdict-is-reached).\n",
+            "## Figures\n",
+            *_figures(study),
+            "## Where the numbers come from\n",
+            _provenance(study),
+            "## Every setting\n",
+            _settings(study),
+        ]
+    )
+
+
+def _strategy_link(study: Study, label: str, text: str) -> str:
+    from al_tf.strategies import BUILT_IN
+
+    name = study.strategy_of(label)
+    return f"[{text}](../strategies/{name}.md)" if name in BUILT_IN else text
+
+
+def _used_by(study: Study) -> str:
+    links = [
+        f"[{path.stem}](../notebooks/{path.name})"
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
+        if any(mark in path.read_text() for mark in (f"figures/{study.name}", f"'{study.name}'"))
+    ]
+    return f"Discussed in {', '.join(links)}.\n" if links else ""
+
+
+def _figures(study: Study) -> list[str]:
+    paths = {path.stem: path for path in sorted(study.folder.glob("*.png"))}
+    names = [*(n for n in SHOWN if n in paths), *(n for n in paths if n not in SHOWN)]
+    blocks = []
+    for name in names:
+        title = name.replace("_", " ")
+        words = SHOWN.get(name, f"{title[0].upper()}{title[1:]}.")
+        blocks.append(
+            f":::{{figure}} /../figures/{study.name}/{name}.png\n:alt: {words}\n:width: 100%\n\n"
+            f"{words}\n:::\n"
+        )
+    return blocks
+
+
+def _provenance(study: Study) -> str:
+    meta = study.meta
+    versions = ", ".join(f"{name} {number}" for name, number in meta["versions"].items())
+    commands = [meta["command"], *(part["command"] for part in meta.get("continued", []))]
+    commands = list(dict.fromkeys(shlex.join(command) for command in commands))
+    commits = [meta["git_commit"], *(part["git_commit"] for part in meta.get("continued", []))]
+    rows = [
+        ["images", meta["data_source"]],
+        ["fingerprint of the data (SHA-256)", f"`{meta['data_fingerprint']}`"],
+        ["configuration", f"`{meta['config_hash']}`"],
+        ["seeds", ", ".join(map(str, study.config["seeds"]))],
+        ["commands", "; ".join(f"`{command}`" for command in commands)],
+        ["commits", ", ".join(f"`{c}`" for c in dict.fromkeys(commits))],
+        ["versions", versions],
+        ["records", f"[figures/{study.name}]({REPOSITORY}/tree/main/figures/{study.name})"],
+    ]
+    downloads = ", ".join(
+        f"{{download}}`{name} <../../figures/{study.name}/{name}>`"
+        for name in ("results.csv", "verdict.csv")
+    )
+    return f"{markdown_table(['what', 'value'], rows)}\nDownload: {downloads}.\n"
+
+
+def _settings(study: Study) -> str:
+    toml = study.folder / "study.toml"
+    if toml.exists():
+        return f"```toml\n{toml.read_text().strip()}\n```\n"
+    return f"```json\n{json.dumps(study.config, indent=2)}\n```\n"

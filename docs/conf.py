@@ -9,6 +9,7 @@ os.environ.setdefault("MPLBACKEND", "agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import al_tf
+from generate.links import source_of as linkcode_resolve  # noqa: F401  # Sphinx looks for this name
 from generate.pages import REPOSITORY
 
 project = "al_tf"
@@ -19,7 +20,7 @@ version = release = al_tf.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.viewcode",
+    "sphinx.ext.linkcode",
     "numpydoc",
     "myst_nb",
     "sphinx_design",
@@ -36,10 +37,11 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"exclude-members": "__init__, __new__, __weakref__"}
 autosummary_generate = False
 numpydoc_show_class_members = False
+toc_object_entries_show_parents = "hide"
 numpydoc_xref_param_type = False
 
 # Markdown and notebooks, which are shown as they were executed
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline", "fieldlist"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline", "fieldlist", "substitution"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is loaded from another site
@@ -71,4 +73,5 @@ html_theme_options = {
     "footer_end": [],
     "show_prev_next": False,
 }
+html_context = {"default_mode": "auto"}  # light or dark, as the reader's system is set
 html_sidebars = {"index": [], "install": [], "changelog": []}

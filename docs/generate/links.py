@@ -1,10 +1,30 @@
-"""Names in single backquotes become links where exactly one public name is meant."""
+"""Links from names: single backquotes to the page of a name, and its page to the source."""
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from functools import reduce
+from pathlib import Path
 from typing import Any
 
 from sphinx.util.nodes import make_refnode
+
+from .pages import REPOSITORY, ROOT
+
+
+def source_of(domain: str, info: dict[str, str]) -> str | None:
+    """Return where the source of a name is in the repository; None where it has no lines."""
+    if domain != "py" or not info["module"]:
+        return None
+    try:
+        value = reduce(getattr, info["fullname"].split("."), importlib.import_module(info["module"]))
+        value = inspect.unwrap(value.fget if isinstance(value, property) else value)
+        path = Path(inspect.getfile(value)).relative_to(ROOT)
+        lines, first = inspect.getsourcelines(value)
+    except (AttributeError, TypeError, ValueError, OSError):  # a field, a constant, another package
+        return None
+    return f"{REPOSITORY}/blob/main/{path}#L{first}-L{first + len(lines) - 1}"
 
 
 def connect(app: Any) -> None:

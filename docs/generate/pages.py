@@ -53,6 +53,12 @@ class PageFolder:
         self.written.add(name)
 
 
+def facts_table(rows: Iterable[tuple[str, str]]) -> str:
+    """Return a table of names and values, without a header."""
+    lines = "".join(f"* - {name}\n  - {value}\n" for name, value in rows)
+    return f"```{{list-table}}\n:stub-columns: 1\n:class: facts\n\n{lines}```\n"
+
+
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a table in Markdown; a bar inside a cell is escaped."""
     lines = [header, ["---"] * len(header), *rows]

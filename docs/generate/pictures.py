@@ -132,6 +132,7 @@ def _canvas(info: StrategyInfo, plane: Plane, labeled: np.ndarray, title: str) -
         ax.scatter(*plane.points[plane.labeled].T, zorder=3, **_INITIAL)
         ax.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
         ax.grid(False)
+        ax.spines[:].set_visible(False)
     return fig, ax
 
 

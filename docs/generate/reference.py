@@ -21,7 +21,7 @@ from sphinx.util import logging
 import al_tf
 from al_tf.strategies import REGISTRY
 
-from .pages import DOCS, ROOT, PageFolder
+from .pages import DOCS, ROOT, PageFolder, markdown_table
 from .strategies import function_path
 
 FURTHER_MODULES = (
@@ -71,8 +71,7 @@ def write_pages(app: Any) -> None:
             pages.write(f"{module}.rst", _room_page(module, names, own))
             for name in own:
                 pages.write(f"{name.path}.rst", _name_page(name))
-        listed = "\n".join(f"   {module}" for module in rooms)
-        pages.write("_rooms.rst", f".. toctree::\n   :maxdepth: 1\n\n{listed}\n")
+        pages.write("_rooms.md", _overview(list(rooms)))
     for path in sorted(_used_but_not_public(rooms)):
         _LOG.warning("%s is imported in the README, a notebook or a guide, but has no page.", path)
 
@@ -119,6 +118,17 @@ def _names_in(module: Any) -> list[str]:
         for name, value in vars(module).items()
         if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
     ]
+
+
+def _overview(modules: list[str]) -> str:
+    """Return a table of the modules, and the tree of their pages."""
+    rows = []
+    for module in modules:
+        text = inspect.getdoc(importlib.import_module(module)) or ""
+        first = " ".join(text.partition("\n\n")[0].split()).replace("``", "`")
+        rows.append([f"[{module}]({module}.rst)", first])
+    tree = "\n".join(modules)
+    return f"{markdown_table(['module', 'what is in it'], rows)}\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
 
 
 def _room_page(module: str, names: list[Name], own: list[Name]) -> str:

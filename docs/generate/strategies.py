@@ -11,7 +11,7 @@ from sphinx.util import logging
 
 from al_tf.strategies import StrategyInfo, list_strategies, strategy_info
 
-from .pages import REPOSITORY, ROOT, PageFolder, markdown_table
+from .pages import REPOSITORY, ROOT, PageFolder, facts_table, markdown_table
 from .pictures import draw
 from .plane import BATCH, make_plane
 from .studies import VERDICT_HEADER, read_studies, verdict_rows
@@ -68,21 +68,21 @@ def _needs(info: StrategyInfo) -> str:
 
 def _page(info: StrategyInfo) -> str:
     facts = [
-        ["family", info.family],
-        ["needs", _needs(info)],
-        ["cost", info.cost],
-        ["paper", info.paper or "none"],
+        ("family", info.family),
+        ("needs", _needs(info)),
+        ("cost", f"{info.cost} ([letters](index.md#what-each-needs-and-costs))"),
+        ("paper", info.paper or "none"),
     ]
     if info.stochastic:
-        facts.append(["draws", "at random, beyond breaking ties"])
+        facts.append(("draws", "at random, beyond breaking ties"))
     if info.sequential:
-        facts.append(["scores", "values at the moment of choice: they need not descend"])
+        facts.append(("scores", "values at the moment of choice: they need not descend"))
     path = function_path(info)
     return f"""# {info.name}
 
 {_summary(info)}
 
-{markdown_table(["", ""], facts)}
+{facts_table(facts)}
 
 ## What it asks for
 
@@ -184,11 +184,11 @@ def _gallery(infos: list[StrategyInfo]) -> str:
         families.setdefault(info.family, []).append(info)
     parts = []
     for family, members in families.items():
-        parts.append(f"## {family[0].upper()}{family[1:]}\n\n:::::{{grid}} 2 2 3 4\n:gutter: 3\n")
+        parts.append(f"## {family[0].upper()}{family[1:]}\n\n:::::{{grid}} 2 2 3 4\n:gutter: 2\n")
         for info in members:
             parts.append(
                 f"::::{{grid-item-card}} {info.name}\n:link: {info.name}\n:link-type: doc\n"
-                f":img-bottom: {info.name}-first.png\n:img-alt: What {info.name} asks for\n\n"
+                f":img-top: {info.name}-first.png\n:img-alt: What {info.name} asks for\n\n"
                 f"{_summary(info)}\n::::\n"
             )
         parts.append(":::::\n")

@@ -13,10 +13,11 @@ from typing import Any
 import pandas as pd
 from sphinx.util import logging
 
+from al_tf.analysis import verdict_table
 from al_tf.experiments import read_meta
 from al_tf.plots import read_provenance
 
-from .pages import REPOSITORY, ROOT, PageFolder, markdown_table
+from .pages import REPOSITORY, ROOT, PageFolder, facts_table, markdown_table
 
 FIGURES = ROOT / "figures"
 SHOWN = {
@@ -87,22 +88,38 @@ def write_pages(app: Any) -> None:
         for study in studies:
             pages.write(f"{study.name}.md", _page(study))
         pages.write("_all.md", _overview(studies))
+    app.config.myst_substitutions["five_seeds"] = what_five_seeds_show()
+
+
+def what_five_seeds_show() -> str:
+    """Return a sentence: how many of the studies' differences their first five seeds show."""
+    shown = total = 0
+    for study in read_studies():
+        early = study.results[study.results.seed.isin(sorted(study.results.seed.unique())[:5])]
+        settled = study.verdict[study.verdict.verdict.str.contains(" than ")]
+        with_five = verdict_table(early, study.metric).set_index("strategy").verdict
+        total += len(settled)
+        shown += int((settled.set_index("strategy").verdict == with_five[settled.strategy]).sum())
+    return (
+        f"The committed studies show {total} differences from random; the first five seeds of each "
+        f"would have shown {shown} of them."
+    )
 
 
 def verdict_rows(study: Study, row: pd.Series) -> list[str]:
     """Return the cells of a verdict, the same on the pages of studies and of strategies."""
     if row.verdict == "baseline":
-        return [f"{row.aubc:.4f}", "", "", "", "baseline"]
+        return ["baseline", f"{row.aubc:.4f}", "", "", ""]
     return [
+        f"**{row.verdict}**" + ("" if pd.isna(row.note) else f" ({row.note})"),
         f"{row.aubc:.4f}",
         _with_interval(row.difference, row.low, row.high, "+.4f"),
         "" if pd.isna(row.p_holm) else ("<0.001" if row.p_holm < 0.001 else f"{row.p_holm:.3f}"),
         _with_interval(row.label_savings, row.savings_low, row.savings_high, ".2f"),
-        f"**{row.verdict}**" + ("" if pd.isna(row.note) else f" ({row.note})"),
     ]
 
 
-VERDICT_HEADER = ["area", "difference to random", "p (Holm)", "label savings", "verdict"]
+VERDICT_HEADER = ["verdict", "area", "difference to random", "p (Holm)", "label savings"]
 
 
 def _with_interval(value: float, low: float, high: float, form: str) -> str:
@@ -130,14 +147,15 @@ def _overview(studies: tuple[Study, ...]) -> str:
         rows.append(
             [
                 f"[{study.name}]({study.name}.md)",
+                "; ".join(f"{words}: {', '.join(names)}" for words, names in outcome.items()),
                 study.config["dataset"],
+                f"`{study.config['model']}`",
                 study.labels,
                 str(len(study.config["seeds"])),
-                f"`{study.config['model']}`",
-                "; ".join(f"{words}: {', '.join(names)}" for words, names in outcome.items()),
             ]
         )
-    return markdown_table(["study", "dataset", "labels", "seeds", "model", "verdict"], rows)
+    table = markdown_table(["study", "verdict", "dataset", "model", "labels", "seeds"], rows)
+    return f":::{{div}} studies-table\n{table}:::\n"
 
 
 def _page(study: Study) -> str:
@@ -204,20 +222,20 @@ def _provenance(study: Study) -> str:
     commands = list(dict.fromkeys(shlex.join(command) for command in commands))
     commits = [meta["git_commit"], *(part["git_commit"] for part in meta.get("continued", []))]
     rows = [
-        ["images", meta["data_source"]],
-        ["fingerprint of the data (SHA-256)", f"`{meta['data_fingerprint']}`"],
-        ["configuration", f"`{meta['config_hash']}`"],
-        ["seeds", ", ".join(map(str, study.config["seeds"]))],
-        ["commands", "; ".join(f"`{command}`" for command in commands)],
-        ["commits", ", ".join(f"`{c}`" for c in dict.fromkeys(commits))],
-        ["versions", versions],
-        ["records", f"[figures/{study.name}]({REPOSITORY}/tree/main/figures/{study.name})"],
+        ("images", meta["data_source"]),
+        ("fingerprint of the data (SHA-256)", f"`{meta['data_fingerprint']}`"),
+        ("configuration", f"`{meta['config_hash']}`"),
+        ("seeds", ", ".join(map(str, study.config["seeds"]))),
+        ("commands", "; ".join(f"`{command}`" for command in commands)),
+        ("commits", ", ".join(f"`{c}`" for c in dict.fromkeys(commits))),
+        ("versions", versions),
+        ("records", f"[figures/{study.name}]({REPOSITORY}/tree/main/figures/{study.name})"),
     ]
     downloads = ", ".join(
         f"{{download}}`{name} <../../figures/{study.name}/{name}>`"
         for name in ("results.csv", "verdict.csv")
     )
-    return f"{markdown_table(['what', 'value'], rows)}\nDownload: {downloads}.\n"
+    return f"{facts_table(rows)}\nDownload: {downloads}.\n"
 
 
 def _settings(study: Study) -> str:

@@ -45,6 +45,13 @@ class _Quiet(SimpleHTTPRequestHandler):
         """Say nothing."""
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Pass over a browser that hung up; a fault of the site shows in the browser."""
+
+
 class Watch:
     """Collects what goes wrong on a page of the browser."""
 
@@ -134,7 +141,7 @@ def main() -> int:
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         parser.error(f"No Chromium here: none of {', '.join(CHROMIUM)} is installed.")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
+    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     site = f"http://127.0.0.1:{server.server_address[1]}"
     with sync_playwright() as playwright:

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -109,5 +109,40 @@ test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last s
 	.venv-compat/bin/python -m pip install -r $<
 	touch $@
 
+docs: .venv-docs/.ready  ## Build the site into build/docs; warnings are errors, internal links are checked
+	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	.venv-docs/bin/python docs/check_links.py build/docs
+
+docs-browser: docs  ## Open every page of the built site in Chromium: console, width, search
+	.venv-docs/bin/python -m pip install --quiet playwright
+	.venv-docs/bin/python docs/check_in_browser.py build/docs --pictures build/docs-pictures
+
+.venv-docs/.ready: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --upgrade pip
+	.venv-docs/bin/python -m pip install --editable '.[docs]'
+	touch $@
+
+dist: .venv-dist/.ready  ## Build sdist and wheel into dist/, check both, use the wheel in a fresh environment
+	rm -rf dist
+	.venv-dist/bin/python -m build --outdir dist .
+	.venv-dist/bin/python -m twine check --strict dist/*
+	.venv-dist/bin/python .ci/check_package.py dist
+
+lint-files: .venv-dist/.ready  ## Workflows, issue forms, citation and Dockerfile by their schemas and linters
+	.venv-dist/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.venv-dist/bin/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	.venv-dist/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	.venv-dist/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	.venv-dist/bin/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+	.venv-dist/bin/zizmor --offline --quiet .github
+	.venv-dist/bin/hadolint Dockerfile
+
+.venv-dist/.ready: .ci/requirements.txt
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python -m pip install --upgrade pip
+	.venv-dist/bin/python -m pip install -r $<
+	touch $@
+
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat build *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat .venv-docs .venv-dist build dist *.egg-info

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Study:
+class CommittedStudy:
     """One folder of ``figures/``, read."""
 
     name: str
@@ -69,14 +68,14 @@ class Study:
 
 
 @cache
-def read_studies() -> tuple[Study, ...]:
+def read_studies() -> tuple[CommittedStudy, ...]:
     """Return every study of ``figures/``, by name."""
     return tuple(_read(path.parent) for path in sorted(FIGURES.glob("*/verdict.csv")))
 
 
-def _read(folder: Path) -> Study:
+def _read(folder: Path) -> CommittedStudy:
     tables = (pd.read_csv(folder / name) for name in ("verdict.csv", "results.csv"))
-    return Study(folder.name, folder, read_meta(folder), *tables)
+    return CommittedStudy(folder.name, folder, read_meta(folder), *tables)
 
 
 def write_pages(app: Any) -> None:
@@ -106,7 +105,7 @@ def what_five_seeds_show() -> str:
     )
 
 
-def verdict_rows(study: Study, row: pd.Series) -> list[str]:
+def verdict_rows(study: CommittedStudy, row: pd.Series) -> list[str]:
     """Return the cells of a verdict, the same on the pages of studies and of strategies."""
     if row.verdict == "baseline":
         return ["baseline", f"{row.aubc:.4f}", "", "", ""]
@@ -129,7 +128,7 @@ def _with_interval(value: float, low: float, high: float, form: str) -> str:
     return f"{value:{form}}{ends}"
 
 
-def _summary(study: Study) -> str:
+def _summary(study: CommittedStudy) -> str:
     config = study.config
     per_round = config["batch"] * config.get("eval_every", 1)
     pool = f"pool of {config['pool']:,}" if config.get("pool") else "the whole pool"
@@ -139,7 +138,7 @@ def _summary(study: Study) -> str:
     )
 
 
-def _overview(studies: tuple[Study, ...]) -> str:
+def _overview(studies: tuple[CommittedStudy, ...]) -> str:
     rows = []
     for study in studies:
         compared = study.verdict[study.verdict.verdict != "baseline"]
@@ -158,7 +157,7 @@ def _overview(studies: tuple[Study, ...]) -> str:
     return f":::{{div}} studies-table\n{table}:::\n"
 
 
-def _page(study: Study) -> str:
+def _page(study: CommittedStudy) -> str:
     dataset = study.config["dataset"]
     rows = []
     for _, row in study.verdict.iterrows():
@@ -185,14 +184,14 @@ def _page(study: Study) -> str:
     )
 
 
-def _strategy_link(study: Study, label: str, text: str) -> str:
+def _strategy_link(study: CommittedStudy, label: str, text: str) -> str:
     from al_tf.strategies import BUILT_IN
 
     name = study.strategy_of(label)
     return f"[{text}](../strategies/{name}.md)" if name in BUILT_IN else text
 
 
-def _used_by(study: Study) -> str:
+def _used_by(study: CommittedStudy) -> str:
     links = [
         f"[{path.stem}](../notebooks/{path.name})"
         for path in sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -201,7 +200,7 @@ def _used_by(study: Study) -> str:
     return f"Discussed in {', '.join(links)}.\n" if links else ""
 
 
-def _figures(study: Study) -> list[str]:
+def _figures(study: CommittedStudy) -> list[str]:
     paths = {path.stem: path for path in sorted(study.folder.glob("*.png"))}
     names = [*(n for n in SHOWN if n in paths), *(n for n in paths if n not in SHOWN)]
     blocks = []
@@ -215,19 +214,19 @@ def _figures(study: Study) -> list[str]:
     return blocks
 
 
-def _provenance(study: Study) -> str:
+def _provenance(study: CommittedStudy) -> str:
     meta = study.meta
     versions = ", ".join(f"{name} {number}" for name, number in meta["versions"].items())
     commands = [meta["command"], *(part["command"] for part in meta.get("continued", []))]
     commands = list(dict.fromkeys(shlex.join(command) for command in commands))
-    commits = [meta["git_commit"], *(part["git_commit"] for part in meta.get("continued", []))]
+    commits = [part.get("git_commit") for part in (meta, *meta.get("continued", []))]
     rows = [
         ("images", meta["data_source"]),
         ("fingerprint of the data (SHA-256)", f"`{meta['data_fingerprint']}`"),
         ("configuration", f"`{meta['config_hash']}`"),
         ("seeds", ", ".join(map(str, study.config["seeds"]))),
         ("commands", "; ".join(f"`{command}`" for command in commands)),
-        ("commits", ", ".join(f"`{c}`" for c in dict.fromkeys(commits))),
+        ("commits", ", ".join(f"`{c}`" for c in dict.fromkeys(filter(None, commits)))),
         ("versions", versions),
         ("records", f"[figures/{study.name}]({REPOSITORY}/tree/main/figures/{study.name})"),
     ]
@@ -238,8 +237,6 @@ def _provenance(study: Study) -> str:
     return f"{facts_table(rows)}\nDownload: {downloads}.\n"
 
 
-def _settings(study: Study) -> str:
-    toml = study.folder / "study.toml"
-    if toml.exists():
-        return f"```toml\n{toml.read_text().strip()}\n```\n"
-    return f"```json\n{json.dumps(study.config, indent=2)}\n```\n"
+def _settings(study: CommittedStudy) -> str:
+    text = (study.folder / "study.toml").read_text().strip()
+    return f":::{{dropdown}} study.toml\n```toml\n{text}\n```\n:::\n"

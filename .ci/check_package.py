@@ -23,7 +23,14 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BESIDE = {"pyproject.toml", "requirements.txt", "README.md", "LICENSE", "CHANGELOG.md", "CITATION.cff"}
+BESIDE = {
+    "pyproject.toml",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "CITATION.cff",
+}
 SMALL = "--seeds 2 --initial 50 --batch 25 --rounds 1 --epochs 2 --no-progress"
 
 
@@ -78,7 +85,11 @@ def use(wheel: Path, folder: Path) -> None:
         print(f"$ {command}", flush=True)
         name, *rest = shlex.split(command)
         done = subprocess.run(
-            [binaries / name, *rest], cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+            [binaries / name, *rest],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            text=True,
         )
         if done.returncode:
             sys.exit(f"{done.stdout}\nexit status {done.returncode}")
@@ -93,7 +104,11 @@ def use(wheel: Path, folder: Path) -> None:
     require("--classes" in run("al-tf label --help"), "the help of `al-tf label` lacks --classes")
     listed = run("al-tf strategies")
     require("least_likely_class" in listed, "the strategy of an installed package is not listed")
-    print(run(f"al-tf run --dataset digits --strategies least_likely_class {SMALL} --out plugin_results"))
+    print(
+        run(
+            f"al-tf run --dataset digits --strategies least_likely_class {SMALL} --out plugin_results"
+        )
+    )
 
 
 def environment() -> dict[str, str]:

@@ -32,7 +32,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Collect what a tag links to, and its anchor."""
         values = dict(attrs)
-        self.anchors.update(v for k, v in attrs if v and (k == "id" or (tag == "a" and k == "name")))
+        self.anchors.update(
+            v for k, v in attrs if v and (k == "id" or (tag == "a" and k == "name"))
+        )
         for key in ("href", "src"):
             address = values.get(key)
             if address is not None:

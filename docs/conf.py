@@ -8,9 +8,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("MPLBACKEND", "agg")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import al_tf
 from generate.links import source_of as linkcode_resolve  # noqa: F401  # Sphinx looks for this name
 from generate.pages import REPOSITORY
+
+import al_tf
 
 project = "al_tf"
 author = "the al_tf maintainers"
@@ -41,7 +42,14 @@ toc_object_entries_show_parents = "hide"
 numpydoc_xref_param_type = False
 
 # Markdown and notebooks, which are shown as they were executed
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline", "fieldlist", "substitution"]
+myst_enable_extensions = [
+    "colon_fence",
+    "deflist",
+    "dollarmath",
+    "attrs_inline",
+    "fieldlist",
+    "substitution",
+]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # nothing is loaded from another site

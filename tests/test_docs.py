@@ -103,7 +103,10 @@ def test_workflows_run_make_targets_alone(path):
 def test_citation_and_changelog_know_the_version():
     assert f"\nversion: {al_tf.__version__}\n" in (ROOT / "CITATION.cff").read_text()
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[:2] == ["Unreleased", al_tf.__version__]
+    assert re.findall(r"^## (\S+)", changelog, re.MULTILINE)[:2] == [
+        "Unreleased",
+        al_tf.__version__,
+    ]
 
 
 def test_addresses_name_the_repository_of_the_configuration():

@@ -18,7 +18,9 @@ def source_of(domain: str, info: dict[str, str]) -> str | None:
     if domain != "py" or not info["module"]:
         return None
     try:
-        value = reduce(getattr, info["fullname"].split("."), importlib.import_module(info["module"]))
+        value = reduce(
+            getattr, info["fullname"].split("."), importlib.import_module(info["module"])
+        )
         value = inspect.unwrap(value.fget if isinstance(value, property) else value)
         path = Path(inspect.getfile(value)).relative_to(ROOT)
         lines, first = inspect.getsourcelines(value)

@@ -51,7 +51,8 @@ def _code_of_all() -> bytes:
     """Return the code that any picture depends on."""
     package = Path(al_tf.__file__).parent
     sources = [*package.glob("strategies/**/*.py"), *package.glob("geometry/**/*.py")]
-    sources += [package / "learner.py", package / "plots" / "style.py"]
+    names = ("learner.py", "plots/style.py", "network/laplace.py", "network/linear_head.py")
+    sources += [package / name for name in names]
     sources += [Path(__file__), Path(plane_module.__file__)]
     return b"".join(path.read_bytes() for path in sorted(sources))
 

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression
 
 from al_tf import ActiveLearner, Committee
+from al_tf.network.laplace import LaplacePosterior
+from al_tf.network.linear_head import fit_head, softmax
 from al_tf.seeding import RandomState, check_random_state, stream
 from al_tf.strategies import StrategyInfo
 
@@ -49,7 +50,7 @@ def make_plane() -> Plane:
 
 
 class PlaneClassifier(ClassifierMixin, BaseEstimator):
-    """Softmax regression on points, with all that any strategy may ask of a model.
+    """The linear probe without its backbone: softmax regression on points, and samples of it.
 
     Parameters
     ----------
@@ -63,25 +64,26 @@ class PlaneClassifier(ClassifierMixin, BaseEstimator):
 
     def fit(self, X: Any, y: Any) -> PlaneClassifier:
         """Fit on points ``(n, 2)`` and labels ``(n,)``."""
-        weights = None
+        X = np.asarray(X, dtype=float)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        weights = np.ones(len(X))
         if self.seed is not None:
             weights = np.random.default_rng(self.seed).exponential(size=len(X))
-        self.model_ = LogisticRegression(C=_INVERSE_PENALTY).fit(X, y, sample_weight=weights)
-        self.classes_ = self.model_.classes_
-        self.fitted_to_ = np.asarray(X, dtype=float)
+        self.head_ = fit_head(X, codes, weights, len(self.classes_), _INVERSE_PENALTY)
+        self.fitted_to_ = (X, codes, weights)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable labels ``(n,)``."""
-        return self.model_.predict(X)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities ``(n, K)``."""
-        return self.model_.predict_proba(X)
+        return self.head_.proba(self.transform(X))
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the points: they are their own features."""
-        return np.asarray(X, dtype=float)
+        return np.asarray(X, dtype=np.float32)
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return ``(predict_proba(X), transform(X))``."""
@@ -91,20 +93,12 @@ class PlaneClassifier(ClassifierMixin, BaseEstimator):
         self, X: Any, n_samples: int = 10, random_state: RandomState = None
     ) -> np.ndarray:
         """Return probabilities ``(n_samples, n, K)`` under weights of the Laplace approximation."""
-        ends = [self.model_.coef_, self.model_.intercept_[:, None]]
-        mean = np.concatenate(ends, axis=1)
-        rows = _with_ones(self.fitted_to_)
-        p = self.predict_proba(self.fitted_to_)
-        curvature = np.einsum("nk,kl->nkl", p, np.eye(p.shape[1])) - p[:, :, None] * p[:, None, :]
-        hessian = np.einsum("nkl,ni,nj->kilj", curvature, rows, rows).reshape(mean.size, -1)
-        hessian += np.eye(mean.size) / _INVERSE_PENALTY
-        draws = check_random_state(random_state).multivariate_normal(
-            mean.ravel(), np.linalg.inv(hessian), size=n_samples, method="cholesky"
-        )
-        weights = draws.reshape(n_samples, *mean.shape)
-        logits = np.einsum("ni,ski->snk", _with_ones(np.asarray(X, dtype=float)), weights)
-        shifted = np.exp(logits - logits.max(axis=2, keepdims=True))
-        return shifted / shifted.sum(axis=2, keepdims=True)
+        posterior = LaplacePosterior(self.head_, *self.fitted_to_, _INVERSE_PENALTY)
+        samples = []
+        for coef, intercept in posterior.heads(n_samples, check_random_state(random_state)):
+            scores = np.einsum("nd,dsk->snk", self.transform(X), coef) + intercept[:, None, :]
+            samples.append(softmax(scores))
+        return np.concatenate(samples)
 
 
 def make_learner(info: StrategyInfo, X: np.ndarray, y: np.ndarray) -> Any:
@@ -129,7 +123,3 @@ def run(info: StrategyInfo, plane: Plane, rounds: int = ROUNDS) -> list[np.ndarr
         asked.append(pool[chosen])
         labeled = np.concatenate([labeled, asked[-1]])
     return asked
-
-
-def _with_ones(points: np.ndarray) -> np.ndarray:
-    return np.column_stack([points, np.ones(len(points))])

@@ -193,7 +193,7 @@ def _used_but_not_public(rooms: dict[str, list[Name]]) -> set[str]:
     shown = {id(name.value) for names in rooms.values() for name in names}
     missing = set()
     for module, name in _imports_in_texts():
-        value = getattr(importlib.import_module(module), name)
+        value = getattr(importlib.import_module(module), name, None)
         if not inspect.ismodule(value) and id(value) not in shown:
             missing.add(f"{module}.{name}")
     return missing

@@ -21,7 +21,9 @@ NEEDS = {
     "probabilities": "class probabilities (`predict_proba`)",
     "features": "features (`transform`)",
     "labeled set": "the labeled set (a learner, not a bare classifier)",
-    "dropout": "samples of the probabilities (`sample_proba`): a network with dropout, for example",
+    "dropout": "samples of the probabilities (`sample_proba`): a probe, or a network with dropout",
+    "joint samples": "samples of the weights, each for all images (`sample_proba` of a probe)",
+    "refits": "an estimator that can be cloned and fitted again",
     "committee": "a committee of learners (`al_tf.Committee`)",
 }
 """What a need means; one that is not listed here appears under its own name."""
@@ -127,9 +129,7 @@ indices, images = learner.query(x_pool, n_instances=20)
 def _use(info: StrategyInfo) -> str:
     if "committee" in info.needs:
         return f'learner = Committee(list_of_learners, get_strategy("{info.name}"))'
-    return (
-        f'learner = ActiveLearner(classifier, get_strategy("{info.name}"), x_labeled, y_labeled)'
-    )
+    return f'learner = ActiveLearner(classifier, get_strategy("{info.name}"), x_labeled, y_labeled)'
 
 
 def _studies(info: StrategyInfo) -> str:

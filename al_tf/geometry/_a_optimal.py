@@ -68,6 +68,7 @@ def a_optimal(
     [1, 2]
     """
     X = check_rows(X)
+    X = X if np.issubdtype(X.dtype, np.floating) else X.astype(np.float64)
     n, d = X.shape
     weights = np.asarray(weights, dtype=np.float64)
     if not 1 <= k <= n:
@@ -121,10 +122,10 @@ def _forward(
     """Return the rows chosen one after another, their gains, and the inverse of M after them.
 
     With ``a = M⁻¹ x`` of the chosen row x, ``M⁻¹`` becomes ``M⁻¹ - c a aᵀ``, and the forms of the
-    other rows with ``M⁻¹`` and ``B = M⁻¹ F M⁻¹`` follow from their products with a and ``b = B x``.
+    other rows with ``M⁻¹`` and ``M⁻¹ F M⁻¹`` follow from their products with a and ``M⁻¹ F a``.
     """
-    inverse, B = inverse.copy(), inverse @ fisher @ inverse
-    leverage, worth = _forms(X, inverse, B)
+    inverse = inverse.copy()
+    leverage, worth = _forms(X, inverse, inverse @ fisher @ inverse)
     chosen, gains = np.empty(k, dtype=np.intp), np.empty(k)
     free = np.ones(len(X), dtype=bool)
     for step in range(k):
@@ -133,13 +134,13 @@ def _forward(
         best = level[rank[level].argmax()]
         chosen[step], gains[step], free[best] = best, gain[best], False
         x = X[best].astype(np.float64)
-        a, b, c = inverse @ x, B @ x, weights[best] / (1 + weights[best] * leverage[best])
-        s = float(a @ fisher @ a)
-        u, v = _products(X, a, b)
-        leverage -= c * u**2
-        worth += c * u * (c * s * u - 2 * v)
+        a, c = inverse @ x, weights[best] / (1 + weights[best] * leverage[best])
+        fisher_a = fisher @ a
+        s = float(a @ fisher_a)
+        u, v = _products(X, a, inverse @ fisher_a)
+        leverage = np.maximum(leverage - c * u**2, 0.0)  # rounding may reach below
+        worth = np.maximum(worth + c * u * (c * s * u - 2 * v), 0.0)
         inverse -= c * np.outer(a, a)
-        B += c * (c * s * np.outer(a, a) - np.outer(a, b) - np.outer(b, a))
     return chosen, gains, inverse
 
 
@@ -162,14 +163,13 @@ def _backward(
     return kept
 
 
-def _products(X: np.ndarray, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``X @ a`` and ``X @ b``, each row's result the same bits wherever it stands."""
-    u, v = np.empty(len(X)), np.empty(len(X))
+def _products(X: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return ``X @ a`` and ``X @ b``, ``(2, n)``, by products in the precision of `X`."""
+    products = np.empty((2, len(X)))
+    both = np.stack([a, b], axis=1).astype(X.dtype)
 
     def fill(part: slice) -> None:
-        block = X[part].astype(np.float64)
-        u[part] = np.einsum("ij,j->i", block, a)
-        v[part] = np.einsum("ij,j->i", block, b)
+        products[:, part] = (X[part] @ both).T
 
     for_each(fill, slices(len(X), ROWS))
-    return u, v
+    return products

@@ -195,9 +195,9 @@ def test_tables_keep_the_order_of_strategies_and_count_their_rows():
     curves = learning_curve_table(table, ["accuracy", "f1_macro"])
     differences = difference_curve_table(table)
     columns = ["dataset", "strategy", "metric", "n_labeled", "n_seeds", "mean", "low", "high"]
-    for found in (curves, differences):
-        assert set(found.columns) == set(columns)
-        assert found.index.equals(pd.RangeIndex(len(found)))
+    for table_of_curves in (curves, differences):
+        assert set(table_of_curves.columns) == set(columns)
+        assert table_of_curves.index.equals(pd.RangeIndex(len(table_of_curves)))
 
 
 def test_a_strategy_without_a_partner_leaves_the_others_in():

@@ -130,8 +130,8 @@ class TestLabelSavings:
         alone = table[table["strategy"].isin(["random", "s2"]) & (table["dataset"] == "tiles")]
         renamed = alone.replace({"s2": "another", "tiles": "tiles (folder)"})
         for fewer in (alone, renamed, alone.iloc[::-1]):
-            found = label_savings(fewer, random_state=random_state)[ends].to_numpy()
-            np.testing.assert_array_equal(found, expected)
+            computed = label_savings(fewer, random_state=random_state)[ends].to_numpy()
+            np.testing.assert_array_equal(computed, expected)
         both = label_savings(alone, targets=[0.75, "final"], random_state=random_state)
         np.testing.assert_array_equal(both[ends].to_numpy()[1:], expected)
 

@@ -305,15 +305,15 @@ class TestTheRuleOnSimulatedCurves:
     def test_a_true_difference_is_found_as_often_as_theory_says(self, n_seeds, power):
         gain = self.gain_for(power, n_seeds)
         accuracy = simulate(np.random.default_rng(21), self.N, 2, n_seeds, gain=gain)
-        found = (self.decisions(accuracy)[0] == 1).mean()
+        rate = (self.decisions(accuracy)[0] == 1).mean()
         error = np.sqrt(power * (1 - power) / self.N)
-        assert found == pytest.approx(power, abs=3.5 * error)
+        assert rate == pytest.approx(power, abs=3.5 * error)
 
     def test_with_several_strategies_power_lies_between_bonferronis_and_a_single_tests(self):
         gain = self.gain_for(0.8, 10)
         accuracy = simulate(np.random.default_rng(22), self.N, 5, 10, gain=gain)
-        found = (self.decisions(accuracy)[0] == 1).mean()
-        assert self.power(gain, 10, alpha=0.05 / 4) < found < 0.8
+        rate = (self.decisions(accuracy)[0] == 1).mean()
+        assert self.power(gain, 10, alpha=0.05 / 4) < rate < 0.8
 
     def differences(self, accuracy: np.ndarray) -> np.ndarray:
         areas = aubc(self.LABELS, accuracy)  # (experiments, strategies, seeds)

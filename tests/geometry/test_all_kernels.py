@@ -80,8 +80,8 @@ def test_few_results_are_held_before_they_are_taken():
     done = []
     with threadpool_limits(2):
         results = ordered_map(lambda task: done.append(task) or task, range(40))
-        taken = [next(results) for _ in range(3)]
-        assert taken == [0, 1, 2]
+        first = [next(results) for _ in range(3)]
+        assert first == [0, 1, 2]
         assert len(done) <= 3 + 2 * 2
         assert list(results) == list(range(3, 40))
 

@@ -41,26 +41,28 @@ def test_of_many_rows_a_sample_is_looked_at(rule, monkeypatch):
     X = rows(1600, 2)
     whole = geometry.select_bandwidth(X, rule)
     monkeypatch.setattr("al_tf.geometry._bandwidth.SAMPLE", 200)
-    found = [geometry.select_bandwidth(X, rule, random_state=seed) for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
-    np.testing.assert_allclose(found, whole, rtol=0.2)  # (200 / 1600) ** (1 / 6) is 0.71
+    computed = [geometry.select_bandwidth(X, rule, random_state=seed) for seed in (0, 0, 1)]
+    assert computed[0] == computed[1] != computed[2]
+    np.testing.assert_allclose(computed, whole, rtol=0.2)  # (200 / 1600) ** (1 / 6) is 0.71
 
 
 def test_the_bandwidth_of_a_sample_is_narrowed_to_the_number_of_rows(monkeypatch):
     from al_tf.geometry import _bandwidth as module
 
-    found, likely = [], module._most_likely
+    computed, likely = [], module._most_likely
     monkeypatch.setattr(module, "SAMPLE", 200)
-    monkeypatch.setattr(module, "_most_likely", lambda *a: found.append(likely(*a)) or found[-1])
+    monkeypatch.setattr(
+        module, "_most_likely", lambda *a: computed.append(likely(*a)) or computed[-1]
+    )
     X = rows(1600, 2)
     width = geometry.select_bandwidth(X, "cv", random_state=0)
     (scale,) = {points.scale for points in make_points(X)}
-    assert width == pytest.approx(found[0] * scale * (200 / 1600) ** (1 / 6), rel=1e-6)
+    assert width == pytest.approx(computed[0] * scale * (200 / 1600) ** (1 / 6), rel=1e-6)
 
 
 def test_the_diagnostic_of_densities_beyond_the_range_of_floats():
-    found = geometry.diagnose_density(np.full(50, 900.0), 1e-3, 200)
-    assert found.effective_sample_size == pytest.approx(50)
+    computed = geometry.diagnose_density(np.full(50, 900.0), 1e-3, 200)
+    assert computed.effective_sample_size == pytest.approx(50)
 
 
 def test_the_diagnostic_measures_what_it_says():
@@ -69,13 +71,13 @@ def test_the_diagnostic_measures_what_it_says():
     kernels = np.exp(-(naive_distances(X, X) ** 2) / (2 * bandwidth**2))  # a row's own is 1
     np.fill_diagonal(kernels, 0)
     sums = kernels.sum(axis=1)
-    found = geometry.diagnose_density(density, bandwidth, 3)
+    computed = geometry.diagnose_density(density, bandwidth, 3)
     size = sums.sum() ** 2 / (sums**2).sum()
-    assert found.effective_sample_size == pytest.approx(size, rel=1e-4)
+    assert computed.effective_sample_size == pytest.approx(size, rel=1e-4)
     # the median of an even number of rows: between two in the logarithm, as little apart as they
     low, high = np.sort(sums)[29:31]
-    assert found.neighbour_mass == pytest.approx(np.sqrt(low * high), rel=1e-4)
-    assert (found.n, found.bandwidth) == (60, 0.7)
+    assert computed.neighbour_mass == pytest.approx(np.sqrt(low * high), rel=1e-4)
+    assert (computed.n, computed.bandwidth) == (60, 0.7)
 
 
 def test_cross_validation_beats_the_rules_on_two_narrow_peaks():
@@ -84,9 +86,9 @@ def test_cross_validation_beats_the_rules_on_two_narrow_peaks():
     def likelihood(bandwidth):
         return geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True).mean()
 
-    found = geometry.select_bandwidth(X, "cv", random_state=0)
-    assert likelihood(found) >= max(likelihood(found * 0.8), likelihood(found * 1.25))
-    assert likelihood(found) > likelihood(geometry.select_bandwidth(X, "scott")) + 0.5
+    computed = geometry.select_bandwidth(X, "cv", random_state=0)
+    assert likelihood(computed) >= max(likelihood(computed * 0.8), likelihood(computed * 1.25))
+    assert likelihood(computed) > likelihood(geometry.select_bandwidth(X, "scott")) + 0.5
 
 
 def test_equal_rows_have_some_bandwidth():

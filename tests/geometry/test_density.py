@@ -38,8 +38,8 @@ def test_leave_one_out_reaches_rows_far_from_all_others(bandwidth):
     np.fill_diagonal(exponents, -np.inf)
     constant = np.log(len(X) - 1) + 4 * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
     expected = logsumexp(exponents, axis=1) - constant
-    found = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
+    computed = geometry.kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
+    np.testing.assert_allclose(computed, expected, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("bandwidth", [0.02, 0.3, 3.0])
@@ -48,8 +48,10 @@ def test_queries_far_from_all_kernels_keep_their_density(bandwidth):
     queries[:2] = X[:2] + 60.0
     exponents = -(naive_distances(queries, X) ** 2) / (2 * bandwidth**2)
     constant = np.log(len(X)) + 4 * (0.5 * np.log(2 * np.pi) + np.log(bandwidth))
-    found = geometry.kde_log_density(queries, X, bandwidth=bandwidth)
-    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, rtol=1e-5, atol=1e-3)
+    computed = geometry.kde_log_density(queries, X, bandwidth=bandwidth)
+    np.testing.assert_allclose(
+        computed, logsumexp(exponents, axis=1) - constant, rtol=1e-5, atol=1e-3
+    )
 
 
 def test_remote_rows_in_every_tile_are_left_out_of_their_own_sums():
@@ -58,13 +60,13 @@ def test_remote_rows_in_every_tile_are_left_out_of_their_own_sums():
     exponents = -(naive_distances(X, X) ** 2) / (2 * 0.05**2)
     np.fill_diagonal(exponents, -np.inf)
     constant = np.log(699) + 0.5 * np.log(2 * np.pi) + np.log(0.05)
-    found = geometry.kde_log_density(X, bandwidth=0.05, leave_one_out=True, memory_limit=SMALL)
-    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, rtol=1e-3)
+    computed = geometry.kde_log_density(X, bandwidth=0.05, leave_one_out=True, memory_limit=SMALL)
+    np.testing.assert_allclose(computed, logsumexp(exponents, axis=1) - constant, rtol=1e-3)
     queries = X + 0.9  # here the nearest kernel has the row's own number, and counts
     exponents = -(naive_distances(queries, X) ** 2) / (2 * 0.05**2)
     constant += np.log(700) - np.log(699)
-    found = geometry.kde_log_density(queries, X, bandwidth=0.05, memory_limit=SMALL)
-    np.testing.assert_allclose(found, logsumexp(exponents, axis=1) - constant, atol=0.5)
+    computed = geometry.kde_log_density(queries, X, bandwidth=0.05, memory_limit=SMALL)
+    np.testing.assert_allclose(computed, logsumexp(exponents, axis=1) - constant, atol=0.5)
 
 
 @given(
@@ -79,10 +81,10 @@ def test_density_is_finite_at_any_scale(n, d, exponent, width, equal):
     X = np.repeat(rows(1, d), n, axis=0) if equal else rows(n, d)
     scale = 10.0**exponent
     for leave_one_out in (False, True):
-        found = geometry.kde_log_density(
+        computed = geometry.kde_log_density(
             X * np.float32(scale), bandwidth=scale * width, leave_one_out=leave_one_out
         )
-        assert np.isfinite(found).all()
+        assert np.isfinite(computed).all()
 
 
 def test_a_single_row_has_a_bandwidth_too():

@@ -99,41 +99,41 @@ def test_mean_neighbour_distance_inside_groups():
     X = rng.standard_normal((len(groups), 5)) * 1e-3 + groups[:, None] * 10.0
     mixed = rng.permutation(len(groups))
     X, groups = X[mixed], groups[mixed]
-    found = geometry.mean_neighbour_distance(X, 6, groups)
+    computed = geometry.mean_neighbour_distance(X, 6, groups)
     expected = np.zeros(len(X))
     for group in np.unique(groups)[[0, 1, 3]]:
         inside = np.flatnonzero(groups == group)
         apart = np.linalg.norm(X[inside, None] - X[None, inside], axis=2)
         expected[inside] = np.sort(apart, axis=1)[:, 1:7].mean(axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
-    assert found[groups == 7] == 0
+    np.testing.assert_allclose(computed, expected, rtol=1e-4)
+    assert computed[groups == 7] == 0
 
 
 def test_groups_that_span_tiles_far_from_each_other(monkeypatch):
     monkeypatch.setattr("al_tf.geometry._distances.MEMORY_LIMIT", SMALL)
     groups = np.repeat([0, 1], [500, 300])
     X = np.random.default_rng(0).standard_normal((800, 3)) + groups[:, None] * 1e6
-    found = geometry.mean_neighbour_distance(X, 5, groups)
+    computed = geometry.mean_neighbour_distance(X, 5, groups)
     for group in (0, 1):
         inside = X[groups == group]
         apart = np.sort(np.linalg.norm(inside[:, None] - inside, axis=2), axis=1)[:, 1:6]
-        np.testing.assert_allclose(found[groups == group], apart.mean(axis=1), rtol=1e-4)
+        np.testing.assert_allclose(computed[groups == group], apart.mean(axis=1), rtol=1e-4)
 
 
 def test_groups_smaller_than_the_neighbours_asked_for():
     X = rows(11, 3)
     groups = np.repeat([2, 0, 5], [2, 3, 6])
-    found = geometry.mean_neighbour_distance(X, 4, groups)
+    computed = geometry.mean_neighbour_distance(X, 4, groups)
     for group in (2, 0, 5):
         inside = X[groups == group]
         apart = np.sort(naive_distances(inside, inside), axis=1)[:, 1:5]  # themselves come first
-        np.testing.assert_allclose(found[groups == group], apart.mean(axis=1), rtol=1e-5)
+        np.testing.assert_allclose(computed[groups == group], apart.mean(axis=1), rtol=1e-5)
 
 
 def test_whole_numbers_have_neighbours_too():
     X = np.array([[0, 0], [3, 4], [100, 100], [100, 101]], dtype=np.uint8)
-    found = geometry.mean_neighbour_distance(X, 1, np.array([0, 0, 1, 1]))
-    np.testing.assert_allclose(found, [5, 5, 1, 1])
+    computed = geometry.mean_neighbour_distance(X, 1, np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(computed, [5, 5, 1, 1])
 
 
 def test_mean_nearest_neighbour_distance_of_a_batch():

@@ -45,8 +45,8 @@ def test_k_center_breaks_ties_by_one_ranking_of_the_rows(n):
         expected.append(max(range(n), key=lambda i: (nearest[i], rank[i])))
         nearest = np.minimum(nearest, ((X - X[expected[-1]]) ** 2).sum(axis=1))
         nearest[expected] = -1
-    found, _ = geometry.k_center_greedy(X, 350, center, random_state=np.random.default_rng(5))
-    np.testing.assert_array_equal(found, expected)
+    computed, _ = geometry.k_center_greedy(X, 350, center, random_state=np.random.default_rng(5))
+    np.testing.assert_array_equal(computed, expected)
 
 
 def test_k_center_when_far_more_rows_tie_than_are_candidates():
@@ -73,10 +73,10 @@ def test_greedy_choices_with_few_candidates_are_the_plain_ones(n_candidates, see
         gain = ((squared <= 1.0 + 1e-9) & ~covered).sum(axis=1)
         balls.append(max(set(range(90)) - set(balls), key=lambda i: (gain[i], rank[i])))
         covered |= squared[balls[-1]] <= 1.0 + 1e-9
-    found = geometry.k_center_greedy(X, 60, X[:1], random_state=np.random.default_rng(seed))
-    assert found[0].tolist() == centers
-    found = geometry.max_ball_cover(X, 60, 1.0 + 1e-6, random_state=np.random.default_rng(seed))
-    assert found[0].tolist() == balls
+    computed = geometry.k_center_greedy(X, 60, X[:1], random_state=np.random.default_rng(seed))
+    assert computed[0].tolist() == centers
+    computed = geometry.max_ball_cover(X, 60, 1.0 + 1e-6, random_state=np.random.default_rng(seed))
+    assert computed[0].tolist() == balls
 
 
 def test_k_center_breaks_ties_by_the_random_state():

@@ -42,19 +42,19 @@ def test_kmeans_plus_plus_draws_in_blocks_as_it_would_one_by_one():
     squared = naive_distances(outer, outer) ** 2
     n, k = 4000, 10
     alive = np.repeat(squared[[(outer**2).sum(axis=1).argmax()]], n, axis=0)  # (n, 14)
-    taken = np.zeros((n, 14), dtype=bool)
-    taken[:, (outer**2).sum(axis=1).argmax()] = True
+    chosen_before = np.zeros((n, 14), dtype=bool)
+    chosen_before[:, (outer**2).sum(axis=1).argmax()] = True
     for _ in range(k - 1):
         cumulative = alive.cumsum(axis=1)
         pick = (cumulative < rng.random((n, 1)) * cumulative[:, -1:]).sum(axis=1)
-        taken[np.arange(n), pick] = True
+        chosen_before[np.arange(n), pick] = True
         alive = np.minimum(alive, squared[pick])
-    found = np.zeros(14)
+    computed = np.zeros(14)
     for seed in range(n):
-        found[geometry.kmeans_plus_plus(left, right, k, random_state=seed)[0]] += 1
-    expected = taken.sum(axis=0)
+        computed[geometry.kmeans_plus_plus(left, right, k, random_state=seed)[0]] += 1
+    expected = chosen_before.sum(axis=0)
     spread = np.sqrt(2 * expected * (1 - expected / n))
-    assert (np.abs(found - expected) <= 4.5 * spread + 1).all(), (found, expected)
+    assert (np.abs(computed - expected) <= 4.5 * spread + 1).all(), (computed, expected)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

@@ -152,8 +152,8 @@ def draws_without_saying_so(classifier, X, n_instances=1, *, random_state=None):
 @breaks("pool order")
 def starts_from_the_first(classifier, X, n_instances=1, *, random_state=None):
     check_pool(X, n_instances)
-    found = features(classifier, X)
-    return top_k(((found - found[0]) ** 2).sum(axis=1), n_instances, random_state)
+    rows = features(classifier, X)
+    return top_k(((rows - rows[0]) ** 2).sum(axis=1), n_instances, random_state)
 
 
 @breaks("pool order", sequential=True)

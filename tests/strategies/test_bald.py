@@ -28,8 +28,8 @@ def test_the_score_is_never_negative():
 
 @pytest.mark.parametrize("shape", [(3, 4), (1, 3, 4)])
 def test_the_score_needs_passes_to_compare(shape):
-    told = f"^BALD needs .* S of 2 or more passes; got {re.escape(str(shape))}"
-    with pytest.raises(ValueError, match=told):
+    message = f"^BALD needs .* S of 2 or more passes; got {re.escape(str(shape))}"
+    with pytest.raises(ValueError, match=message):
         bald_score(np.full(shape, 0.25))
 
 

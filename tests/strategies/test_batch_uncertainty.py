@@ -82,7 +82,7 @@ def test_cluster_margin_is_its_description(answers, seed):
     proba, features, X = pool_of(120, d=2, seed=seed)
     k, n_clusters = 30, 6
     model = answers(proba, features)
-    found, scores = get_strategy("cluster_margin")(
+    chosen, scores = get_strategy("cluster_margin")(
         model, X, k, random_state=0, candidates=2, n_clusters=n_clusters
     )
     doubt = 1 + np.diff(np.sort(proba, axis=1)[:, -2:])[:, 0] * -1
@@ -95,8 +95,8 @@ def test_cluster_margin_is_its_description(answers, seed):
     while len(expected) < k:
         turn = [(size[c], -doubt[queue[0]], c) for c, queue in queues.items() if queue]
         expected += [queues[c].pop(0) for *_, c in sorted(turn)]
-    assert found.tolist() == expected[:k]
-    np.testing.assert_allclose(scores, doubt[found])
+    assert chosen.tolist() == expected[:k]
+    np.testing.assert_allclose(scores, doubt[chosen])
 
 
 def test_cluster_margin_of_one_cluster_is_margin(answers):

@@ -249,9 +249,9 @@ def test_the_purity_radius_of_many_images_is_that_of_a_sample(monkeypatch):
     features = rng.standard_normal((900, 3)) + np.repeat([[0], [8], [16]], 300, axis=0)
     whole = purity_radius(features, 3, random_state=0)
     monkeypatch.setattr("al_tf.strategies.probcover.RADIUS_SAMPLE", 300)
-    found = [purity_radius(features, 3, random_state=seed) for seed in (0, 0, 1)]
-    assert found[0] == found[1] != found[2]
-    np.testing.assert_allclose(found, whole, rtol=0.25)
+    computed = [purity_radius(features, 3, random_state=seed) for seed in (0, 0, 1)]
+    assert computed[0] == computed[1] != computed[2]
+    np.testing.assert_allclose(computed, whole, rtol=0.25)
 
 
 def test_probcover_covers_a_sample_without_repeats(monkeypatch):
@@ -259,9 +259,11 @@ def test_probcover_covers_a_sample_without_repeats(monkeypatch):
 
     seen = []
 
-    def spied(found, k, radius, centers, *, targets, random_state):
+    def spied(computed, k, radius, centers, *, targets, random_state):
         seen.append(targets)
-        return max_ball_cover(found, k, radius, centers, targets=targets, random_state=random_state)
+        return max_ball_cover(
+            computed, k, radius, centers, targets=targets, random_state=random_state
+        )
 
     monkeypatch.setattr(module, "max_ball_cover", spied)
     blobs = Blobs([50, 30, 20])

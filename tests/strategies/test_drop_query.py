@@ -68,12 +68,14 @@ def test_a_linear_head_sees_features_with_dropout():
     codes = dropped_predictions(features, coef, intercept, 5, 0.75, random_state=1)
     assert codes.shape == (5, 4000)
     masks = rng.random((200, 6)) >= 0.75
-    share = np.zeros(3)
+    frequency = np.zeros(3)
     for mask in masks:
-        share += np.bincount(
+        frequency += np.bincount(
             (features * mask / 0.25 @ coef.T + intercept).argmax(axis=1), minlength=3
         )
-    np.testing.assert_allclose(np.bincount(codes.ravel()) / 2e4, share / share.sum(), atol=0.03)
+    np.testing.assert_allclose(
+        np.bincount(codes.ravel()) / 2e4, frequency / frequency.sum(), atol=0.03
+    )
     assert (codes[0] != codes[1]).any()
 
 

@@ -11,9 +11,9 @@ from al_tf.strategies.uncertainty import entropy
 
 
 def distances_to_nearest_centroid(learner, pool, seeds, n_clusters):
-    found = learner.estimator.transform(pool)
-    centroids = KMeans(n_clusters, n_init=50, random_state=0).fit(found[seeds]).cluster_centers_
-    return np.linalg.norm(found[:, None] - centroids, axis=2).min(axis=1)
+    rows = learner.estimator.transform(pool)
+    centroids = KMeans(n_clusters, n_init=50, random_state=0).fit(rows[seeds]).cluster_centers_
+    return np.linalg.norm(rows[:, None] - centroids, axis=2).min(axis=1)
 
 
 @pytest.mark.parametrize(("alpha", "n_seeds"), [(0.2, 4), (0.5, 10), (1.0, 20), (0.01, 1)])
@@ -49,8 +49,8 @@ def test_there_are_no_more_clusters_than_distinct_seeds():
 
 def test_clusters_without_a_clear_answer_follow_the_random_state(learner):
     images = np.random.default_rng(2).random((400, 5, 5)).astype(np.float32)
-    found = learner.estimator.transform(images)
-    first, again, other = (seed_centroids(found, 9, seed).tolist() for seed in (0, 0, 1))
+    rows = learner.estimator.transform(images)
+    first, again, other = (seed_centroids(rows, 9, seed).tolist() for seed in (0, 0, 1))
     assert first == again != other
     first, again, other = (
         entropy_cluster(learner, images, 390, n_clusters=9, random_state=seed)[1].tolist()

@@ -66,8 +66,8 @@ def test_what_is_stated_about_a_strategy_is_kept(registry):
     }
     register_strategy("stated", mine, **stated)
     register_strategy("unstated", mine)
-    told = {"name": "stated", **stated}
-    assert {key: getattr(strategy_info("stated"), key) for key in told} == told
+    facts = {"name": "stated", **stated}
+    assert {key: getattr(strategy_info("stated"), key) for key in facts} == facts
     silent = strategy_info("unstated")
     assert (silent.family, silent.cost, silent.paper) == ("other", "not stated", "")
     assert not silent.stochastic

@@ -92,9 +92,9 @@ def test_a_classifier_without_probabilities_is_refused(answers):
 
 
 def test_features_come_from_transform(learner, pool):
-    found = features(learner, pool)
-    np.testing.assert_array_equal(found, learner.estimator.transform(pool))
-    assert found.dtype == np.float32
+    rows = features(learner, pool)
+    np.testing.assert_array_equal(rows, learner.estimator.transform(pool))
+    assert rows.dtype == np.float32
 
 
 def test_a_flat_pool_is_its_own_features(answers):
@@ -108,16 +108,16 @@ def test_images_without_transform_are_refused(answers):
 
 
 @pytest.mark.parametrize(
-    ("found", "message"),
+    ("rows", "message"),
     [
         ([[1.0, NAN], [0.0, 0.0], [NAN, NAN]], "2 of 3 rows of features are not finite"),
         (np.zeros((2, 5)), r"shape \(n, d\) with n=3; got \(2, 5\)"),
         (np.zeros((3, 5, 2)), r"shape \(n, d\) with n=3; got \(3, 5, 2\)"),
     ],
 )
-def test_features_of_another_form_are_refused(answers, found, message):
+def test_features_of_another_form_are_refused(answers, rows, message):
     with pytest.raises(ValueError, match=message):
-        features(answers(features=found), np.zeros((3, 4, 4)))
+        features(answers(features=rows), np.zeros((3, 4, 4)))
 
 
 def test_probabilities_and_features_come_from_one_pass(learner, pool):
@@ -130,29 +130,29 @@ def test_probabilities_and_features_come_from_one_pass(learner, pool):
 
     estimator = Counted().fit(learner.X_training, learner.y_training)
     passes.clear()
-    proba, found = proba_and_features(estimator, pool)
+    proba, rows = proba_and_features(estimator, pool)
     assert passes == [len(pool)]
     np.testing.assert_array_equal(proba, estimator.predict_proba(pool))
-    np.testing.assert_array_equal(found, estimator.transform(pool))
+    np.testing.assert_array_equal(rows, estimator.transform(pool))
 
 
 def test_probabilities_and_features_without_a_common_pass(answers):
     X = np.eye(2)
-    proba, found = proba_and_features(answers(proba=[[0.5, 0.5], [1, 0]]), X)
+    proba, rows = proba_and_features(answers(proba=[[0.5, 0.5], [1, 0]]), X)
     assert proba.tolist() == [[0.5, 0.5], [1, 0]]
-    np.testing.assert_array_equal(found, X)
+    np.testing.assert_array_equal(rows, X)
 
 
 @pytest.mark.parametrize(
-    ("proba", "found", "message"),
+    ("proba", "rows", "message"),
     [
         (np.full((2, 2), 0.5), np.zeros((3, 5)), r"Probabilities .* n=3; got \(2, 2\)"),
         (np.full((3, 2), 0.5), np.zeros((2, 5)), r"Features .* n=3; got \(2, 5\)"),
     ],
 )
-def test_a_common_pass_over_another_pool_is_refused(answers, proba, found, message):
+def test_a_common_pass_over_another_pool_is_refused(answers, proba, rows, message):
     classifier = answers()
-    classifier.predict_with_features = lambda X: (proba, found)
+    classifier.predict_with_features = lambda X: (proba, rows)
     with pytest.raises(ValueError, match=message):
         proba_and_features(classifier, np.zeros((3, 4)))
 
@@ -164,8 +164,8 @@ def test_features_are_kept_in_float32(answers):
 
 
 def test_labeled_features_are_those_of_the_learner(learner):
-    found = labeled_features(learner)
-    np.testing.assert_array_equal(found, learner.estimator.transform(learner.X_training))
+    rows = labeled_features(learner)
+    np.testing.assert_array_equal(rows, learner.estimator.transform(learner.X_training))
     assert labeled_features(learner.estimator) is None
     learner.X_training = learner.X_training[:0]
     assert labeled_features(learner) is None
@@ -226,8 +226,8 @@ class TestSpreadOverGroups:
         scores, groups = rng.permutation(900).astype(float), np.repeat(np.arange(300), 3)
         best = np.sort(scores.reshape(300, 3), axis=1)[:, ::-1]  # of each group, best first
         expected = np.r_[best[:, 0], np.sort(best[:, 1])[::-1][:100]]
-        found = top_k(scores, 400, groups=groups)[1]
-        assert found.tolist() == sorted(expected, reverse=True)
+        rows = top_k(scores, 400, groups=groups)[1]
+        assert rows.tolist() == sorted(expected, reverse=True)
 
     def test_one_group_is_plain_selection(self):
         indices, _ = top_k(self.scores, 3, groups=np.zeros(7, dtype=int))

@@ -63,8 +63,8 @@ def test_the_draw_is_proportional_to_the_density(answers):
     draws = [
         softmax_kde(classifier, X, 1, bandwidth=0.2, random_state=s)[0][0] for s in range(1500)
     ]
-    share = np.bincount(draws, minlength=4) / 1500
-    np.testing.assert_allclose(share, density / density.sum(), atol=5 * np.sqrt(0.25 / 1500))
+    frequency = np.bincount(draws, minlength=4) / 1500
+    np.testing.assert_allclose(frequency, density / density.sum(), atol=5 * np.sqrt(0.25 / 1500))
 
 
 def test_densities_beyond_the_range_of_floats_are_drawn_from(answers):

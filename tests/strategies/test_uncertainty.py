@@ -43,10 +43,10 @@ CERTAIN, EVEN, TWO = [1, 0, 0, 0], [0.25] * 4, [0, 0.5, 0.5, 0]
     ],
 )
 def test_scores_are_exact_where_probabilities_are_zero_and_one(score, expected):
-    found = score(np.array([CERTAIN, EVEN, TWO]))
-    np.testing.assert_allclose(found, expected, rtol=1e-15)
-    assert found[0] == 0
-    assert not np.signbit(found[0])
+    computed = score(np.array([CERTAIN, EVEN, TWO]))
+    np.testing.assert_allclose(computed, expected, rtol=1e-15)
+    assert computed[0] == 0
+    assert not np.signbit(computed[0])
 
 
 @st.composite
@@ -66,9 +66,9 @@ def test_scores_follow_their_formulas(rows):
             entropy_score: -sum(p * math.log(p) for p in row if p > 0),
         }
         for score, expected in direct.items():
-            (found,) = score(np.array([row]))
-            assert found == pytest.approx(expected, rel=1e-12, abs=1e-15)
-            assert 0 <= found <= max(1, math.log(len(row))) + 1e-15
+            (computed,) = score(np.array([row]))
+            assert computed == pytest.approx(expected, rel=1e-12, abs=1e-15)
+            assert 0 <= computed <= max(1, math.log(len(row))) + 1e-15
 
 
 @pytest.mark.parametrize("score", [uncertainty_score, margin_score, entropy_score])

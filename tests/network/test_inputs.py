@@ -11,6 +11,7 @@ from al_tf import ActiveLearner, Committee, KerasImageClassifier, get_strategy, 
 from al_tf.datasets import LazyImageFolder
 from al_tf.images import ImageSource
 from al_tf.network.sources import image_source
+from al_tf.strategies import strategy_info
 
 from .networks import build_small_cnn
 
@@ -126,8 +127,8 @@ class TestForms:
         np.testing.assert_array_equal(source.read_range(3, 7), X[3:7])
 
 
-FOR_OTHER_LEARNERS = ("vote_entropy", "consensus_entropy", "max_disagreement", "expected_error")
-STRATEGIES = [name for name in list_strategies() if name not in FOR_OTHER_LEARNERS]
+OTHER_NEEDS = {"committee", "refits", "joint samples"}  # of another learner, or tested below
+STRATEGIES = [n for n in list_strategies() if not OTHER_NEEDS & set(strategy_info(n).needs)]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

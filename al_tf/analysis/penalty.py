@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from .curves import FloatArray, PairedCurves, by_dataset, check_results, paired_curves, value_at
+from .curves import value_at
+from .pairing import FloatArray, PairedCurves, by_dataset, check_results, paired_curves
 from .verdict import MIN_SEEDS
 
 

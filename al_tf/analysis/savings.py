@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..seeding import RandomState, check_random_state, stream
-from .curves import (
+from .pairing import (
     FloatArray,
     PairedCurves,
     by_dataset,

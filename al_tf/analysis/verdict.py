@@ -21,16 +21,14 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from .curves import (
+from .curves import aubc, mean_interval, value_at
+from .pairing import (
     FloatArray,
     PairedCurves,
-    aubc,
     by_dataset,
     check_baseline,
     check_results,
-    mean_interval,
     paired_curves,
-    value_at,
 )
 
 MIN_SEEDS = 5

@@ -15,7 +15,8 @@ from al_tf.analysis import (
     summary_table,
     value_at,
 )
-from al_tf.analysis.curves import mean_interval, paired_curves
+from al_tf.analysis.curves import mean_interval
+from al_tf.analysis.pairing import paired_curves
 from al_tf.errors import UnknownNameError
 from tests.analysis._curves import results
 

@@ -30,13 +30,13 @@ figures-check: $(READY)  ## Compare the committed figures with their records, wi
 badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
 	$(BIN)/python notebooks/stamp.py
 
-test: $(READY)  ## Run the fast tests: a few minutes
-	$(BIN)/python -m pytest
+test: $(READY)  ## Run the fast tests, on two cores: a few minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing, every notebook
 	$(BIN)/python -m pytest -m "slow and not browser"
 
-test-all: test test-slow test-browser  ## Run every test, those in a browser included
+test-all: test test-slow test-browser docs  ## Run every test, those in a browser included, and build the site
 
 test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
 	@if command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; \

@@ -65,9 +65,8 @@ def with_outputs(source: Path, executed: Path) -> Any:
         if cell.cell_type == "code" and cell.id in cells:
             cell.execution_count = cells[cell.id].execution_count
             cell.outputs = tidy(cells[cell.id].outputs)
-    for name in ("language_info", "widgets"):
-        if name in copy.metadata:
-            notebook.metadata[name] = copy.metadata[name]
+    if "language_info" in copy.metadata:
+        notebook.metadata["language_info"] = copy.metadata["language_info"]
     return notebook
 
 
@@ -86,6 +85,9 @@ def tidy(outputs: list[Any]) -> list[Any]:
     for stream in streams.values():
         lines = without_places(stream.text.replace(f"{ROOT}/", "")).split("\n")
         stream.text = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in lines)
+    for output in kept:  # the state of a bar's widget is left out, its text is kept
+        if "data" in output:
+            output.data.pop("application/vnd.jupyter.widget-view+json", None)
     return kept
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = ROOT / "notebooks" / "01_quickstart.ipynb"
 
@@ -17,8 +19,6 @@ import json, sys, types
 sys.modules["google.colab"] = types.ModuleType("google.colab")
 exec(open("setup_cell.py").read())
 import numpy, al_tf
-
-pytestmark = pytest.mark.slow
 print(json.dumps({"al_tf": al_tf.__file__, "numpy": numpy.__file__}))
 """
 

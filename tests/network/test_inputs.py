@@ -7,11 +7,11 @@ import pytest
 import zarr
 from PIL import Image
 
-from al_tf import ActiveLearner, Committee, KerasImageClassifier, get_strategy, list_strategies
+from al_tf import ActiveLearner, Committee, KerasImageClassifier, get_strategy
 from al_tf.datasets import LazyImageFolder
 from al_tf.images import ImageSource
 from al_tf.network.sources import image_source
-from al_tf.strategies import strategy_info
+from al_tf.strategies import BUILT_IN, strategy_info
 
 from .networks import build_small_cnn
 
@@ -128,7 +128,7 @@ class TestForms:
 
 
 OTHER_NEEDS = {"committee", "refits", "joint samples"}  # of another learner, or tested below
-STRATEGIES = [n for n in list_strategies() if not OTHER_NEEDS & set(strategy_info(n).needs)]
+STRATEGIES = [n for n in sorted(BUILT_IN) if not OTHER_NEEDS & set(strategy_info(n).needs)]
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

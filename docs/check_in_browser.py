@@ -35,7 +35,7 @@ PICTURED = (
     "studies/fashion_mnist.html",
     "notebooks/02_fashion_mnist.html",
     "api/index.html",
-    "api/al_tf." + "KerasImageClassifier.html",
+    "api/al_tf.KerasImageClassifier.html",
     "changelog.html",
 )
 

@@ -46,6 +46,7 @@ def exists(dotted):
 
 def dotted_names(text):
     named = {match.rstrip(".") for match in re.findall(r"\bal_tf(?:\.\w+)+", text)}
+    named = {name for name in named if not name.endswith(".html")}  # pages of the site
     return {name for name in named if not name.startswith(tuple(NO_NAMES))}
 
 

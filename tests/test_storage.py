@@ -41,7 +41,7 @@ def test_an_experiment_on_a_full_disk_goes_on_once_there_is_room(kib, small_disk
     before = 0
     with pytest.raises((StorageError, RunFailedError), match=r"disk is full|No space left"):
         run_experiment(CONFIG, disk / "out", jobs=0, progress=False)
-    if (disk / "out" / "config.json").exists():
+    if (disk / "out" / "study.toml").exists():
         before = len(load_results(disk / "out"))
     small_disk(10_000)
     run_experiment(CONFIG, disk / "out", jobs=0, progress=False)

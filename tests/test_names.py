@@ -13,11 +13,14 @@ import al_tf
 PACKAGE = Path(al_tf.__file__).parent
 ROOT = PACKAGE.parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
+GENERATED = {"api", "notebooks", "strategies", "studies"}
+"""Folders of docs/ that the build of the site fills."""
 TEXTS = [
     path
     for folder in ("al_tf", "benchmarks", "data_scripts", "docs", "figures", "notebooks")
     for kind in ("*.py", "*.md", "*.ipynb")
     for path in sorted((ROOT / folder).rglob(kind))
+    if not (folder == "docs" and path.parent.name in GENERATED and path.name != "index.md")
 ]
 TEXTS += [*ROOT.glob("*.md"), ROOT / "tests" / "README.md"]
 NO_NAMES = {"al_tf.json", "al_tf.egg"}  # of files

@@ -16,11 +16,12 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
-from _harness import RESULTS, Row, machine, parser, table, write
+from _harness import RESULTS, Row, machine, parser, table, timed, write
 from sklearn.metrics import f1_score
 
 from al_tf import ImageDataset, load_backbone, load_dataset
@@ -121,52 +122,60 @@ def summary(values: Sequence[dict[str, float]]) -> Row:
 FINETUNED: dict[str, dict[str, Any]] = {
     "head": {"trainable": "head"},
     "top": {"trainable": "top"},
-    "top, augment": {"trainable": "top", "augment": True},
     "all": {"trainable": "all"},
+    "top, augment": {"trainable": "top", "augment": True},
     "all, augment": {"trainable": "all", "augment": True},
 }
-FINETUNED_SIZE = 96
+FINETUNED_SIZE = 128
 FINETUNED_LABELS = (200, 1000)
+EPOCHS, LEAST_STEPS = 10, 100
 
 
-def finetuned(seeds: range, labels: Sequence[int]) -> list[Row]:
+def finetuned(seeds: range, labels: Sequence[int], cases: Sequence[str]) -> list[Row]:
     """Train `build_finetuned` on the tiles; results that are there already are not made again."""
-    from al_tf import KerasImageClassifier, LinearProbeClassifier, build_finetuned
-
     path = RESULTS / "finetuned.json"
     known: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
     facts = machine()
-    for n, seed, case in itertools.product(labels, seeds, ("probe", *FINETUNED)):
+    settings = {"size": FINETUNED_SIZE, "epochs": EPOCHS, "min_steps": LEAST_STEPS}
+    for seed, n, case in itertools.product(seeds, labels, ("probe", *cases)):
         if any((row["labels"], row["seed"], row["case"]) == (n, seed, case) for row in known):
             continue
         dataset = subset("magnetic_tile", seed)
         rows = labeled_rows(dataset, n, seed)
-        classifier: Any = LinearProbeClassifier(BACKBONE, size=FINETUNED_SIZE, classes=(0, 1))
-        if case != "probe":
-            params = {"backbone": BACKBONE, "size": FINETUNED_SIZE, **FINETUNED[case]}
-            classifier = KerasImageClassifier(
-                build_finetuned, model_params=params, classes=(0, 1), epochs=10, min_steps=100,
-                random_state=seed,
-            )  # fmt: skip
-        classifier.fit(dataset.x_train[rows], dataset.y_train[rows])
-        found = scores(classifier.predict_proba(dataset.x_test), dataset.y_test)
-        known.append({"case": case, "labels": n, "seed": seed, **found})
+        classifier = probe_or_finetuned(case, seed)
+        seconds = timed(partial(classifier.fit, dataset.x_train[rows], dataset.y_train[rows]))
+        measures = scores(classifier.predict_proba(dataset.x_test), dataset.y_test)
+        known.append({"case": case, "labels": n, "seed": seed, **measures, **seconds})
         print(known[-1], flush=True)
-        write("finetuned", "Fine-tuning against the probe, magnetic tiles", known, facts)
+        what = "Fine-tuning against the probe: magnetic tiles, good or defective, split by tile"
+        write("finetuned", what, known, facts, settings=settings)
     return known
+
+
+def probe_or_finetuned(case: str, seed: int) -> Any:
+    """Return a classifier that has not been fitted."""
+    from al_tf import KerasImageClassifier, LinearProbeClassifier, build_finetuned
+
+    if case == "probe":
+        return LinearProbeClassifier(BACKBONE, size=FINETUNED_SIZE, classes=(0, 1))
+    params = {"backbone": BACKBONE, "size": FINETUNED_SIZE, **FINETUNED[case]}
+    return KerasImageClassifier(
+        build_finetuned, model_params=params, classes=(0, 1), epochs=EPOCHS,
+        min_steps=LEAST_STEPS, random_state=seed,
+    )  # fmt: skip
 
 
 def finetuned_table(rows: Sequence[Row]) -> str:
     """Return means over seeds."""
     groups: dict[tuple[str, int], list[dict[str, float]]] = {}
     for row in rows:
-        values = {key: row[key] for key in ("accuracy", "macro_f1")}
+        values = {key: row[key] for key in ("accuracy", "macro_f1", "cpu_seconds")}
         groups.setdefault((row["case"], row["labels"]), []).append(values)
     shown = [
         {"case": case, "labels": n, "seeds": len(each), **summary(each)}
         for (case, n), each in groups.items()
     ]
-    columns = ("case", "labels", "seeds", "accuracy", "macro_f1", "macro_f1_sd")
+    columns = ("case", "labels", "seeds", "accuracy", "macro_f1", "macro_f1_sd", "cpu_seconds")
     return table(shown, dict(zip(columns, columns, strict=True)))
 
 
@@ -174,16 +183,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure every setting on every dataset that is available."""
     options = parser(__doc__)
     options.add_argument("--repetitions", type=int, help="seeds")
-    options.add_argument("--finetuned", action="store_true", help="train networks; takes hours")
+    options.add_argument("--finetuned", action="store_true", help="train networks: 10 min a seed")
+    options.add_argument("--cases", default=";".join(FINETUNED), help="of --finetuned, with ;")
     args = options.parse_args(argv)
     labels = LABELS[:2] if args.quick else LABELS
     seeds = range(args.repetitions or (2 if args.quick else 10))
     if args.finetuned:
-        print(
-            finetuned_table(
-                finetuned(seeds, FINETUNED_LABELS[:1] if args.quick else FINETUNED_LABELS)
-            )
-        )
+        some = FINETUNED_LABELS[:1] if args.quick else FINETUNED_LABELS
+        print(finetuned_table(finetuned(seeds, some, args.cases.split(";"))))
         return
     facts, rows = machine(), []
     columns = ("dataset", "size", "labels", "C", "floor", "accuracy", "macro_f1", "macro_f1_sd")

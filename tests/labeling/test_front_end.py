@@ -9,7 +9,7 @@ import pytest
 from al_tf.labeling.desk import front_end
 
 SCRIPTS = sorted(front_end.FOLDER.glob("*.js"))
-STYLE = front_end.STYLE.read_text()
+STYLE = front_end.notebook_style()
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
@@ -19,9 +19,7 @@ def test_nothing_is_ever_put_in_as_markup(path):
     assert not re.search(sinks, path.read_text())
 
 
-@pytest.mark.parametrize(
-    "path", [*SCRIPTS, front_end.STYLE, front_end.FOLDER / "page.html"], ids=str
-)
+@pytest.mark.parametrize("path", sorted(front_end.FOLDER.iterdir()), ids=lambda path: path.name)
 def test_nothing_is_loaded_from_elsewhere(path):
     addresses = re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"']*", path.read_text())
     assert set(addresses) <= {"http://www.w3.org/2000/svg"}
@@ -59,6 +57,12 @@ def test_the_notebook_s_module_is_valid():
     module = front_end.notebook_module()
     done = subprocess.run(command, input=module, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_page_loads_every_style_sheet_in_order():
+    page = (front_end.FOLDER / "page.html").read_text()
+    assert tuple(re.findall(r'rel="stylesheet" href="(.*?)"', page)) == front_end.STYLES
+    assert {path.name for path in front_end.FOLDER.glob("*.css")} == set(front_end.STYLES)
 
 
 def tokens(theme):

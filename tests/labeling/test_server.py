@@ -91,8 +91,9 @@ def post(server, body=LOOK, path="/ask", **headers):
         ("/", "text/html"),
         ("/page.js", "text/javascript"),
         ("/desk.js", "text/javascript"),
-        ("/parts.js", "text/javascript"),
+        ("/buttons.js", "text/javascript"),
         ("/desk.css", "text/css"),
+        ("/side.css", "text/css"),
     ],
 )
 def test_the_page_and_its_parts(server, path, kind):

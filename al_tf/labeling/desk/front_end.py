@@ -1,14 +1,26 @@
-"""The files of the desk's front end, and the one module that they become for a notebook."""
+"""The files of the desk's front end, and the one module and one style that they are for a notebook."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-STYLE = FOLDER / "desk.css"
-SHARED_MODULES = ("elements.js", "parts.js", "theme.js", "desk.js")
+FOLDER = Path(__file__).parent / "front"
+SHARED_MODULES = (
+    "elements.js",
+    "theme.js",
+    "buttons.js",
+    "chart.js",
+    "classes.js",
+    "numbers.js",
+    "stage.js",
+    "why.js",
+    "labeling.js",
+    "desk.js",
+)
 """Modules of the page and of the notebook, each after those that it imports."""
+STYLES = ("desk.css", "labeling.css", "side.css")
+"""Style sheets of both, in this order."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w]+\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) )", re.MULTILINE)
@@ -21,8 +33,14 @@ def notebook_module() -> str:
     put one after the other, without the imports and exports between them: their top-level names
     differ, so that nothing else has to change.
     """
-    sources = [
-        (FOLDER / name).read_text(encoding="utf-8") for name in (*SHARED_MODULES, "notebook.js")
-    ]
-    joined = "\n".join(_IMPORT.sub("", source) for source in sources)
+    joined = "\n".join(_IMPORT.sub("", _read(name)) for name in (*SHARED_MODULES, "notebook.js"))
     return _EXPORT.sub("", joined)
+
+
+def notebook_style() -> str:
+    """Return all style sheets as one."""
+    return "\n".join(map(_read, STYLES))
+
+
+def _read(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

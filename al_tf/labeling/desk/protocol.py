@@ -1,7 +1,7 @@
 """`Desk`: a session behind requests and replies of plain values, for any screen.
 
 A screen sends a request, a small dict, and gets a reply, a dict of JSON values. The same front
-end (`desk.js`) sends them through a notebook's kernel (`widget.py`) and to a local server
+end (``front/desk.js``) sends them through a notebook's kernel (`widget.py`) and to a local server
 (`server.py`). Requests, by their ``do``:
 
 - ``look``: which image is to be labeled, and how does the work stand?

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ...errors import DeskError
-from .front_end import FOLDER, SHARED_MODULES, STYLE
+from .front_end import FOLDER, SHARED_MODULES, STYLES
 from .protocol import Desk
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _FILES = {
         f"/{name}": (name, "text/javascript; charset=utf-8")
         for name in (*SHARED_MODULES, "page.js")
     },
-    f"/{STYLE.name}": (STYLE.name, "text/css; charset=utf-8"),
+    **{f"/{name}": (name, "text/css; charset=utf-8") for name in STYLES},
 }
 _HEADERS = {
     "Content-Security-Policy": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .front_end import STYLE, notebook_module
+from .front_end import notebook_module, notebook_style
 from .protocol import Desk
 
 try:
@@ -40,7 +40,7 @@ class LabelingWidget(anywidget.AnyWidget):
     """
 
     _esm = notebook_module()
-    _css = STYLE
+    _css = notebook_style()
 
     def __init__(self, session: LabelingSession) -> None:
         super().__init__()

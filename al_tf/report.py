@@ -16,7 +16,7 @@ from .files import write_atomically
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-METRICS = ("accuracy", "f1_macro")
+METRICS = ("accuracy", "f1_macro", "average_precision")
 CHART_COLORS = 256
 
 
@@ -84,7 +84,8 @@ def write_report(
     out_dir : path
         Where the files go: a study's own folder, or another one for a report on several.
     metric : str
-        What the verdict is about: ``accuracy`` or ``f1_macro``.
+        What the verdict is about, one of `METRICS`. Studies of earlier versions have no
+        ``average_precision``.
     command : str
         The command line that makes this report again, for the provenance.
 
@@ -130,7 +131,8 @@ def report_drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
     from . import plots
 
     results = all_results(studies)
-    curves = analysis.learning_curve_table(results, METRICS)
+    shown = dict.fromkeys(("accuracy", "f1_macro", metric))
+    curves = analysis.learning_curve_table(results, shown)
     yield Drawing("learning_curves", curves, lambda: plots.learning_curves(curves))
     seconds = analysis.seconds_table(results)
     yield Drawing("seconds", seconds, lambda: plots.seconds_by_phase(seconds))

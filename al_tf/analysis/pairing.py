@@ -23,7 +23,7 @@ def check_results(results: pd.DataFrame, metric: str) -> pd.DataFrame:
     results : pandas.DataFrame
         One row per round, with ``dataset, strategy, seed, n_labeled`` and `metric`.
     metric : str
-        Name of the column to analyse (``"accuracy"``, ``"f1_macro"``).
+        Name of the column to analyse (``"accuracy"``, ``"f1_macro"``, ``"average_precision"``).
 
     Returns
     -------

@@ -108,7 +108,9 @@ def report(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders of studies, as `al-tf run` leaves them.")
     ],
-    metric: Annotated[str, typer.Option(help="accuracy or f1_macro.")] = "accuracy",
+    metric: Annotated[
+        str, typer.Option(help="accuracy, f1_macro or average_precision.")
+    ] = "accuracy",
     table_format: Annotated[str, typer.Option("--format", help="md, csv or json.")] = "md",
     out: Annotated[
         Path | None,

@@ -90,7 +90,8 @@ class ExperimentConfig:
     backbone_size: Annotated[int, Ge(1)] | None = None
     """Side in pixels that its images are resized to; by default the backbone's own."""
     model_params: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of the model's builder, for example ``{"dropout": 0.3}``."""
+    """Arguments of the model's builder, for example ``{"dropout": 0.3}``, and its ``class_weight``
+    in the loss (``"balanced"``, or a factor for each class)."""
     epochs: Annotated[int, Ge(1)] = 20
     """Passes over the labeled set in each fit."""
     batch_size: Annotated[int, Ge(1)] = 32
@@ -120,6 +121,7 @@ class ExperimentConfig:
         settings["seeds"] = _as_seeds(settings["seeds"])
         for name in ("imbalance", "noise"):
             settings[name] = _as_tuples(settings[name])
+        settings["model_params"] = _with_text_keys(settings["model_params"])
         if settings["model"] == "probe" and settings["backbone"] is None:
             settings["backbone"] = BACKBONE
         for name, value in settings.items():
@@ -247,7 +249,11 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
 
 
 def check_parameters(
-    what: str, function: Callable[..., Any], params: Mapping[str, Any], reserved: Iterable[str]
+    what: str,
+    function: Callable[..., Any],
+    params: Mapping[str, Any],
+    reserved: Iterable[str],
+    also: Iterable[str] = (),
 ) -> None:
     """Raise unless `function` takes all of `params`.
 
@@ -261,6 +267,8 @@ def check_parameters(
         By name.
     reserved : iterable of str
         Parameters of the function that are not the user's to set.
+    also : iterable of str
+        Further parameters that `what` has, for the message; they are not in `params`.
 
     Raises
     ------
@@ -272,7 +280,7 @@ def check_parameters(
         p.name
         for p in inspect.signature(function).parameters.values()
         if p.kind in kinds and p.name not in reserved
-    ]
+    ] + list(also)
     unknown = [name for name in params if name not in accepted]
     if unknown:
         raise ValueError(
@@ -333,6 +341,13 @@ def _as_tuples(value: Any) -> Any:
     return tuple(_as_tuples(v) for v in value)
 
 
+def _with_text_keys(value: Any) -> Any:
+    """Return tables with their keys as JSON and TOML keep them."""
+    if not isinstance(value, Mapping):
+        return value
+    return {str(key): _with_text_keys(inner) for key, inner in value.items()}
+
+
 def _as_lists(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _as_lists(v) for k, v in value.items()}
@@ -355,8 +370,7 @@ def _check_together(config: ExperimentConfig) -> None:
             f"noise should be a rate from 0 to 1 or a matrix with a row per class; got {rate!r}."
         )
     check_one_of("model", config.model, MODELS)
-    builder, reserved = _model_builder(config.model)
-    check_parameters(f"The model {config.model!r}", builder, config.model_params, reserved)
+    _check_model_params(config)
     _check_samples(config)
     check_one_of("fit_mode", config.fit_mode, FIT_MODES)
     if config.model in ("logistic", "probe") and config.fit_mode != "scratch":
@@ -370,6 +384,21 @@ def _check_together(config: ExperimentConfig) -> None:
         raise ValueError(
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
             "last round would not be evaluated."
+        )
+
+
+def _check_model_params(config: ExperimentConfig) -> None:
+    builder, reserved = _model_builder(config.model)
+    # of the network's classifier, beside what builds the network
+    also = ("class_weight",) if config.model == "cnn" else ()
+    params = {name: value for name, value in config.model_params.items() if name not in also}
+    check_parameters(f"The model {config.model!r}", builder, params, reserved, also)
+    weight = config.model_params.get("class_weight")
+    by_class = isinstance(weight, Mapping) and all(key.isdecimal() for key in weight)
+    if weight is not None and weight != "balanced" and not by_class:
+        raise ValueError(
+            "class_weight should be 'balanced' or a table of factors by the number of the class "
+            f"({{0: 1.0, 1: 5.0}}); got {weight!r}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,8 +36,10 @@ class Estimator(Protocol):
 def _cnn(config: ExperimentConfig, n_classes: int) -> Estimator:
     from ..network.classifier import KerasImageClassifier
 
+    weight, params = _class_weight(config)
     return KerasImageClassifier(
-        model_params=dict(config.model_params) or None,
+        model_params=params or None,
+        class_weight=weight,
         classes=range(n_classes),
         epochs=config.epochs,
         batch_size=config.batch_size,
@@ -55,8 +57,20 @@ def _logistic(config: ExperimentConfig, n_classes: int) -> Estimator:
 def _probe(config: ExperimentConfig, n_classes: int) -> Estimator:
     from ..network.probe import LinearProbeClassifier
 
+    weight, params = _class_weight(config)
     # on features, which `embed_images` has computed for all runs
-    return LinearProbeClassifier(backbone=None, classes=range(n_classes), **config.model_params)
+    return LinearProbeClassifier(
+        backbone=None, classes=range(n_classes), class_weight=weight, **params
+    )
+
+
+def _class_weight(config: ExperimentConfig) -> tuple[Any, dict[str, Any]]:
+    """Return the weight of the classes, by their number, and the other parameters of the model."""
+    params = dict(config.model_params)
+    weight = params.pop("class_weight", None)
+    if isinstance(weight, Mapping):
+        weight = {int(number): factor for number, factor in weight.items()}
+    return weight, params
 
 
 _BUILDERS: dict[str, Callable[[ExperimentConfig, int], Estimator]] = {

@@ -24,7 +24,7 @@ from .stopping import mean_uncertainty, needs_stop_set, stop_reason
 from .study import first_difference
 
 LOCK_SECONDS = 3_600
-_EVALUATED = ("accuracy", "f1_macro", "recall", "seconds_eval")
+_EVALUATED = ("accuracy", "f1_macro", "recall", "average_precision", "seconds_eval")
 
 
 def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path) -> None:
@@ -250,20 +250,33 @@ def _learn(
 
 
 def _evaluate(setting: Setting, estimator: Estimator) -> Record:
-    """Return accuracy, macro F1 over all classes and each class's recall on the test set."""
+    """Return accuracy, macro F1, and each class's recall and average precision on the test set."""
     from sklearn.metrics import f1_score, recall_score
 
     start = time.perf_counter()
     y = setting.data.y_test
-    predicted = estimator.predict_proba(setting.x_test).argmax(axis=1)
+    proba = estimator.predict_proba(setting.x_test)
+    predicted = proba.argmax(axis=1)
     every = {"labels": range(setting.n_classes), "zero_division": 0}
     values = (
         float(np.mean(predicted == y)),
         float(f1_score(y, predicted, average="macro", **every)),
         recall_score(y, predicted, average=None, **every).tolist(),
+        _average_precision(y, proba),
         time.perf_counter() - start,
     )
     return dict(zip(_EVALUATED, values, strict=True))
+
+
+def _average_precision(y: np.ndarray, proba: np.ndarray) -> list[float]:
+    """Return each class's average precision against the rest; 0 for one without test images."""
+    from sklearn.metrics import average_precision_score
+
+    own = y[:, None] == np.arange(proba.shape[1])  # (n, K)
+    tested = own.any(axis=0)
+    values = np.zeros(proba.shape[1])
+    values[tested] = average_precision_score(own[:, tested], proba[:, tested], average=None)
+    return [float(value) for value in values]
 
 
 def _stop_proba(setting: Setting, estimator: Estimator) -> np.ndarray | None:

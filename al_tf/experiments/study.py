@@ -26,6 +26,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..errors import RecordError
 from ..files import write_atomically
 from ..parsing import parse_json, parse_toml, read_text
@@ -39,6 +41,9 @@ RESULT_COLUMNS = (
     "dataset", "strategy", "seed", "round", "n_labeled", "accuracy", "f1_macro",
     "seconds_query", "seconds_fit", "seconds_eval", "stopped",
 )  # fmt: skip
+
+LATER_MEASURES = ("average_precision",)
+"""Measures that records of earlier versions lack."""
 
 _HEADER = """\
 # A study of al_tf. Its verdict and figures: al-tf report FOLDER
@@ -168,10 +173,18 @@ def read_study(out_dir: str | Path) -> Study:
     missing = [column for column in RESULT_COLUMNS if column not in records]
     if missing:
         raise RecordError(f"{out_dir}: its records have no {', '.join(missing)}.")
-    results = records[list(RESULT_COLUMNS)]
-    results = results[results["accuracy"].notna()].reset_index(drop=True)
-    results = results.assign(stopped=results["stopped"].fillna(""))
-    return Study(out_dir.resolve().name, meta, records, results, records_sha256(runs))
+    return Study(out_dir.resolve().name, meta, records, _results(records), records_sha256(runs))
+
+
+def _results(records: pd.DataFrame) -> pd.DataFrame:
+    """Return the evaluated rounds, without the measures that some of them lack."""
+    evaluated = records[records["accuracy"].notna()].reset_index(drop=True)
+    results = evaluated[list(RESULT_COLUMNS)].assign(stopped=evaluated["stopped"].fillna(""))
+    for name in LATER_MEASURES:
+        if name in evaluated and evaluated[name].notna().all():
+            macro = evaluated[name].map(np.mean).astype(float)
+            results.insert(list(results.columns).index("f1_macro") + 1, name, macro)
+    return results
 
 
 def load_records(out_dir: str | Path) -> pd.DataFrame:
@@ -185,9 +198,11 @@ def load_records(out_dir: str | Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per round, in the order of strategies, seeds and rounds; ``recall`` (K floats),
-        ``queried`` (ids of the images labeled for this round; they index ``x_train``) and
-        ``queried_labels`` (the oracle's answers) hold lists.
+        One row per round, in the order of strategies, seeds and rounds; ``recall`` and
+        ``average_precision`` (K floats, in [0, 1]), ``queried`` (ids of the images labeled for this
+        round; they index ``x_train``) and ``queried_labels`` (the oracle's answers) hold lists.
+        ``average_precision`` is that of each class's probability against the rest; studies of
+        earlier versions lack it.
     """
     return read_study(out_dir).records
 
@@ -204,7 +219,8 @@ def load_results(out_dir: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         Columns `RESULT_COLUMNS`: accuracy and macro F1 in [0, 1], seconds by phase, and in
-        ``stopped`` why a run ended early (empty if it did not).
+        ``stopped`` why a run ended early (empty if it did not). Where every round has it,
+        ``average_precision``, the mean over the classes, too.
     """
     return read_study(out_dir).results
 
@@ -239,9 +255,14 @@ def starting_records(runs: Mapping[RunKey, list[Record]], out_dir: Path) -> dict
 
 
 def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Return in words where two records of a round differ, timings and strategy aside; or ""."""
+    """Return in words where two records of a round differ, timings and strategy aside; or "".
+
+    Nor does it count if one of them is of a version that did not have a measure yet.
+    """
     for name in one:
         measured = name != "strategy" and not name.startswith("seconds_")
+        if name in LATER_MEASURES and None in (one[name], other.get(name)):
+            continue
         if measured and one[name] != other.get(name) and not _both_nan(one[name], other.get(name)):
             return f"{name} {_brief(one[name])} and {_brief(other.get(name))}"
     return ""

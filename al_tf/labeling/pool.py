@@ -228,6 +228,10 @@ class FolderPool(ImagePool):
         """Return the file of an image, or None if it has gone."""
         return self._files.get(image_id)
 
+    def id_of(self, file: Path) -> str | None:
+        """Return the content hash of a file beneath the folder; None if it cannot be read."""
+        return self._known[file][1] if file in self._known else None
+
     def shown(self, image_id: str) -> np.ndarray:
         """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side. Raises ImageGoneError."""
         return _bounded(self._read(image_id, size=None, grey=None))

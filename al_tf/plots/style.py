@@ -149,7 +149,7 @@ def in_order(names: pd.Series, first: str = "random") -> list[str]:
 
 def metric_name(metric: str) -> str:
     """Return the metric's name for an axis."""
-    return {"accuracy": "accuracy", "f1_macro": "macro F1"}.get(metric, metric.replace("_", " "))
+    return {"f1_macro": "macro F1"}.get(metric, metric.replace("_", " "))
 
 
 def check_columns(table: pd.DataFrame, columns: Sequence[str], source: str) -> None:

@@ -15,6 +15,7 @@ from al_tf.experiments import (
     with_overrides,
 )
 from al_tf.experiments.config import check_same
+from al_tf.experiments.estimators import build_estimator
 from al_tf.experiments.study import write_meta
 
 
@@ -67,6 +68,12 @@ def test_seeds_are_how_many_or_a_list(given, expected):
         ({"strategies": "bald"}, "'bald' samples a network with dropout"),
         ({"dataset": 3}, "dataset should be a valid string; got 3"),
         ({"stop_uncertainty": float("nan")}, "stop_uncertainty should be a finite number or none"),
+        (
+            {"model_params": {"class_weight": "even"}},
+            "class_weight should be 'balanced' or a table",
+        ),
+        ({"model_params": {"class_weight": {"a": 2}}}, "by the number of the class"),
+        ({"model_params": {"clas_weight": "balanced"}}, "It has: .*dropout.*, class_weight"),
         ({"epochs": 0, "pool": 0}, "pool should be .* got 0.\nepochs should be .* got 0."),
         ({"model_params": {"filterz": 3}}, "model 'cnn' has no parameter 'filterz'.*: filters,"),
         ({"model": "logistic", "model_params": {"classes": 3}}, "It has: max_iter, C"),
@@ -110,6 +117,15 @@ def test_settings_are_checked_by_pydantic_when_the_first_are_made():
 def test_an_unknown_name_lists_the_known_ones(change, message):
     with pytest.raises(UnknownNameError, match=message):
         ExperimentConfig(**change)
+
+
+@pytest.mark.parametrize("model", ["cnn", "probe"])
+@pytest.mark.parametrize("weight", ["balanced", {0: 1.0, 1: 5.0}])
+def test_a_class_weight_reaches_the_classifier(model, weight):
+    config = ExperimentConfig(model=model, model_params={"class_weight": weight})
+    read = ExperimentConfig.from_dict(json.loads(json.dumps(config.to_dict())))
+    assert read == config  # though a table's keys are texts there
+    assert build_estimator(read, 2).class_weight == weight
 
 
 def test_a_strategy_that_needs_dropout_runs_with_dropout():

@@ -1,10 +1,14 @@
 import gzip
 import json
+import shutil
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score
 
+from al_tf.analysis import report_table
 from al_tf.errors import RecordError
 from al_tf.experiments import (
     ExperimentConfig,
@@ -14,11 +18,14 @@ from al_tf.experiments import (
     read_study,
     run_experiment,
 )
+from al_tf.experiments.estimators import build_estimator
+from al_tf.experiments.loop import _average_precision
 from al_tf.experiments.records import append_record, pack_records, read_run, unpack_records
-from al_tf.experiments.study import run_keys, write_meta
+from al_tf.experiments.setting import make_setting
+from al_tf.experiments.study import run_keys, write_meta, write_results
 from al_tf.files import write_atomically
 
-from .helpers import fast_config
+from .helpers import fast_config, numbers
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,12 +110,12 @@ def test_what_an_experiment_leaves(tmp_path):
     pd.testing.assert_frame_equal(stored, results, check_dtype=False)
     assert list(results.columns) == [
         "dataset", "strategy", "seed", "round", "n_labeled", "accuracy", "f1_macro",
-        "seconds_query", "seconds_fit", "seconds_eval", "stopped",
+        "average_precision", "seconds_query", "seconds_fit", "seconds_eval", "stopped",
     ]  # fmt: skip
     assert len(results) == len(records) == 2 * 2 * 5
     assert sorted(results["n_labeled"].unique()) == [30, 40, 50, 60, 70]
     for record in records.itertuples():
-        assert len(record.recall) == 10
+        assert len(record.recall) == len(record.average_precision) == 10
         assert len(record.queried) == len(record.queried_labels) == (30, 10)[record.round > 0]
     for _, run in records.groupby(["strategy", "seed"]):
         asked = [i for ids in run["queried"] for i in ids]
@@ -118,6 +125,72 @@ def test_what_an_experiment_leaves(tmp_path):
     assert meta["class_names"] == [str(i) for i in range(10)]
     assert {"python", "numpy", "keras", "tensorflow"} <= set(meta["versions"])
     assert len(meta["data_fingerprint"]) == 64
+
+
+def of_an_earlier_version(out_dir):
+    """Take from a study the measure that earlier versions did not record."""
+    keys = run_keys(read_meta(out_dir)["config"])
+    unpack_records(out_dir, keys)
+    for path in (out_dir / "runs").iterdir():
+        records = read_run(path)
+        path.unlink()
+        for record in records:
+            del record["average_precision"]
+            append_record(path, record)
+    (out_dir / "records.jsonl.gz").unlink()
+    pack_records(out_dir, keys)
+    write_results(out_dir)
+
+
+def test_average_precision_is_that_of_the_probabilities(tmp_path):
+    config = fast_config(seeds=1, rounds=1, eval_every=1)
+    run_experiment(config, tmp_path, jobs=0, progress=False)
+    setting = make_setting(config, 0)
+    for record in load_records(tmp_path).query("round == 0").itertuples():
+        model = build_estimator(config, 10)
+        model.fit(setting.x_train[record.queried], np.array(record.queried_labels))
+        proba, y = model.predict_proba(setting.x_test), setting.data.y_test
+        expected = [average_precision_score(y == k, proba[:, k]) for k in range(10)]
+        assert record.average_precision == pytest.approx(expected, abs=1e-12)
+    results = load_results(tmp_path)
+    means = load_records(tmp_path)["average_precision"].map(np.mean)
+    assert results["average_precision"].tolist() == means.tolist()
+
+
+def test_average_precision_of_two_classes_and_of_one_without_test_images():
+    y, positive = np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8])
+    both = _average_precision(y, np.column_stack([1 - positive, positive]))
+    assert both == pytest.approx([(1 + 2 / 3) / 2, (1 + 2 / 3) / 2])
+    three = np.column_stack([1 - positive, positive, np.zeros(4)])
+    assert _average_precision(y, three) == [*both, 0.0]
+
+
+def test_a_round_that_is_not_evaluated_has_no_average_precision(tmp_path):
+    run_experiment(fast_config(seeds=1, eval_every=2), tmp_path, jobs=0, progress=False)
+    by_round = load_records(tmp_path).groupby("round")["average_precision"].count()
+    assert by_round.to_dict() == {0: 2, 1: 0, 2: 2, 3: 0, 4: 2}
+    assert load_results(tmp_path)["average_precision"].notna().all()
+
+
+def test_a_study_without_average_precision_is_read_and_grows(tmp_path):
+    run_experiment(fast_config(rounds=2), tmp_path, jobs=0, progress=False)
+    whole = load_results(tmp_path)
+    of_an_earlier_version(tmp_path)
+    before = (tmp_path / "results.csv").read_text()
+    assert "average_precision" not in before
+    pd.testing.assert_frame_equal(load_results(tmp_path), whole.drop(columns="average_precision"))
+    for folder in ("round0", "checkpoints"):
+        shutil.rmtree(tmp_path / folder, ignore_errors=True)
+    grown = fast_config(rounds=3, strategies="margin,entropy")
+    results = run_experiment(grown, tmp_path, jobs=0, progress=False)
+    assert "average_precision" not in results  # some rounds lack it
+    run_experiment(grown, tmp_path / "at once", jobs=0, progress=False)
+    pd.testing.assert_frame_equal(
+        numbers(tmp_path).drop(columns="average_precision"),
+        numbers(tmp_path / "at once").drop(columns="average_precision"),
+    )
+    with pytest.raises(ValueError, match=r"lack the column\(s\) average_precision"):
+        report_table(results, "average_precision")
 
 
 def test_a_finished_experiment_is_a_study_of_three_files(tmp_path):

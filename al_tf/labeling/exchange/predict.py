@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,65 @@ if TYPE_CHECKING:
 BATCH = 64
 MAX_NOTES = 2**24
 """Bytes that the class names of a model may take."""
+
+
+class ExportedModel:
+    """A network written by `export_model`, with its class names and the images that it takes.
+
+    Parameters
+    ----------
+    path : path
+        A ``.keras`` file.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        In the order of the columns of its probabilities.
+    size : (int, int)
+        Height and width of the images that it takes.
+    grey : bool
+        Whether it takes them in grey.
+
+    Raises
+    ------
+    DataNotFoundError
+        There is no such file.
+    DataCorruptError
+        A model that `export_model` did not write.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        from ...network.device import without_start_messages
+        from ...network.model_files import load_network
+
+        with without_start_messages():
+            self._network = load_network(path)
+        notes = _notes(Path(path))
+        self.classes: tuple[str, ...] = tuple(notes["classes"])
+        height, width, *channels = notes["image_shape"]
+        self.size, self.grey = (height, width), not channels
+
+    def open_folder(self, folder: str | os.PathLike[str], *, progress: bool = False) -> FolderPool:
+        """Return the images beneath a folder as this model takes them; see `FolderPool`."""
+        return FolderPool(folder, size=self.size, grey=self.grey, progress=progress)
+
+    def predict(
+        self, pool: FolderPool, ids: Sequence[str], *, progress: bool = False
+    ) -> tuple[list[str], np.ndarray]:
+        """Return those of some images that can be read, and their probabilities ``(n, K)``."""
+        from tqdm.auto import tqdm
+
+        readable: list[str] = []
+        parts = [np.zeros((0, len(self.classes)))]
+        bar = tqdm(
+            total=len(ids), desc="Predicting", unit="image", disable=not progress, leave=False
+        )
+        with bar:
+            for part, images in pool.chunks(ids, BATCH, keep=False):
+                readable += part
+                parts.append(self._network.predict(images, batch_size=BATCH, verbose=0))
+                bar.update(len(part))
+        return readable, np.concatenate(parts)
 
 
 def predict_folder(
@@ -53,25 +113,11 @@ def predict_folder(
         A model that `export_model` did not write.
     """
     import pandas as pd
-    from tqdm.auto import tqdm
 
-    from ...network.device import without_start_messages
-    from ...network.model_files import load_network
-
-    with without_start_messages():
-        network = load_network(model)
-    notes = _notes(Path(model))
-    classes, (height, width, *channels) = notes["classes"], notes["image_shape"]
-    pool = FolderPool(folder, size=(height, width), grey=not channels, progress=progress)
-    ids: list[str] = []
-    parts = []
-    bar = tqdm(total=len(pool), desc="Predicting", unit="image", disable=not progress, leave=False)
-    with bar:
-        for part, images in pool.chunks(pool.ids, BATCH, keep=False):
-            ids += part
-            parts.append(network.predict(images, batch_size=BATCH, verbose=0))
-            bar.update(len(part))
-    proba = np.concatenate(parts) if parts else np.zeros((0, len(classes)))  # (n, K)
+    exported = ExportedModel(model)
+    classes = exported.classes
+    pool = exported.open_folder(folder, progress=progress)
+    ids, proba = exported.predict(pool, pool.ids, progress=progress)
     ranked = np.sort(proba, axis=1)
     table = pd.DataFrame(
         {

@@ -14,7 +14,7 @@ import typer
 
 from ..errors import AlTfError, RunFailedError
 from ..files import storage_explained
-from . import cache, data, experiments, labeling
+from . import cache, data, evaluation, experiments, labeling
 
 app = typer.Typer(
     name="al-tf",
@@ -90,5 +90,6 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 experiments.add_commands(app)
 labeling.add_commands(app)
+evaluation.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from .image_pool import ImagePool
-from .items import Advice, Estimate, Item, Neighbour, Prediction, Progress, TrainingStatus
+from .items import (
+    Advice,
+    ClassQuality,
+    Commonest,
+    Estimate,
+    Item,
+    Neighbour,
+    Prediction,
+    Progress,
+    TrainingStatus,
+)
 from .ledger import Event, LabelLedger
 from .pool import ArrayPool, FolderPool, open_pool
 from .session import LabelingSession
@@ -11,6 +21,8 @@ from .session import LabelingSession
 __all__ = [
     "Advice",
     "ArrayPool",
+    "ClassQuality",
+    "Commonest",
     "Estimate",
     "Event",
     "FolderPool",

@@ -80,6 +80,43 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class ClassQuality:
+    """How well a model recognises one class, on images that it was not trained on."""
+
+    label: str
+    recall: Estimate | None
+    """Of the images of this class, those that the model finds; None where there are none."""
+    precision: Estimate | None
+    """Of the images that the model calls by this name, those that are; the others are false alarms.
+    None where there are none."""
+
+    @property
+    def images(self) -> int:
+        """Number of images of this class."""
+        return 0 if self.recall is None else self.recall.n
+
+    @property
+    def missed(self) -> int:
+        """Number of images of this class that the model calls something else."""
+        return 0 if self.recall is None else round(self.recall.n * (1 - self.recall.value))
+
+    @property
+    def false_alarms(self) -> int:
+        """Number of images of other classes that the model calls by this name."""
+        if self.precision is None:
+            return 0
+        return round(self.precision.n * (1 - self.precision.value))
+
+
+@dataclass(frozen=True)
+class Commonest:
+    """What a model must beat: the same answer, the commonest class, for every image."""
+
+    label: str
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
 class TrainingStatus:
     """What the training in the background is doing."""
 
@@ -131,6 +168,10 @@ class Progress:
     """Time spent by this annotator."""
     accuracy: Estimate | None
     """Of the current model on this pool, from the random audit images; None before there are any."""
+    per_class_quality: tuple[ClassQuality, ...]
+    """Of the current model, from the same images, in the order of the classes."""
+    commonest: Commonest | None
+    """The accuracy of always the commonest class on the same images; None as `accuracy`."""
     self_agreement: Estimate | None
     """How often this annotator gives the same answer to the same image, from the blind repeats."""
     training: TrainingStatus

@@ -81,8 +81,9 @@ class LabelingSession:
         groups, by simple features of the pixels.
     audit_share, repeat_share : float
         Shares in [0, 0.5]. The ledger holds all sessions to the first one's audit share.
-    target_accuracy : float, optional
-        In (0, 1): where stopping is advised once the estimate's lower end is there.
+    target_accuracy, target_recall : float, optional
+        In (0, 1): stopping is advised once the estimate's lower end is there; that of every class,
+        for recall.
     lease_minutes : float
         How long nobody else is shown what was set aside, counted from the last answer.
     auto_retrain : bool
@@ -120,12 +121,15 @@ class LabelingSession:
         audit_share: float = 0.1,
         repeat_share: float = 0.05,
         target_accuracy: float | None = None,
+        target_recall: float | None = None,
         lease_minutes: float = 30.0,
         auto_retrain: bool = True,
         random_state: RandomState = None,
     ) -> None:
         check_one_of("cold_start", cold_start, COLD_STARTS)
-        check_settings(batch_size, audit_share, repeat_share, target_accuracy, lease_minutes)
+        check_settings(
+            batch_size, audit_share, repeat_share, target_accuracy, target_recall, lease_minutes
+        )
         chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
         check_needs(chosen, learner)
         check_estimator(learner)
@@ -133,7 +137,8 @@ class LabelingSession:
         self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
         self.annotator = annotator
         self._batch_size, self._auto_retrain = batch_size, auto_retrain
-        self._target, self._lease = target_accuracy, 60.0 * lease_minutes
+        self._target_accuracy, self._target_recall = target_accuracy, target_recall
+        self._lease = 60.0 * lease_minutes
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
         # all is well: only now is anything stored
@@ -297,8 +302,10 @@ class LabelingSession:
         remaining = sum(image not in answers for image in ids)
         model = self._trainer.model
         predicted = {} if model is None else model.predicted()
-        audited, correct = quality.audit_result(answers, predicted)
-        accuracy = quality.proportion(correct, audited)
+        truth, guesses = quality.audit_pairs(answers, predicted)
+        accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
+        per_class = quality.class_quality(truth, guesses, self.classes)
+        commonest = quality.commonest_class(truth)
         return Progress(
             labels=len(labeled),
             skipped=len(answers) - len(labeled),
@@ -310,12 +317,17 @@ class LabelingSession:
             my_labels=sum(event.annotator == self.annotator for event in labeled),
             my_minutes=seconds.get(self.annotator, 0.0) / 60,
             accuracy=accuracy,
+            per_class_quality=per_class,
+            commonest=commonest,
             self_agreement=quality.self_agreement(standing, self.annotator),
             training=self.training,
             advice=quality.advise(
                 remaining=remaining,
                 accuracy=accuracy,
-                target=self._target,
+                per_class=per_class,
+                commonest=commonest,
+                target_accuracy=self._target_accuracy,
+                target_recall=self._target_recall,
                 kappas=self.ledger.kappas(self.annotator),
                 predicted_classes=sorted(set(predicted.values())),
             ),

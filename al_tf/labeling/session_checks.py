@@ -18,7 +18,12 @@ def shared_setting(ledger: LabelLedger, key: str, value: Any) -> Any:
 
 
 def check_settings(
-    batch_size: int, audit: float, repeat: float, target: float | None, lease: float
+    batch_size: int,
+    audit: float,
+    repeat: float,
+    target_accuracy: float | None,
+    target_recall: float | None,
+    lease: float,
 ) -> None:
     """Raise `ValueError` for a setting outside its range; see `LabelingSession`."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
@@ -26,7 +31,8 @@ def check_settings(
     for name, share in (("audit_share", audit), ("repeat_share", repeat)):
         if not 0 <= share <= 0.5:
             raise ValueError(f"{name} must be in [0, 0.5]; got {share!r}.")
-    if target is not None and not 0 < target < 1:
-        raise ValueError(f"target_accuracy must be in (0, 1); got {target!r}.")
+    for name, target in (("target_accuracy", target_accuracy), ("target_recall", target_recall)):
+        if target is not None and not 0 < target < 1:
+            raise ValueError(f"{name} must be in (0, 1); got {target!r}.")
     if not lease > 0:
         raise ValueError(f"lease_minutes must be above 0; got {lease!r}.")

@@ -197,13 +197,13 @@ class Trainer:
             raise
 
     def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
-        audited, correct = quality.audit_result(answers, model.predicted())
+        labels, predictions = quality.audit_pairs(answers, model.predicted())
         return self._ledger.add_round(
             annotator=self._annotator,
             labels=model.labels,
             seconds=seconds,
-            audited=audited,
-            correct=correct,
+            audited=len(labels),
+            correct=quality.n_correct(labels, predictions),
             kappa=_agreement(self.model, model),
             uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )

@@ -20,6 +20,7 @@ from al_tf.labeling.desk_settings import (
     resolve_settings,
     store_settings,
 )
+from al_tf.labeling.exchange.evaluate import evaluate_model
 from al_tf.labeling.exchange.predict import predict_folder
 from al_tf.network import backbones
 from tests import interruptible
@@ -210,3 +211,11 @@ def test_the_exported_model_is_the_desk_s(tmp_path, monkeypatch):
     table, _ = predict_folder(tmp_path / "m.keras", folder)
     rows = [model.row_of[image] for image in table["image"]]
     np.testing.assert_allclose(table[["p(dark)", "p(bright)"]], model.proba[rows], atol=1e-3)
+    rows = [
+        f"{row.name},{row.predicted}"
+        for row in table[["name", "predicted"]].itertuples(index=False)
+    ]
+    (tmp_path / "truth.csv").write_text("\n".join(["name,label", *rows]))
+    result = evaluate_model(tmp_path / "m.keras", tmp_path / "truth.csv", folder)
+    assert len(result.ids) == 16
+    assert result.accuracy.value == 1

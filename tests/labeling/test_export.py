@@ -12,9 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from al_tf.cli.main import app
-from al_tf.errors import DataCorruptError, UnknownLabelError
+from al_tf.errors import DataCorruptError, DataWarning, UnknownLabelError
 from al_tf.labeling import ArrayPool, FolderPool, LabelLedger
 from al_tf.labeling.desk_settings import DeskSettings, store_settings
+from al_tf.labeling.exchange.evaluate import evaluate_model
 from al_tf.labeling.exchange.export import (
     export_csv,
     export_folders,
@@ -273,6 +274,12 @@ class TestModel:
         assert table["margin"].is_monotonic_increasing
         labels = dict(ledger.current()[["image", "label"]].itertuples(index=False))
         assert (table["predicted"] == table["image"].map(labels)).mean() > 0.9
+        export_csv(ledger, tmp_path / "labels.csv", pool=pool)
+        with pytest.warns(DataWarning, match="1 without a label"):  # broken.png
+            result = evaluate_model(model, tmp_path / "labels.csv", tmp_path / "in")
+        by_image = table.drop_duplicates("image").set_index("image")["predicted"]
+        assert list(result.predictions) == [by_image[image] for image in result.ids]
+        assert list(result.labels) == [labels[image] for image in result.ids]
 
     def test_only_keras_networks_become_keras_files(self, tmp_path):
         with pytest.raises(TypeError, match="NearestMean has no Keras network"):

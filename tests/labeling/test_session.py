@@ -336,7 +336,7 @@ class TestColdStart:
 
     @pytest.mark.parametrize(
         ("option", "value"),
-        [("batch_size", 0), ("audit_share", 0.9), ("repeat_share", -1), ("target_accuracy", 1.0),
+        [("batch_size", 0), ("audit_share", 0.9), ("repeat_share", -1), ("target_accuracy", 1.0), ("target_recall", 0),
          ("lease_minutes", 0)],
     )  # fmt: skip
     def test_settings_without_sense_are_refused(self, desk, option, value):
@@ -454,11 +454,18 @@ class TestProgress:
         assert advice.stop
         assert advice.reason.startswith("The target of 50% is reached")
 
-    def test_predictions_that_have_settled_end_the_work(self, desk):
-        session = desk.session(batch_size=20)
-        desk.answer(session, 100)
+    def test_predictions_that_have_settled_end_the_work_once_they_are_known_to_be_good(self, desk):
+        session = desk.session(batch_size=20, audit_share=0.2)
+        desk.answer(session, 20)
         for _ in range(4):
             session.retrain(wait=True)  # on the same labels: the same model
+        advice = session.progress().advice
+        assert not advice.stop
+        assert "settled" in advice.reason
+        assert "too few random images" in advice.reason
+        desk.answer(session, 140)
+        for _ in range(4):
+            session.retrain(wait=True)
         assert session.progress().advice.stop
         assert "settled" in session.progress().advice.reason
 

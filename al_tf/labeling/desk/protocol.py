@@ -105,6 +105,8 @@ class Desk:
             "myLabels": progress.my_labels,
             "myMinutes": progress.my_minutes,
             "accuracy": progress.accuracy and asdict(progress.accuracy),
+            "quality": [asdict(quality) for quality in progress.per_class_quality],
+            "commonest": progress.commonest and asdict(progress.commonest),
             "selfAgreement": progress.self_agreement and asdict(progress.self_agreement),
             "training": asdict(progress.training),
             "advice": asdict(progress.advice),

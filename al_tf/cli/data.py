@@ -27,7 +27,8 @@ def data_fetch(
         str, typer.Argument(help="See `al-tf data list`; or folder:PATH, backbone:NAME.")
     ],
     size: Annotated[
-        int | None, typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile).")
+        int | None,
+        typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile, solar_cells)."),
     ] = None,
 ) -> None:
     """Bring a dataset, or the weights of a backbone, to this machine; verify and describe it."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from ..errors import DataNotFoundError, UnknownNameError
-from . import cifar10, digits, fashion_mnist, folder, magnetic_tile
+from . import cifar10, digits, fashion_mnist, folder, magnetic_tile, solar_cells
 from ._base import ImageDataset, describe
 from ._imbalance import Imbalance, imbalance_pool
 from ._lazy import LazyImageFolder
@@ -90,6 +90,12 @@ DATASETS: dict[str, DatasetInfo] = {
         magnetic_tile.SOURCE.find,
         magnetic_tile.SOURCE.fetch,
     ),
+    "solar_cells": DatasetInfo(
+        "2,624 solar cells, grey 64×64, good/defective or 4 ratings; from a package of PyPI",
+        solar_cells.load,
+        solar_cells.SOURCE.find,
+        solar_cells.SOURCE.fetch,
+    ),
 }
 _FOLDER = "folder:"
 
@@ -101,7 +107,8 @@ def list_datasets() -> list[str]:
     --------
     >>> from al_tf import list_datasets
     >>> list_datasets()
-    ['digits', 'fashion_mnist', 'imbalanced_fashion_mnist', 'cifar10', 'magnetic_tile']
+    ['digits', 'fashion_mnist', 'imbalanced_fashion_mnist', 'cifar10', 'magnetic_tile',
+     'solar_cells']
     """
     return [*DATASETS]
 
@@ -129,12 +136,12 @@ def load_dataset(
         of each class. The test set stays as it is.
     seed : int
         Draws what `imbalance` keeps, and the test set of data that come without one
-        (``magnetic_tile``, folders without ``test/``).
+        (``magnetic_tile``, ``solar_cells``, folders without ``test/``).
     **options
         Options of the dataset itself; an unknown one is an error that lists them. ``magnetic_tile``
-        takes ``size`` and ``labels``; ``folder:PATH`` takes ``size``, ``grey``, ``test_size``,
-        ``group`` (a pattern of file names that show the same thing) and ``labels`` (a CSV of file
-        names and labels): see `al_tf.datasets.folder.load`.
+        and ``solar_cells`` take ``size`` and ``labels``; ``folder:PATH`` takes ``size``, ``grey``,
+        ``test_size``, ``group`` (a pattern of file names that show the same thing) and ``labels``
+        (a CSV of file names and labels): see `al_tf.datasets.folder.load`.
 
     Returns
     -------

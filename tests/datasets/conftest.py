@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from al_tf.datasets import _download, cifar10, fashion_mnist, magnetic_tile
+from al_tf.datasets import _download, cifar10, fashion_mnist, magnetic_tile, solar_cells
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +18,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AL_TF_CACHE_DIR", str(folder))
     monkeypatch.delenv("AL_TF_DATA_DIR", raising=False)
     monkeypatch.setattr(fashion_mnist.SOURCE, "system", ())
+    monkeypatch.setattr(solar_cells, "PACKAGE", "not_installed")
     for module in (fashion_mnist, cifar10, magnetic_tile):
         monkeypatch.setattr(module, "MIRRORS", ())
     return folder

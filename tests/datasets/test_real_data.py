@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from al_tf.datasets import fashion_mnist, load_dataset, magnetic_tile
+from al_tf.datasets import fashion_mnist, load_dataset, magnetic_tile, solar_cells
 from al_tf.errors import DataNotFoundError
 
 DATA_DIR = os.environ.get("AL_TF_DATA_DIR")
 CACHE_DIR = os.environ.get("AL_TF_CACHE_DIR")
 SYSTEM = (Path("/", fashion_mnist.DEBIAN_FOLDER),)
+PACKAGE = solar_cells.PACKAGE
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,7 @@ def cache(cache, monkeypatch):
     else:
         monkeypatch.setenv("AL_TF_CACHE_DIR", CACHE_DIR)
     monkeypatch.setattr(fashion_mnist.SOURCE, "system", SYSTEM)
+    monkeypatch.setattr(solar_cells, "PACKAGE", PACKAGE)
 
 
 def load_or_skip(name, **options):
@@ -52,9 +54,17 @@ def test_the_magnetic_tiles_are_whole():
     assert 0.17 < len(dataset.y_test) / 1344 < 0.23
 
 
+def test_the_solar_cells_are_those_of_the_authors():
+    dataset = load_or_skip("solar_cells", labels="rating")
+    counts = np.bincount(dataset.y_train) + np.bincount(dataset.y_test)
+    assert counts.tolist() == [1508, 295, 106, 715]
+    assert 0.17 < len(dataset.y_test) / 2624 < 0.23
+
+
 @pytest.mark.parametrize("seed", range(3))
-def test_few_test_tiles_have_a_near_copy_in_the_pool(seed):
-    dataset = load_or_skip("magnetic_tile", seed=seed)
+@pytest.mark.parametrize(("name", "alike"), [("magnetic_tile", 0.98), ("solar_cells", 0.99)])
+def test_few_test_images_have_a_near_copy_in_the_pool(name, alike, seed):
+    dataset = load_or_skip(name, seed=seed)
 
     def normed(x):
         rows = x.reshape(len(x), -1).astype(np.float32)
@@ -62,7 +72,7 @@ def test_few_test_tiles_have_a_near_copy_in_the_pool(seed):
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
     nearest = (normed(dataset.x_test) @ normed(dataset.x_train).T).max(axis=1)
-    assert (nearest > 0.98).mean() < 0.05  # a split by image: about 0.4
+    assert (nearest > alike).mean() < 0.05  # a split by image: about 0.4 and 0.14
 
 
 def test_the_jpeg_copy_of_cifar10_is_whole_and_always_the_same():

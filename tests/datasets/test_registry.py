@@ -29,6 +29,7 @@ def test_the_canonical_names_are_there():
         "imbalanced_fashion_mnist",
         "cifar10",
         "magnetic_tile",
+        "solar_cells",
     ]
 
 

@@ -51,16 +51,18 @@ def repeat_candidates(standing: Sequence[Event], annotator: str, gap: int) -> li
     Returns
     -------
     list of Event
-        Labels of images that the strategy chose; audit images are left out.
+        Labels of images that the strategy chose; audit images and cleared labels are left out.
     """
     mine = [event for event in standing if event.annotator == annotator]
     repeated = {event.image for event in mine if event.purpose == "repeat"}
+    cleared = {event.image for event in standing if event.kind == "clear"}
     old = mine[: max(0, len(mine) - gap)]
     return [
         event
         for event in old
-        if event.kind == "label" and event.purpose == "query" and event.image not in repeated
-    ]
+        if event.kind == "label" and event.purpose == "query"
+        and event.image not in repeated and event.image not in cleared
+    ]  # fmt: skip
 
 
 def choose_without_model(

@@ -42,7 +42,7 @@ def labeling_curve(
     import pandas as pd
 
     minutes = np.cumsum(np.minimum(history["seconds"].to_numpy(dtype=float), idle_after)) / 60
-    labels_of: dict[str, list[tuple[int, str | None]]] = {}
+    labels_of: dict[str, list[tuple[int, bool, str | None]]] = {}
     answers, labels = [], []
     answered = counted = 0
     for event in history.itertuples():
@@ -53,7 +53,7 @@ def labeling_curve(
                 labels_of[str(event.image)] = [entry for entry in stack if entry[0] != event.undoes]
             else:
                 word = event.label if isinstance(event.label, str) else None
-                stack.append((int(str(event.id)), word))
+                stack.append((int(str(event.id)), str(event.kind) != "clear", word))
             after = _counts(labels_of[str(event.image)], label)
             answered += after[0] - before[0]
             counted += after[1] - before[1]
@@ -64,12 +64,12 @@ def labeling_curve(
     )
 
 
-def _counts(stack: list[tuple[int, str | None]], label: str | None) -> tuple[int, int]:
+def _counts(stack: list[tuple[int, bool, str | None]], label: str | None) -> tuple[int, int]:
     """Return whether an image is answered, and whether its present label counts."""
     if not stack:
         return 0, 0
-    word = stack[-1][1]
-    return 1, int(word is not None and label in (None, word))
+    _, answered, word = stack[-1]
+    return int(answered), int(word is not None and label in (None, word))
 
 
 @dataclass(frozen=True)

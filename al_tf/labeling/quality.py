@@ -134,15 +134,15 @@ def self_agreement(standing: Sequence[Event], annotator: str) -> Estimate | None
         A repeat counts when both its answer and the one before it, by the same annotator, are
         labels; a later correction of the first label does not undo the disagreement.
     """
-    first_labels: dict[str, str | None] = {}
+    labels_before: dict[str, str | None] = {}
     pairs = []
     for event in standing:
         if event.annotator != annotator:
             continue
         if event.purpose != "repeat":
-            first_labels.setdefault(event.image, event.label)
-        elif event.label is not None and first_labels.get(event.image) is not None:
-            pairs.append(event.label == first_labels[event.image])
+            labels_before[event.image] = event.label
+        elif event.label is not None and labels_before.get(event.image) is not None:
+            pairs.append(event.label == labels_before[event.image])
     return proportion(sum(pairs), len(pairs))
 
 

@@ -70,6 +70,13 @@ class TestEvents:
         with pytest.raises(LedgerError, match="no label yet"):
             ledger.relabel("a", "dark", annotator="ann")
 
+    def test_a_correction_of_an_imported_label_is_taken_back_but_not_the_import(self, ledger):
+        ledger.label("a", "dark", annotator="ann", purpose="import")
+        ledger.relabel("a", "bright", annotator="ann")
+        assert ledger.undo("ann").kind == "relabel"
+        assert ledger.undo("ann") is None
+        assert labels_of(ledger) == {"a": "dark"}
+
     def test_unknown_label(self, ledger):
         with pytest.raises(UnknownLabelError, match=r"'grey' is not one of .*'dark', 'bright'"):
             ledger.label("a", "grey", annotator="ann")
@@ -156,6 +163,90 @@ class TestAnswers:
         ledger.label("a", "bright", annotator="bob", purpose="repeat")
         ledger.undo("ann")
         assert ledger.queue.unavailable("ann") == set()
+
+
+class TestTogether:
+    """Many images changed in one step."""
+
+    def seen(self, ledger, *images):
+        answers = ledger.answers()
+        return {image: answers[image].id if image in answers else None for image in images}
+
+    def test_labels_relabels_and_clears_are_one_action_each_and_undone_as_one(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        ledger.skip("b", annotator="bob")
+        ledger.label("c", "bright", annotator="ann")
+        events = ledger.answer_together(
+            "bright", self.seen(ledger, "a", "b", "c", "d", "e"), annotator="ann",
+            names={"d": "d.png"}, seconds=8.0, round=2, strategy="alike",
+        )  # fmt: skip
+        assert [(e.kind, e.image, e.purpose, e.seconds, e.name) for e in events] == [
+            ("relabel", "a", "query", 2.0, ""), ("relabel", "b", "query", 2.0, ""),
+            ("label", "d", "bulk", 2.0, "d.png"), ("label", "e", "bulk", 2.0, ""),
+        ]  # fmt: skip
+        assert {e.action for e in events} == {events[0].id}
+        assert labels_of(ledger) == dict.fromkeys("cabde", "bright")
+
+        cleared = ledger.answer_together(None, self.seen(ledger, "a", "d", "z"), annotator="ann")
+        assert [(e.kind, e.image, e.purpose) for e in cleared] == [
+            ("clear", "a", "query"), ("clear", "d", "bulk"),
+        ]  # fmt: skip
+        assert labels_of(ledger) == dict.fromkeys("cbe", "bright")
+        assert ledger.undo_together("ann") == cleared
+        assert labels_of(ledger) == dict.fromkeys("cabde", "bright")
+        assert ledger.undo("ann") == events[-1]
+        assert {image: event.label for image, event in ledger.answers().items()} == {
+            "a": "dark", "b": None, "c": "bright",
+        }  # fmt: skip
+        assert ledger.undo("ann").image == "c"  # one that was recorded alone
+
+    def test_what_was_answered_since_is_passed_over(self, ledger):
+        ledger.label("a", "dark", annotator="ann")
+        seen = self.seen(ledger, "a", "b")
+        ledger.relabel("a", "bright", annotator="bob")
+        ledger.label("b", "bright", annotator="bob")
+        assert ledger.answer_together("dark", seen, annotator="ann") == []
+        assert labels_of(ledger) == {"a": "bright", "b": "bright"}
+
+    def test_the_same_request_twice_changes_once(self, ledger):
+        seen = self.seen(ledger, "a", "b")
+        assert len(ledger.answer_together("dark", seen, annotator="ann")) == 2
+        assert ledger.answer_together("dark", seen, annotator="ann") == []
+
+    def test_an_image_set_aside_for_somebody_else_is_theirs(self, ledger):
+        claim = {"round": 0, "lease_seconds": 60}
+        ledger.queue.claim([Candidate("a", "query", "")], 1, annotator="bob", **claim)
+        ledger.queue.claim([Candidate("b", "query", "")], 1, annotator="ann", **claim)
+        events = ledger.answer_together("dark", self.seen(ledger, "a", "b"), annotator="ann")
+        assert [event.image for event in events] == ["b"]
+        assert ledger.queue.waiting("ann") == []  # answered, so it waits no longer
+        ledger.undo("ann")
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["b"]
+
+    def test_a_cleared_image_may_be_set_aside_again(self, ledger):
+        candidate = Candidate("a", "query", "")
+        (slot,) = ledger.queue.claim([candidate], 1, annotator="ann", round=0, lease_seconds=60)
+        ledger.label("a", "dark", annotator="ann", slot=slot.id)
+        ledger.answer_together(None, self.seen(ledger, "a"), annotator="ann")
+        assert ledger.answer("a") is None
+        assert ledger.queue.unavailable("bob") == set()
+        (again,) = ledger.queue.claim([candidate], 1, annotator="bob", round=0, lease_seconds=60)
+        ledger.label("a", "bright", annotator="bob", slot=again.id)
+        assert labels_of(ledger) == {"a": "bright"}
+
+    def test_an_undo_that_names_another_event_takes_nothing_back(self, ledger):
+        first = ledger.label("a", "dark", annotator="ann")
+        second = ledger.label("b", "dark", annotator="ann")
+        with pytest.raises(StaleItemError, match="Nothing was taken back"):
+            ledger.undo_together("ann", last=first.id)
+        assert ledger.undo_together("ann", last=second.id) == [second]
+        with pytest.raises(StaleItemError, match="Nothing was taken back"):
+            ledger.undo_together("ann", last=second.id)
+
+    def test_an_unknown_label_changes_nothing(self, ledger):
+        with pytest.raises(UnknownLabelError, match="neither"):
+            ledger.answer_together("neither", {"a": None}, annotator="ann")
+        assert ledger.events() == []
 
 
 class TestClasses:
@@ -331,7 +422,28 @@ class TestFiles:
         assert ledger.queue.unavailable("ann") == {"aa", "bb", "cc", "dd", "ee"}
         assert ledger.rounds()["labels"].tolist() == [2]
 
-    @pytest.mark.parametrize("version", [1, 2])
+    def test_version_3_is_migrated_and_takes_what_is_new(self, older):
+        path = older(3)
+        before = LabelLedger(path, read_only=True).events()
+        ledger = LabelLedger(path)
+        assert ledger.events() == before
+        assert {event.action for event in before} == {None}
+        assert labels_of(ledger) == {"bb": "good", "aa": "defective", "ee": "good"}
+        assert [slot.image for slot in ledger.queue.waiting("ann")] == ["cc", "dd"]
+        seen = {"aa": ledger.answer("aa").id, "zz": None}
+        events = ledger.answer_together("good", seen, annotator="bob")
+        assert [(e.kind, e.image, e.purpose) for e in events] == [
+            ("relabel", "aa", "query"), ("label", "zz", "bulk"),
+        ]  # fmt: skip
+        assert events[0].id == before[-1].id + 1  # numbers go on
+        assert len(ledger.undo_together("bob")) == 2
+        with (
+            closing(sqlite3.connect(ledger.path)) as connection,
+            pytest.raises(sqlite3.IntegrityError, match="append-only"),
+        ):
+            connection.execute("DELETE FROM events")
+
+    @pytest.mark.parametrize("version", [1, 2, 3])
     def test_a_migrated_ledger_has_the_schema_of_a_new_one(self, older, ledger, version):
         def objects(path):
             with closing(sqlite3.connect(path)) as connection:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
 from ...errors import LedgerError, StaleItemError
-from .queue import open_slot
-from .tables import Event, LedgerReader, current_answer, select_events
+from .queue import is_held_for_others, open_slot
+from .tables import Event, LedgerReader, current_answer, last_event, select_events
 
 
 class LabelLedger(LedgerReader):
     """An append-only record of labels in one SQLite file.
 
-    Every label, skip, relabel and undo is an event. Events are never changed or deleted (the
+    Every label, skip, relabel, clear and undo is an event. Events are never changed or deleted (the
     database itself refuses): an undo is a further event that names the one it takes back. Images
     are known by the hash of their content, so files may be renamed or moved.
 
@@ -171,33 +171,143 @@ class LabelLedger(LedgerReader):
                 strategy=strategy or before.strategy, score=before.score,
             )  # fmt: skip
 
+    def answer_together(
+        self,
+        label: str | None,
+        answers_seen: Mapping[str, int | None],
+        *,
+        annotator: str,
+        names: Mapping[str, str] | None = None,
+        seconds: float = 0.0,
+        round: int = 0,
+        strategy: str = "",
+    ) -> list[Event]:
+        """Give one label to many images, or clear their answers: all in one step, undone as one.
+
+        An image without an answer is labeled with the purpose ``"bulk"``. One that has an answer
+        gets a relabel, which keeps its purpose, or a clear: it has no answer then, and may be set
+        aside for somebody again.
+
+        Parameters
+        ----------
+        label : str or None
+            One of `classes`, once these are fixed; None clears.
+        answers_seen : mapping of str to (int or None)
+            Content hash of each image, and the id of the event that counted for it when the
+            annotator looked (None: it had no answer). Passed over are images whose answer has
+            changed since, that are set aside for somebody else, or for which nothing would change.
+        annotator : str
+            Who.
+        names : mapping of str to str, optional
+            Name of each image's file.
+        seconds : float
+            Spent on all of them together.
+        round, strategy
+            Number of models trained so far, and what chose them; for images without an answer.
+
+        Returns
+        -------
+        list of Event
+            One for each image that was not passed over; with the same `Event.action`.
+
+        Raises
+        ------
+        UnknownLabelError
+            A label that is not one of the classes; nothing is recorded.
+        """
+        if label is not None:
+            self.check_label(label)
+        names = names or {}
+        with self._file.writing() as connection:
+            answers = {image: current_answer(connection, image) for image in answers_seen}
+            changed = [
+                image
+                for image, answer in answers.items()
+                if answers_seen[image] == (answer and answer.id)
+                and _would_change(answer, label)
+                and (answer or not is_held_for_others(connection, image, annotator))
+            ]
+            details: dict[str, Any] = {
+                "seconds": seconds / max(1, len(changed)),
+                "action": _next_id(connection),
+            }
+            events = []
+            for image in changed:
+                answer = answers[image]
+                if answer is None:
+                    kind, purpose = "label", "bulk"
+                    origin: dict[str, Any] = {"round": round, "strategy": strategy}
+                else:
+                    kind, purpose = "clear" if label is None else "relabel", answer.purpose
+                    origin = {
+                        "round": answer.round, "strategy": answer.strategy, "score": answer.score,
+                    }  # fmt: skip
+                name = names.get(image) or (answer.name if answer else "")
+                events.append(
+                    self._append(
+                        connection,
+                        kind,
+                        image,
+                        label,
+                        annotator,
+                        name=name,
+                        purpose=purpose,
+                        **origin,
+                        **details,
+                    )  # fmt: skip
+                )
+            return events
+
     def undo(self, annotator: str) -> Event | None:
         """Take back an annotator's last standing event, and return that event.
 
-        An answer's slot is open again afterwards, ahead of all later ones. Imported labels are
-        not taken back.
+        Where several events were recorded together, all of them are taken back, and the last is
+        returned; `undo_together` returns them all. An answer's slot is open again afterwards,
+        ahead of all later ones. Imported labels are not taken back.
 
         Returns
         -------
         Event or None
             The event undone; None where there is nothing to undo.
         """
+        undone = self.undo_together(annotator)
+        return undone[-1] if undone else None
+
+    def undo_together(self, annotator: str, *, last: int | None = None) -> list[Event]:
+        """Do as `undo`, and return all that was taken back, in the order of recording.
+
+        Parameters
+        ----------
+        annotator : str
+        last : int, optional
+            The id of the event that the annotator believes to be their last standing one.
+
+        Raises
+        ------
+        StaleItemError
+            It is another event by now; nothing is taken back.
+        """
         with self._file.writing() as connection:
-            newest = select_events(
-                connection,
-                "SELECT * FROM standing WHERE annotator = ? AND purpose != 'import'"
-                " ORDER BY id DESC LIMIT 1",
-                (annotator,),
-            )
-            if not newest:
-                return None
-            (last,) = newest
-            self._append(
-                connection, "undo", last.image, None, annotator, name=last.name,
-                purpose=last.purpose, round=last.round, strategy=last.strategy,
-                slot=last.slot, undoes=last.id,
-            )  # fmt: skip
-            return last
+            newest = last_event(connection, annotator)
+            if last is not None and (newest is None or newest.id != last):
+                raise StaleItemError("Something else was done since. Nothing was taken back.")
+            if newest is None:
+                return []
+            together = [newest]
+            if newest.action is not None:
+                together = select_events(
+                    connection,
+                    "SELECT * FROM standing WHERE action = ? AND annotator = ? ORDER BY id",
+                    (newest.action, annotator),
+                )
+            action = _next_id(connection) if len(together) > 1 else None
+            for event in reversed(together):
+                self._append(
+                    connection, "undo", event.image, None, annotator, name=event.name,
+                    purpose=event.purpose, round=event.round, strategy=event.strategy,
+                    slot=event.slot, undoes=event.id, action=action,
+                )  # fmt: skip
+            return together
 
     def _answer(
         self,
@@ -241,15 +351,17 @@ class LabelLedger(LedgerReader):
         score: float | None = None,
         slot: int | None = None,
         undoes: int | None = None,
+        action: int | None = None,
     ) -> Event:
         values = (
             kind, image, name, label, annotator, float(seconds), purpose, int(round), strategy,
             None if score is None else float(score), _now(), slot, undoes,
+            action,
         )  # fmt: skip
         marks = ", ".join("?" * len(values))
         cursor = connection.execute(
             "INSERT INTO events (kind, image, name, label, annotator, seconds, purpose, round,"
-            f" strategy, score, time, slot, undoes) VALUES ({marks})",
+            f" strategy, score, time, slot, undoes, action) VALUES ({marks})",
             values,
         )
         return Event(int(cursor.lastrowid or 0), *values)
@@ -286,6 +398,18 @@ class LabelLedger(LedgerReader):
 
 def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def _next_id(connection: sqlite3.Connection) -> int:
+    """Return the id of the next event; it numbers those that are recorded together."""
+    return int(connection.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM events").fetchone()[0])
+
+
+def _would_change(answer: Event | None, label: str | None) -> bool:
+    """Return whether a label, or a clear (None), would change anything about an image."""
+    if answer is None or label is None:
+        return (answer is None) == (label is not None)
+    return answer.label != label
 
 
 def stale_slot_message(slot: int, annotator: str) -> str:

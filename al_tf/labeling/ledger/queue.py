@@ -152,6 +152,16 @@ def open_slot(connection: sqlite3.Connection, slot: int) -> Slot | None:
     return None if row is None else Slot(*row)
 
 
+def is_held_for_others(connection: sqlite3.Connection, image: str, annotator: str) -> bool:
+    """Return whether an image is set aside for somebody else whose lease has not run out."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM open_slots"
+        " WHERE image = ? AND annotator != ? AND expires > ? AND purpose != 'repeat')",
+        (image, annotator, time.time()),
+    ).fetchone()
+    return bool(row[0])
+
+
 def _waiting(connection: sqlite3.Connection, annotator: str) -> list[Slot]:
     rows = connection.execute(
         "SELECT * FROM open_slots WHERE annotator = ? ORDER BY id", (annotator,)

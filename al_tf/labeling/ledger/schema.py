@@ -3,7 +3,8 @@
 Three views say what holds now; no other place decides it:
 
 - ``standing``: the events that no undo has taken back.
-- ``answers``: the event that counts for each image, its last standing one that is no repeat.
+- ``answers``: the event that counts for each image, its last standing one that is no repeat; an
+  image whose last one is a ``clear`` has no answer.
 - ``open_slots``: the places in the queue that still wait for an answer.
 """
 
@@ -98,7 +99,60 @@ WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.
 AND (purpose = 'repeat' OR NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image));
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+# SQLite cannot change a table's checks: the events move to a new table of that name.
+_VERSION_4 = """
+DROP VIEW open_slots;
+DROP VIEW answers;
+DROP VIEW standing;
+
+CREATE TABLE new_events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL CHECK (kind IN ('label', 'skip', 'relabel', 'clear', 'undo')),
+    image TEXT NOT NULL,
+    name TEXT NOT NULL,
+    label TEXT,
+    annotator TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    purpose TEXT NOT NULL CHECK (purpose IN ('query', 'audit', 'repeat', 'import', 'bulk')),
+    round INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL,
+    time TEXT NOT NULL,
+    slot INTEGER REFERENCES slots (id),
+    undoes INTEGER UNIQUE REFERENCES new_events (id),
+    action INTEGER,
+    CHECK ((label IS NOT NULL) = (kind IN ('label', 'relabel'))),
+    CHECK ((undoes IS NOT NULL) = (kind = 'undo'))
+);
+INSERT INTO new_events SELECT *, NULL FROM events;
+DROP TABLE events;
+ALTER TABLE new_events RENAME TO events;
+CREATE INDEX events_by_image ON events (image);
+CREATE INDEX events_by_slot ON events (slot) WHERE slot IS NOT NULL;
+CREATE INDEX events_by_action ON events (action) WHERE action IS NOT NULL;
+
+CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END;
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END;
+
+CREATE VIEW standing AS
+SELECT * FROM events AS e
+WHERE kind != 'undo' AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.id);
+
+CREATE VIEW answers AS
+SELECT * FROM standing AS e
+WHERE purpose != 'repeat' AND kind != 'clear' AND NOT EXISTS (
+    SELECT 1 FROM standing AS later
+    WHERE later.image = e.image AND later.purpose != 'repeat' AND later.id > e.id);
+
+CREATE VIEW open_slots AS
+SELECT * FROM slots AS s
+WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
+AND (purpose = 'repeat' OR NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image));
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """Script n brings a ledger from version n to n + 1; a new ledger runs them all."""
 
 VERSION = len(MIGRATIONS)

@@ -38,6 +38,7 @@ class Event(NamedTuple):
     time: str
     slot: int | None
     undoes: int | None
+    action: int | None
 
 
 class LedgerReader:
@@ -114,7 +115,8 @@ class LedgerReader:
     def answers(self) -> Mapping[str, Event]:
         """Return the event that counts for each image with a label or a skip, in order.
 
-        It is the image's last standing event that is no repeat.
+        It is the image's last standing event that is no repeat. An image whose last one is a
+        clear has none.
         """
         self._refresh()
         return self._answers
@@ -123,6 +125,11 @@ class LedgerReader:
         """Return the event that counts for one image, see `answers`; None before its first."""
         with self._file.reading() as connection:
             return current_answer(connection, image)
+
+    def last_event(self, annotator: str) -> Event | None:
+        """Return what `LabelLedger.undo` of an annotator would take back; None where nothing is."""
+        with self._file.reading() as connection:
+            return last_event(connection, annotator)
 
     def _refresh(self) -> None:
         """Read the events again if there are further ones: nothing else changes what holds."""
@@ -158,10 +165,11 @@ class LedgerReader:
         -------
         DataFrame
             In the order in which they were recorded, whatever the clock showed: ``id``, ``kind``
-            (label, skip, relabel, undo), ``image``, ``name``, ``label``, ``annotator``,
-            ``seconds``, ``purpose`` (query, audit, repeat, import), ``round``, ``strategy``,
-            ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event), and ``undone``
-            (whether an undo names it).
+            (label, skip, relabel, clear, undo), ``image``, ``name``, ``label``, ``annotator``,
+            ``seconds``, ``purpose`` (query, audit, repeat, import, bulk), ``round``,
+            ``strategy``, ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event),
+            ``action`` (the same number for events recorded together), and ``undone`` (whether an
+            undo names it).
         """
         return self._table(
             "SELECT *, EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.id) AS undone"
@@ -175,11 +183,11 @@ class LedgerReader:
         -------
         DataFrame
             The events of `answers`, in the order of recording: columns as in `history`, without
-            ``slot``, ``undoes`` and ``undone``. ``label`` is missing where ``kind`` is
-            ``"skip"``.
+            ``slot``, ``undoes``, ``action`` and ``undone``. ``label`` is missing where ``kind``
+            is ``"skip"``.
         """
         table = self._table("SELECT * FROM answers ORDER BY id")
-        return table.drop(columns=["slot", "undoes"])
+        return table.drop(columns=["slot", "undoes", "action"])
 
     # Models -----------------------------------------------------------------------------
 
@@ -239,7 +247,7 @@ class LedgerReader:
             columns = [column[0] for column in cursor.description]
             table = pd.DataFrame(cursor.fetchall(), columns=columns)
         table["time"] = pd.to_datetime(table["time"], utc=True)
-        integers = table.columns.intersection(["slot", "undoes"])
+        integers = table.columns.intersection(["slot", "undoes", "action"])
         table[integers] = table[integers].astype("Int64")
         if "undone" in table:
             table["undone"] = table["undone"].astype(bool)
@@ -258,4 +266,15 @@ def select_events(
 def current_answer(connection: sqlite3.Connection, image: str) -> Event | None:
     """Return the event that counts for an image, or None; see `LedgerReader.answers`."""
     events = select_events(connection, "SELECT * FROM answers WHERE image = ?", (image,))
+    return events[0] if events else None
+
+
+def last_event(connection: sqlite3.Connection, annotator: str) -> Event | None:
+    """Return what an undo of an annotator would take back, or None."""
+    events = select_events(
+        connection,
+        "SELECT * FROM standing WHERE annotator = ?"
+        " AND (purpose != 'import' OR kind IN ('relabel', 'clear')) ORDER BY id DESC LIMIT 1",
+        (annotator,),
+    )
     return events[0] if events else None

@@ -14,7 +14,7 @@ PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
     {"errors", "seeding", "parsing", "files", "images", "folders", "agreement"},
-    {"geometry", "datasets"},
+    {"geometry", "datasets", "suspects"},
     {"network", "strategies"},
     {"learner"},
     {"experiments", "analysis"},

@@ -1,4 +1,4 @@
-"""The commands of the labeling desk: label, export, import, predict."""
+"""The commands of the labeling desk: label, suspects, export, import, predict."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ._tables import print_table
 
 if TYPE_CHECKING:
     from ..labeling import LabelingSession
@@ -179,6 +181,38 @@ def export(
     _warn(pool.problems.values())
 
 
+def suspects(
+    ledger: _Ledger,
+    images: Annotated[Path, typer.Option(help="The folder of images that was labeled.")],
+    top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 20,
+    out: Annotated[Path | None, typer.Option(help="CSV file for the whole ranking.")] = None,
+) -> None:
+    """List the labels that a model disputes which has not seen them, the most suspect first."""
+    from ..labeling import FolderPool, LabelLedger
+    from ..labeling.desk_settings import read_settings, resolve_settings
+    from ..labeling.exchange.export import write_csv
+    from ..labeling.pool_features import PoolFeatures, model_inputs
+    from ..labeling.suspects import suspect_answers
+
+    book = LabelLedger(ledger, read_only=True)
+    settings, advice = resolve_settings(read_settings(book))
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+    estimator = settings.build_estimator(book.classes)
+    inputs = model_inputs(estimator, pool)
+    judge = None if isinstance(inputs, PoolFeatures) else estimator
+    table = suspect_answers(book.answers(), inputs, book.classes, estimator=judge)
+    columns = ("name", "label", "predicted", "score", "annotator")
+    shown = table.head(top)
+    texts = shown.assign(score=shown["score"].map("{:.3f}".format))[list(columns)].astype(str)
+    rows = [tuple(row) for row in texts.to_numpy().tolist()]
+    print_table(columns, rows)
+    typer.echo(f"{int(table['disputed'].sum())} of {len(table)} labels are disputed.")
+    if out is not None:
+        write_csv(table, out)
+        typer.echo(f"{len(table)} labels: {out}")
+    _warn([*filter(None, [advice]), *pool.problems.values()])
+
+
 def import_labels(
     ledger: _Ledger,
     tasks: Annotated[Path, typer.Argument(help="Label Studio's export, JSON.")],
@@ -223,6 +257,7 @@ def predict(
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(label)
+    app.command()(suspects)
     app.command()(export)
     app.command("import")(import_labels)
     app.command()(predict)

@@ -31,7 +31,9 @@ FURTHER_MODULES = (
     "al_tf.labeling.desk.server",
     "al_tf.labeling.desk.widget",
     "al_tf.labeling.exchange",
+    "al_tf.labeling.suspects",
     "al_tf.strategies",
+    "al_tf.suspects",
     "al_tf.seeding",
     "al_tf.errors",
 )

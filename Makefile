@@ -24,8 +24,8 @@ $(READY): requirements.txt pyproject.toml
 report: $(READY)  ## Execute every notebook there is data for (PROFILE=quick): experiments, figures
 	$(BIN)/python figures/make.py --profile $(PROFILE)
 
-figures-check: $(READY)  ## Compare the committed figures with their records, without training
-	$(BIN)/python figures/check.py
+figures-check: $(READY)  ## Check the committed studies against their records, without training
+	$(BIN)/al-tf study check figures/*/
 
 badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
 	$(BIN)/python notebooks/stamp.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -95,7 +96,6 @@ def write_report(
         The files written.
     """
     from .plots import build_provenance, save_figure
-    from .plots.style import caption
 
     out = Path(out_dir)
     verdict = out / "verdict.csv"
@@ -104,18 +104,16 @@ def write_report(
     written = [verdict]
     metas = {study.name: study.meta | {"records_sha256": study.records_sha256} for study in studies}
     provenance = build_provenance(metas, command=command or _run_commands(studies), metric=metric)
-    note = lossy_data_note(studies)
     for name, table, draw in report_drawings(studies, metric):
-        figure = draw()
-        if note:
-            caption(figure, "\n".join(filter(None, [figure.get_suptitle(), note])))
         path = out / f"{name}.png"
-        written.append(save_figure(figure, path, provenance, table=table, n_colors=CHART_COLORS))
+        written.append(save_figure(draw(), path, provenance, table=table, n_colors=CHART_COLORS))
     return written
 
 
 def report_drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
     """Yield the figures of a report on these studies, none drawn yet.
+
+    The captions of those made from a lossy copy of a dataset say so.
 
     Parameters
     ----------
@@ -128,6 +126,20 @@ def report_drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
     ------
     Drawing
     """
+    note = lossy_data_note(studies)
+    for drawing in _drawings(studies, metric):
+        yield drawing._replace(draw=partial(_with_note, drawing.draw, note)) if note else drawing
+
+
+def _with_note(draw: Callable[[], Figure], note: str) -> Figure:
+    from .plots.style import caption
+
+    figure = draw()
+    caption(figure, "\n".join(filter(None, [figure.get_suptitle(), note])))
+    return figure
+
+
+def _drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
     from . import plots
 
     results = all_results(studies)

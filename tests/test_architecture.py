@@ -18,7 +18,7 @@ FLOORS = [
     {"network", "strategies"},
     {"learner"},
     {"experiments", "analysis"},
-    {"report", "labeling", "plots"},
+    {"report", "studies", "labeling", "plots"},
     {"cli", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -33,6 +33,8 @@ NEIGHBORS = {
     ("folders", "images"),
     ("folders", "parsing"),
     ("report", "plots"),
+    ("studies", "report"),
+    ("studies", "plots"),
     ("__main__", "cli"),
 }
 """Rooms of one floor of which the first may import the second."""

@@ -14,7 +14,7 @@ import typer
 
 from ..errors import AlTfError, RunFailedError
 from ..files import storage_explained
-from . import cache, data, evaluation, experiments, labeling
+from . import cache, data, evaluation, experiments, labeling, studies
 
 app = typer.Typer(
     name="al-tf",
@@ -93,3 +93,4 @@ labeling.add_commands(app)
 evaluation.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
+app.add_typer(studies.app, name="study")

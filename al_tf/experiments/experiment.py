@@ -153,6 +153,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
     make_setting(config, config.seeds[0])  # too small a pool, a wrong noise matrix: now
     now = provenance()
     meta: dict[str, Any] = {
+        "about": old.get("about") if old else None,  # the author's own sentence
         "config": config.to_dict(),
         "config_hash": config.digest,
         "class_names": list(data.class_names),

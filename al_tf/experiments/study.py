@@ -64,7 +64,8 @@ def read_meta(out_dir: str | Path) -> dict[str, Any]:
     dict
         ``config``, ``config_hash``, ``class_names``, ``data_source``, ``data_fingerprint``,
         ``versions``, ``command``, ``platform``, ``began``; ``git_commit`` where the code was in a
-        checkout, and ``continued`` where the experiment went on with other versions or commands.
+        checkout, ``continued`` where the experiment went on with other versions or commands, and
+        ``about`` where the author added a sentence on what the study asks.
 
     Raises
     ------

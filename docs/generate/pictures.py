@@ -38,12 +38,12 @@ def draw(info: StrategyInfo, plane: Plane, folder: Path) -> dict[str, bytes]:
     """
     names = [f"{info.name}-{end}.png" for end in ("first", "later")]
     code = _fingerprint(info)
-    if all(_drawn_by(folder / name) == code for name in names):
+    if all(drawn_by(folder / name) == code for name in names):
         return {name: (folder / name).read_bytes() for name in names}
     with threadpool_limits(1):  # many small fits: threads would wait for each other
         rounds = run(info, plane)
         figures = [_first_batch(info, plane, rounds[0]), _all_rounds(info, plane, rounds)]
-    return {name: _png(figure, code) for name, figure in zip(names, figures, strict=True)}
+    return {name: png(figure, code) for name, figure in zip(names, figures, strict=True)}
 
 
 @cache
@@ -62,8 +62,8 @@ def _fingerprint(info: StrategyInfo) -> str:
     return hashlib.sha256(_code_of_all() + own.encode()).hexdigest()
 
 
-def _drawn_by(path: Path) -> str | None:
-    """Return the fingerprint of the code that drew a picture; None where there is no picture."""
+def drawn_by(path: Path) -> str | None:
+    """Return the fingerprint that `png` put into a picture; None where there is no picture."""
     if not path.exists():
         return None
     with Image.open(path) as image:
@@ -137,7 +137,8 @@ def _canvas(info: StrategyInfo, plane: Plane, labeled: np.ndarray, title: str) -
     return fig, ax
 
 
-def _png(fig: Figure, code: str) -> bytes:
+def png(fig: Figure, code: str) -> bytes:
+    """Return a figure as PNG with the fingerprint of what drew it inside."""
     buffer = io.BytesIO()
     with style():
         fig.savefig(buffer, format="png", dpi=130, metadata={"Software": None, _KEY: code})

@@ -6,17 +6,21 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sphinx.util import logging
 
+import al_tf
 from al_tf.analysis import verdict_table
 from al_tf.experiments import read_meta
-from al_tf.plots import read_provenance
+from al_tf.report import read_experiments, report_drawings
+from al_tf.studies import metric_of, study_table
 
 from .pages import REPOSITORY, ROOT, PageFolder, facts_table, markdown_table
+from .pictures import drawn_by, png
 
 FIGURES = ROOT / "figures"
 SHOWN = {
@@ -63,8 +67,7 @@ class CommittedStudy:
     @property
     def metric(self) -> str:
         """What the verdict is about."""
-        figure = next(iter(sorted(self.folder.glob("*.png"))))
-        return str(read_provenance(figure).get("metric", "accuracy"))
+        return metric_of(self.folder)
 
 
 @cache
@@ -85,7 +88,10 @@ def write_pages(app: Any) -> None:
         _LOG.warning("No study was found: %s has no folder with a verdict.csv.", FIGURES)
     with PageFolder("studies", by_hand=("index.md", "own.md")) as pages:
         for study in studies:
-            pages.write(f"{study.name}.md", _page(study))
+            pictures = _pictures(study, pages.folder)
+            for name, content in pictures.items():
+                pages.write(f"{study.name}-{name}.png", content)
+            pages.write(f"{study.name}.md", _page(study, list(pictures)))
         pages.write("_all.md", _overview(studies))
     app.config.myst_substitutions["five_seeds"] = what_five_seeds_show()
 
@@ -139,25 +145,24 @@ def _summary(study: CommittedStudy) -> str:
 
 
 def _overview(studies: tuple[CommittedStudy, ...]) -> str:
-    rows = []
-    for study in studies:
-        compared = study.verdict[study.verdict.verdict != "baseline"]
-        outcome = compared.groupby("verdict", sort=False).strategy.agg(list)
-        rows.append(
-            [
-                f"[{study.name}]({study.name}.md)",
-                "; ".join(f"{words}: {', '.join(names)}" for words, names in outcome.items()),
-                study.config["dataset"],
-                f"`{study.config['model']}`",
-                study.labels,
-                str(len(study.config["seeds"])),
-            ]
-        )
-    table = markdown_table(["study", "verdict", "dataset", "model", "labels", "seeds"], rows)
-    return f":::{{div}} studies-table\n{table}:::\n"
+    table = study_table([study.folder for study in studies])
+    rows = [
+        [
+            f"[{r.study}]({r.study}.md)",
+            r.about,
+            r.verdict,
+            r.dataset,
+            f"`{r.model}`",
+            r.labels,
+            r.seeds,
+        ]
+        for r in table.itertuples()
+    ]
+    header = ["study", "what it asks", "verdict", "dataset", "model", "labels", "seeds"]
+    return f":::{{div}} studies-table\n{markdown_table(header, rows)}:::\n"
 
 
-def _page(study: CommittedStudy) -> str:
+def _page(study: CommittedStudy, pictures: list[str]) -> str:
     dataset = study.config["dataset"]
     rows = []
     for _, row in study.verdict.iterrows():
@@ -167,6 +172,7 @@ def _page(study: CommittedStudy) -> str:
     return "\n".join(
         [
             f"# {study.name}\n",
+            f"{study.meta.get('about', '')}\n",
             f"Dataset `{dataset}`: {_summary(study)}. The verdict is about "
             f"**{study.metric.replace('_', ' ')}**.\n",
             _used_by(study),
@@ -175,7 +181,7 @@ def _page(study: CommittedStudy) -> str:
             "Area: mean metric over the budget, from the first label count to the last. The words "
             "are explained in [How a verdict is reached](index.md#how-a-verdict-is-reached).\n",
             "## Figures\n",
-            *_figures(study),
+            *_figures(study, pictures),
             "## Where the numbers come from\n",
             _provenance(study),
             "## Every setting\n",
@@ -200,16 +206,38 @@ def _used_by(study: CommittedStudy) -> str:
     return f"Discussed in {', '.join(links)}.\n" if links else ""
 
 
-def _figures(study: CommittedStudy) -> list[str]:
-    paths = {path.stem: path for path in sorted(study.folder.glob("*.png"))}
-    names = [*(n for n in SHOWN if n in paths), *(n for n in paths if n not in SHOWN)]
+def _pictures(study: CommittedStudy, folder: Path) -> dict[str, bytes]:
+    """Return the figures of a study as PNG, drawn from its records, in the order of the page.
+
+    Pictures in `folder` that the same code drew from the same records are used again.
+    """
+    records = (study.folder / "records.jsonl.gz").read_bytes()
+    code = sha256(_drawing_code() + records + study.metric.encode()).hexdigest()
+    names = [path.stem.partition("-")[2] for path in sorted(folder.glob(f"{study.name}-*.png"))]
+    known = {name: folder / f"{study.name}-{name}.png" for name in names}
+    if not known or any(drawn_by(path) != code for path in known.values()):
+        drawings = report_drawings(read_experiments([study.folder]), study.metric)
+        drawn = {drawing.name: png(drawing.draw(), code) for drawing in drawings}
+    else:
+        drawn = {name: path.read_bytes() for name, path in known.items()}
+    order = [*(n for n in SHOWN if n in drawn), *(n for n in drawn if n not in SHOWN)]
+    return {name: drawn[name] for name in order}
+
+
+@cache
+def _drawing_code() -> bytes:
+    package = Path(al_tf.__file__).parent
+    sources = [*package.glob("plots/*.py"), *package.glob("analysis/*.py"), package / "report.py"]
+    return b"".join(path.read_bytes() for path in [*sorted(sources), Path(__file__)])
+
+
+def _figures(study: CommittedStudy, pictures: list[str]) -> list[str]:
     blocks = []
-    for name in names:
+    for name in pictures:
         title = name.replace("_", " ")
         words = SHOWN.get(name, f"{title[0].upper()}{title[1:]}.")
         blocks.append(
-            f":::{{figure}} /../figures/{study.name}/{name}.png\n:alt: {words}\n:width: 100%\n\n"
-            f"{words}\n:::\n"
+            f":::{{figure}} {study.name}-{name}.png\n:alt: {words}\n:width: 100%\n\n{words}\n:::\n"
         )
     return blocks
 

@@ -1,0 +1,425 @@
+"""Committed studies: whether one is what its records say, and a table of several.
+
+`check_study` holds a study against its own records, without training anything, so that results
+that somebody else sends can be judged. It is what ``al-tf study check`` prints; `study_table` is
+what ``al-tf study list`` prints.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from hashlib import sha256
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+import pandas as pd
+
+from .analysis import report_table
+from .errors import AlTfError
+from .experiments import ExperimentConfig, Study, read_meta
+from .experiments.records import PACKED
+from .parsing import read_text
+from .report import METRICS, read_experiments, report_drawings
+
+CURVES = "learning_curves.png"
+"""The figure that every study shows; the others can be drawn from the records."""
+FILES = ("study.toml", PACKED, "results.csv", "verdict.csv", CURVES)
+"""What a published study consists of."""
+FEWEST_SEEDS = 10
+
+_TRACES = {
+    "runs": "holds runs that are not finished: give the command of the study once more",
+    "failures": "holds runs that failed: give the command of the study once more",
+}
+_KEPT_TO_GROW = {"round0", "checkpoints", "features", ".locks"}
+_VERSIONS = ("python", "al-tf", "numpy", "scikit-learn")
+_RATES = ("accuracy", "f1_macro")
+_PATH = re.compile(r"(?:[^=]*=)?(?:/|~|[A-Za-z]:[\\/])")
+
+
+class StudyCheck(NamedTuple):
+    """What `check_study` saw."""
+
+    name: str
+    """The folder's name."""
+    summary: str
+    """How much there is: runs, rounds, seeds; empty if the records could not be read."""
+    faults: list[str]
+    """Sentences, each beginning with the file it is about; empty if the study is sound."""
+    notes: list[str]
+    """What a reader of the study should know, and is not wrong."""
+
+
+def check_study(folder: str | Path) -> StudyCheck:
+    """Hold a study against its own records, without training.
+
+    Checked are the configuration and its hash; where the numbers come from (versions, command,
+    fingerprint of the data); that every strategy has every round for every seed, each with what a
+    record holds; that the strategies of a seed start from one initial set and one model; and that
+    tables and figures are those that the records give.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The study's folder, as ``al-tf run`` and ``al-tf report`` leave it.
+
+    Returns
+    -------
+    StudyCheck
+        Without faults if all of it agrees.
+
+    Raises
+    ------
+    FileNotFoundError
+        No experiment has been begun there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf import ExperimentConfig, run_experiment
+    >>> config = ExperimentConfig(model="logistic", seeds=2, initial=30, batch=10, rounds=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(config, folder, jobs=0, progress=False)
+    ...     check = check_study(folder)
+    >>> check.summary
+    '4 runs of 2 rounds, 2 paired seeds'
+    >>> check.faults
+    ['verdict.csv: missing; al-tf report writes it', 'learning_curves.png: missing; al-tf report writes it']
+    """
+    folder = Path(folder)
+    name = folder.resolve().name
+    try:
+        (study,) = read_experiments([folder])
+    except FileNotFoundError:
+        raise
+    except (AlTfError, ValueError) as error:
+        return StudyCheck(name, "", [_told(error, folder)], [])
+    config, unknown, faults = _read_config(study)
+    faults += _provenance_faults(study.meta)
+    wrong = [] if config is None else list(_record_faults(study, config, folder))
+    faults += [*wrong, *_file_faults(folder)]
+    if not wrong:
+        faults += _derived_faults(folder, study)
+    sizes = study.records.groupby(["strategy", "seed"]).size()
+    rounds = f"{sizes.min()} to {sizes.max()}" if sizes.min() < sizes.max() else str(sizes.max())
+    seeds = len(study.meta["config"]["seeds"])
+    summary = f"{len(sizes)} runs of {rounds} rounds, {seeds} paired seeds"
+    return StudyCheck(name, summary, faults, [*_notes(study, folder, unknown)])
+
+
+def study_table(folders: Sequence[str | Path]) -> pd.DataFrame:
+    """Describe several studies by what is in their folders, one row per study.
+
+    Parameters
+    ----------
+    folders : sequence of str or Path
+        Each with ``study.toml``, ``results.csv`` and ``verdict.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``study`` (the folder's name), ``about`` (the sentence of that name in ``study.toml``, or
+        empty), ``dataset, model``, ``labels`` (of a run at its start and its end), ``seeds`` (how
+        many), ``hours`` (of all runs, one after the other), ``metric`` and ``verdict``: which
+        strategies are better than random, worse, or neither.
+
+    Raises
+    ------
+    FileNotFoundError
+        A folder without an experiment, or without one of the two tables.
+    """
+    rows = []
+    for folder in map(Path, folders):
+        meta = read_meta(folder)
+        config = meta["config"]
+        verdict, results = (_read_table(folder / f) for f in ("verdict.csv", "results.csv"))
+        labels = results["n_labeled"]
+        seconds = results[["seconds_query", "seconds_fit", "seconds_eval"]].sum().sum()
+        rows.append(
+            {
+                "study": folder.resolve().name,
+                "about": str(meta.get("about", "")),
+                "dataset": config["dataset"],
+                "model": config["model"],
+                "labels": f"{labels.min():,} to {labels.max():,}",
+                "seeds": len(config["seeds"]),
+                "hours": f"{seconds / 3600:.1f}",
+                "metric": metric_of(folder),
+                "verdict": _in_words(verdict),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _in_words(verdict: pd.DataFrame) -> str:
+    """Return which strategies are better than random, which worse, and which neither."""
+    compared = verdict[verdict["verdict"] != "baseline"]
+    words = compared["verdict"].map(lambda word: word.partition(" (")[0])
+    names = compared.groupby(words)["strategy"].agg(", ".join)  # better, no difference, worse
+    return "; ".join(f"{word}: {listed}" for word, listed in names.items())
+
+
+def metric_of(folder: str | Path) -> str:
+    """Return what a study's verdict is about: ``accuracy`` or ``f1_macro``.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The study's folder; the provenance inside its learning curves says it.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder has no learning curves.
+    ValueError
+        They carry no provenance, or another metric.
+    """
+    from .plots import read_provenance
+
+    metric = str(read_provenance(Path(folder) / CURVES).get("metric"))
+    if metric not in METRICS:
+        raise ValueError(f"{folder}: its figures are about {metric!r}, not accuracy or f1_macro.")
+    return metric
+
+
+def _told(error: Exception, folder: Path) -> str:
+    """Return an error's message, with files named as they are inside the study."""
+    return str(error).replace(f"{folder}/", "").replace(f"{folder}: ", "study.toml: ")
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: missing; al-tf report writes it.")
+    return pd.read_csv(path)
+
+
+def _read_config(study: Study) -> tuple[ExperimentConfig | None, list[str], list[str]]:
+    """Return the configuration, the labels of strategies not known here, and what is wrong."""
+    from .strategies import list_strategies
+
+    table = study.meta["config"]
+    faults = []
+    settings = json.dumps(table, sort_keys=True).encode()
+    if sha256(settings).hexdigest()[:12] != study.meta.get("config_hash"):
+        faults.append("study.toml: its config_hash is not that of the configuration in it")
+    named = {label: table.get("strategy", {}).get(label, {}) for label in table["strategies"]}
+    unknown = [k for k, v in named.items() if v.get("name", k) not in list_strategies()]
+    known = {k: v for k, v in named.items() if k not in unknown}
+    own = {"strategies": list(known), "strategy": {k: v for k, v in known.items() if v}}
+    try:
+        config = ExperimentConfig.from_dict({**table, **own})
+    except (ValueError, TypeError) as error:
+        return None, unknown, [*faults, f"study.toml: not the settings of an experiment. {error}"]
+    return config, unknown, faults
+
+
+def _record_faults(study: Study, config: ExperimentConfig, folder: Path) -> Iterator[str]:
+    """Yield what is wrong with the records: missing ones, and impossible values."""
+    if (folder / PACKED).exists():
+        digest = sha256(read_text(folder / PACKED).encode()).hexdigest()
+        if digest != study.records_sha256 and not (folder / "runs").exists():
+            yield f"{PACKED}: holds other runs than study.toml names, or lines that were edited"
+    answers: dict[tuple[int, int], int] = {}
+    runs = dict(iter(study.records.groupby(["strategy", "seed"])))
+    for label in study.meta["config"]["strategies"]:
+        for seed in sorted(config.seeds):
+            name = f"{PACKED}: {label}, seed {seed}"
+            if (label, seed) not in runs:
+                yield f"{name}: no records"
+                continue
+            rows = runs[label, seed]
+            faults = list(_run_faults(rows, config, len(study.meta["class_names"])))
+            if faults:  # the first is the cause of others
+                yield f"{name}, {faults[0]}"
+                continue
+            labeled = zip(_joined(rows["queried"]), _joined(rows["queried_labels"]), strict=True)
+            for image, answer in labeled:
+                if answers.setdefault((seed, image), answer) != answer:
+                    yield f"{name}: another label for image {image} than in another run"
+                    break
+
+
+def _joined(lists: pd.Series) -> list[int]:
+    return [value for values in lists for value in values]
+
+
+def _run_faults(rows: pd.DataFrame, config: ExperimentConfig, n_classes: int) -> Iterator[str]:
+    """Yield what is wrong with the records of one run, round by round."""
+    total = 0
+    asked: set[int] = set()
+    last = len(rows) - 1
+    records: list[Any] = rows.to_dict("records")
+    for number, record in enumerate(records):
+        place = f"round {number}"
+        ids, labels = (record.get(name) for name in ("queried", "queried_labels"))
+        if not _is_integers(ids) or not _is_integers(labels):
+            yield f"{place}: queried and queried_labels are not lists of integers"
+            return
+        expected = config.initial if number == 0 else config.batch
+        if number and config.stop_budget is not None:
+            expected = min(expected, config.stop_budget - total)
+        total += len(ids)
+        if len(ids) != expected:
+            yield f"{place}: {len(ids)} images labeled, {expected} expected"
+        if record["n_labeled"] != total or len(labels) != len(ids):
+            yield f"{place}: n_labeled and the lists of images and labels do not agree"
+        if len({*ids}) < len(ids) or asked & {*ids}:
+            yield f"{place}: an image is labeled twice"
+        if labels and not 0 <= min(labels) <= max(labels) < n_classes:
+            yield f"{place}: a label that is not one of the {n_classes} classes"
+        asked |= {*ids}
+        stopped = _text(record["stopped"])
+        if stopped and number < last:
+            yield f"{place}: the run goes on after it was stopped"
+        if number % config.eval_every == 0 or stopped:
+            yield from (f"{place}: {fault}" for fault in _value_faults(record, n_classes))
+    if last < config.rounds and not _text(rows["stopped"].iloc[-1]):
+        yield f"round {last}: the run ends there, {config.rounds} rounds expected"
+    if last > config.rounds:
+        yield f"round {last}: more than the {config.rounds} rounds of study.toml"
+
+
+def _value_faults(record: dict[str, Any], n_classes: int) -> Iterator[str]:
+    for name in _RATES:
+        if not _is_rate(record[name]):
+            yield f"{name} {record[name]!r} is not between 0 and 1"
+    recall = record.get("recall")
+    if not isinstance(recall, list) or len(recall) != n_classes or not all(map(_is_rate, recall)):
+        yield f"recall is not a list of {n_classes} numbers between 0 and 1"
+    for name in ("seconds_query", "seconds_fit", "seconds_eval"):
+        if not isinstance(record[name], (int, float)) or not 0 <= record[name] < np.inf:
+            yield f"{name} {record[name]!r} is not a time in seconds"
+
+
+def _is_integers(value: Any) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(item) is int for item in value)
+
+
+def _is_rate(value: Any) -> bool:
+    return isinstance(value, (int, float)) and 0 <= value <= 1
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _provenance_faults(meta: dict[str, Any]) -> Iterator[str]:
+    """Yield what study.toml lacks to say what the numbers were made with."""
+    if not re.fullmatch(r"[0-9a-f]{64}", str(meta.get("data_fingerprint"))):
+        yield "study.toml: data_fingerprint is not a SHA-256"
+    for name in ("data_source", "class_names", "platform", "began"):
+        if not meta.get(name):
+            yield f"study.toml: {name} is missing"
+    for part in (meta, *meta.get("continued", [])):
+        versions = part.get("versions", {})
+        lacking = [name for name in _VERSIONS if name not in versions]
+        if meta["config"].get("model") != "logistic" and "keras" not in versions:
+            lacking.append("keras")
+        if lacking:
+            yield f"study.toml: versions lack {', '.join(lacking)}"
+        command = part.get("command")
+        if not isinstance(command, list) or not command:
+            yield "study.toml: the command is missing"
+        elif places := [word for word in command if _PATH.match(str(word))]:
+            yield f"study.toml: its command names a place on one machine, {places[0]}"
+
+
+def _file_faults(folder: Path) -> Iterator[str]:
+    """Yield which files are missing, and which say that the study is not finished."""
+    for name, fault in _TRACES.items():
+        if (folder / name).exists():
+            yield f"{name}/: {fault}"
+    if not (folder / PACKED).exists():
+        yield f"{PACKED}: missing; it is written when all runs are complete"
+    for name in ("results.csv", "verdict.csv", CURVES):
+        if not (folder / name).exists():
+            yield f"{name}: missing; al-tf report writes it"
+
+
+def _derived_faults(folder: Path, study: Study) -> Iterator[str]:
+    """Yield which tables and figures are not those that the records give."""
+    from .plots import read_provenance
+
+    yield from _table_faults(folder / "results.csv", study.results, "the records")
+    if not (folder / CURVES).exists():
+        return
+    try:
+        metric = metric_of(folder)
+        provenances = {p: read_provenance(p) for p in sorted(folder.glob("*.png"))}
+    except (ValueError, OSError) as error:
+        yield _told(error, folder)
+        return
+    verdict = report_table(study.results, metric)
+    yield from _table_faults(folder / "verdict.csv", verdict, "the verdict on the records")
+    tables = {drawing.name: drawing.table for drawing in report_drawings([study], metric)}
+    for path, provenance in provenances.items():
+        if path.stem in tables:
+            yield from _figure_faults(path, provenance, tables[path.stem], study, metric)
+        else:
+            yield f"{path.name}: not a figure of a report on this study"
+
+
+def _figure_faults(
+    path: Path, provenance: dict[str, Any], table: pd.DataFrame, study: Study, metric: str
+) -> Iterator[str]:
+    """Yield how the table and the provenance inside a figure differ from the study."""
+    from .plots import build_provenance, read_figure_table
+
+    try:
+        drawn = read_figure_table(path)
+    except ValueError as error:
+        yield _told(error, path.parent)
+        return
+    if not _same(drawn, table):
+        yield f"{path.name}: drawn from another table than the records give"
+    meta = study.meta | {"records_sha256": study.records_sha256}
+    expected = build_provenance({study.name: meta}, command="", metric=metric)["studies"]
+    inside = provenance.get("studies", {}).get(study.name, {})
+    for name, value in expected[study.name].items():
+        if inside.get(name) != value:
+            yield f"{path.name}: its {name} is {inside.get(name)}, the study's is {value}"
+    if provenance.get("metric") != metric:
+        yield f"{path.name}: about {provenance.get('metric')}, other figures about {metric}"
+
+
+def _table_faults(path: Path, table: pd.DataFrame, source: str) -> Iterator[str]:
+    if path.exists() and not _same(pd.read_csv(path), table):
+        yield f"{path.name}: differs from {source}"
+
+
+def _same(there: pd.DataFrame, table: pd.DataFrame) -> bool:
+    """Compare two tables, but for last digits that differ between machines."""
+    now = pd.read_csv(StringIO(table.to_csv(index=False)))
+    try:
+        pd.testing.assert_frame_equal(there, now, rtol=1e-6, atol=1e-9)
+    except AssertionError:
+        return False
+    return True
+
+
+def _notes(study: Study, folder: Path, unknown: Sequence[str]) -> Iterator[str]:
+    """Yield what a reader should know of a sound study."""
+    meta = study.meta
+    seeds = len(meta["config"]["seeds"])
+    if seeds < FEWEST_SEEDS:
+        yield f"{seeds} seeds; {FEWEST_SEEDS} are the least for a statement"
+    if unknown:
+        yield f"not registered here, so the parameters are unchecked: {', '.join(unknown)}"
+    commits = [part.get("git_commit") for part in (meta, *meta.get("continued", []))]
+    if any(commit is None for commit in commits):
+        yield f"no commit is named: made with an installed al_tf {meta['versions'].get('al-tf')}"
+    if any(str(commit).endswith("-dirty") for commit in commits):
+        yield "made with changes that were not committed"
+    if str(meta["config"]["dataset"]).startswith("folder:"):
+        yield "its images are a folder of its author: nobody else can run it"
+    if not meta.get("about"):
+        yield 'study.toml does not say what the study asks: add about = "…" at its top'
+    others = {p.name for p in folder.iterdir() if p.suffix != ".png"} - {*FILES, *_TRACES}
+    if others & _KEPT_TO_GROW:
+        yield f"only needed to let it grow: {', '.join(sorted(others & _KEPT_TO_GROW))}"
+    if others - _KEPT_TO_GROW:
+        yield f"not part of a study: {', '.join(sorted(others - _KEPT_TO_GROW))}"

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ImageGoneError, StaleItemError, check_one_of
 from ..seeding import RandomState, check_random_state
 from . import quality
+from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, Slot, stale_slot_message
+from .ledger import Event, LabelLedger, Slot
 from .pool import open_pool
+from .reviewing import Reviewer
 from .session_checks import check_settings, shared_setting
 from .showing import build_item
 from .trainer import Trainer, check_estimator
@@ -21,9 +23,6 @@ from .training_set import training_labels
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WAIT_SECONDS = 10.0
-"""How long a new batch waits at most for a training that should be quick."""
 
 
 class LabelingSession:
@@ -105,6 +104,8 @@ class LabelingSession:
     pool : ImagePool
         Its ``problems`` say which files cannot be shown.
     ledger : LabelLedger
+    reviewer : Reviewer
+        All images and their answers, to correct them and to label many at once.
     """
 
     def __init__(
@@ -136,22 +137,30 @@ class LabelingSession:
         self.pool = open_pool(pool)
         self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
         self.annotator = annotator
-        self._batch_size, self._auto_retrain = batch_size, auto_retrain
+        self._auto_retrain = auto_retrain
         self._target_accuracy, self._target_recall = target_accuracy, target_recall
-        self._lease = 60.0 * lease_minutes
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
         # all is well: only now is anything stored
         shared_audit = shared_setting(self.ledger, "audit_share", audit_share)
         self.classes = self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
-        self._chooser = Chooser(
+        seed = self.ledger.settle("seed", drawn)
+        chooser = Chooser(
             strategy=chosen,
             cold_start=cold_start,
             audit_share=shared_audit,
             repeat_share=repeat_share,
-            seed=self.ledger.settle("seed", drawn),
+            seed=seed,
         )
+        self._batches = Batches(
+            self.pool, self.ledger, self._trainer, chooser,
+            annotator=annotator, size=batch_size, lease_seconds=60.0 * lease_minutes,
+        )  # fmt: skip
+        self.reviewer = Reviewer(
+            self.pool, self.ledger, self._trainer, annotator,
+            audit_share=shared_audit, seed=seed, changed=self._reviewed,
+        )  # fmt: skip
         self._lock = threading.RLock()
         self._current: Slot | None = None
         self._shown_since: dict[int, float] = {}
@@ -173,8 +182,9 @@ class LabelingSession:
             None when no image is left for this annotator.
         """
         with self._lock:
+            self.reviewer.pause()
             while True:
-                slots = self._waiting() or self._new_batch()
+                slots = self._batches.waiting() or self._batches.new()
                 if not slots:
                     self._current = None
                     return None
@@ -368,41 +378,6 @@ class LabelingSession:
 
     # Inside -----------------------------------------------------------------------------
 
-    def _waiting(self) -> list[Slot]:
-        """Return what is set aside for this annotator; leases half run out are renewed."""
-        slots = self.ledger.queue.waiting(self.annotator)
-        if any(slot.expires < time.time() + self._lease / 2 for slot in slots):
-            return self.ledger.queue.waiting(self.annotator, lease_seconds=self._lease)
-        return slots
-
-    def _new_batch(self) -> list[Slot]:
-        """Set the next batch aside; empty when no image is left for this annotator."""
-        if self._trainer.is_quick:
-            self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
-        self.pool.refresh()
-        while True:
-            candidates = self._chooser.batch(
-                pool=self.pool,
-                inputs=self._trainer.inputs,
-                standing=self.ledger.standing(),
-                unavailable=self.ledger.queue.unavailable(self.annotator),
-                counts=self.ledger.queue.counts(self.annotator),
-                annotator=self.annotator,
-                classifier=self._trainer.classifier(self.ledger.answers()),
-                size=self._batch_size,
-            )
-            if not candidates:
-                return []
-            slots = self.ledger.queue.claim(
-                candidates,
-                self._batch_size,
-                annotator=self.annotator,
-                round=self._trainer.round,
-                lease_seconds=self._lease,
-            )
-            if slots:  # else others were faster with every one of them
-                return slots
-
     def _shown(self, slot: Slot) -> Item | None:
         """Return the item of a slot; None, and the slot given up, if it cannot be shown."""
         model = self._trainer.model
@@ -434,7 +409,7 @@ class LabelingSession:
                 event = self.ledger.label(place.image, label, **details)
             self._shown_since.pop(place.id, None)
             self._current = None
-            left = self._waiting()
+            left = self._batches.waiting()
         if self._auto_retrain and not left:
             self._retrain_if_new()
         return event
@@ -444,10 +419,14 @@ class LabelingSession:
             if self._current is None:
                 raise StaleItemError("No image is being shown: call next first.")
             return self._current
-        for place in self.ledger.queue.waiting(self.annotator):
-            if place.id == slot:
-                return place
-        raise StaleItemError(stale_slot_message(slot, self.annotator))
+        return self._batches.slot(slot)
+
+    def _reviewed(self) -> None:
+        """Go on after a change that was made elsewhere than at the image shown."""
+        with self._lock:
+            self._shown_since.clear()  # the time until now is the change's
+        if self._auto_retrain:
+            self._retrain_if_new()
 
     def _retrain_if_new(self) -> None:
         answers = self.ledger.answers()

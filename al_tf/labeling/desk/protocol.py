@@ -9,9 +9,10 @@ end (``front/desk.js``) sends them through a notebook's kernel (`widget.py`) and
 - ``label`` with ``slot`` and ``label``; ``skip`` with ``slot``: an answer to the image shown.
 - ``undo`` with ``slot``: take back the last answer, as seen while that image was shown.
 - ``retrain``: train on all labels so far.
+- those of `al_tf.labeling.desk.review`: the grid of all images, images alike, one's past answers.
 
-Every request that changes something names the slot it was made at, so one that is sent twice or
-late changes nothing.
+Every request that changes something names the slot, or the events, it was made at, so one that is
+sent twice or late changes nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import base64
 import io
 import logging
 import math
-import re
 import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,8 @@ import numpy as np
 
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
+from .review import ReviewDesk
+from .wording import isolated, taken_back
 
 if TYPE_CHECKING:
     from ..session import LabelingSession
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("al_tf.labeling")
 
 MAX_LISTED = 20
-_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 THUMBNAIL_SIDE = 128
 
 
@@ -50,6 +51,7 @@ class Desk:
 
     def __init__(self, session: LabelingSession) -> None:
         self.session = session
+        self._review = ReviewDesk(session)
         self._lock = threading.Lock()
         self._shown: int | None = None
 
@@ -69,6 +71,8 @@ class Desk:
             (see `_item`; None when nothing is left to label). After an error, parts may be
             missing.
         """
+        if isinstance(request, dict) and self._review.answers(request.get("do")):
+            return self._handle_review(request)
         reply: dict[str, Any] = {"error": None, "did": None}
         with self._lock:
             do = request.get("do") if isinstance(request, dict) else None
@@ -82,6 +86,17 @@ class Desk:
                 reply["status"] = self.status()
             except Exception as error:
                 reply["error"] = reply["error"] or _one_line(error)
+        return reply
+
+    def _handle_review(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer a request of the review grid, without holding up those of the main view."""
+        reply: dict[str, Any] = {"error": None, "did": None}
+        try:
+            reply |= _plain(self._review.reply(request))
+            if request["do"] != "thumbnails":
+                reply["status"] = self.status()
+        except Exception as error:
+            reply["error"] = _one_line(error)
         return reply
 
     def status(self) -> dict[str, Any]:
@@ -121,9 +136,9 @@ class Desk:
         if do == "label":
             label = _label(request)
             event = session.label(label, slot=_slot(request))
-            return f"Labeled {_isolated(event.name)} as {_isolated(label)}."
+            return f"Labeled {isolated(event.name)} as {isolated(label)}."
         if do == "skip":
-            return f"Skipped {_isolated(session.skip(slot=_slot(request)).name)}."
+            return f"Skipped {isolated(session.skip(slot=_slot(request)).name)}."
         if do == "undo":
             return self._undo(request.get("slot"))
         if do == "retrain":
@@ -135,11 +150,7 @@ class Desk:
     def _undo(self, slot: Any) -> str:
         if slot != self._shown:
             raise StaleItemError("Another image is shown by now. Nothing was taken back.")
-        event = self.session.undo()
-        if event is None:
-            return "There is nothing to take back."
-        what = "the skip" if event.label is None else f"the label {_isolated(event.label)}"
-        return f"Took back {what} of {_isolated(event.name)}."
+        return taken_back(self.session.reviewer.undo())
 
     def _look(self) -> dict[str, Any] | None:
         item = self.session.next()
@@ -197,11 +208,6 @@ def _slot(request: dict[str, Any]) -> int:
     if isinstance(slot, bool) or not isinstance(slot, int):
         raise ValueError("An answer must name the slot of the image that it answers.")
     return slot
-
-
-def _isolated(name: str) -> str:
-    """Return a name that cannot change the writing direction of the sentence around it."""
-    return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
 
 
 def _one_line(error: Exception) -> str:

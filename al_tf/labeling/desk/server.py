@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ..session import LabelingSession
 
 ADDRESS = "127.0.0.1"
-MAX_BODY = 16 << 10
+MAX_BODY = 256 << 10  # as many images as may be changed at once
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
 
 _OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.ASCII)

@@ -227,35 +227,24 @@ class LabelLedger(LedgerReader):
                 and _would_change(answer, label)
                 and (answer or not is_held_for_others(connection, image, annotator))
             ]
-            details: dict[str, Any] = {
-                "seconds": seconds / max(1, len(changed)),
-                "action": _next_id(connection),
-            }
+            together = {"seconds": seconds / max(1, len(changed)), "action": _next_id(connection)}
             events = []
             for image in changed:
                 answer = answers[image]
                 if answer is None:
-                    kind, purpose = "label", "bulk"
-                    origin: dict[str, Any] = {"round": round, "strategy": strategy}
-                else:
-                    kind, purpose = "clear" if label is None else "relabel", answer.purpose
-                    origin = {
-                        "round": answer.round, "strategy": answer.strategy, "score": answer.score,
+                    kind = "label"
+                    origin: dict[str, Any] = {
+                        "name": "", "purpose": "bulk", "round": round, "strategy": strategy,
                     }  # fmt: skip
-                name = names.get(image) or (answer.name if answer else "")
-                events.append(
-                    self._append(
-                        connection,
-                        kind,
-                        image,
-                        label,
-                        annotator,
-                        name=name,
-                        purpose=purpose,
-                        **origin,
-                        **details,
-                    )  # fmt: skip
+                else:
+                    kind = "clear" if label is None else "relabel"
+                    copied = ("name", "purpose", "round", "strategy", "score")
+                    origin = {field: getattr(answer, field) for field in copied}
+                origin["name"] = names.get(image) or origin["name"]
+                event = self._append(
+                    connection, kind, image, label, annotator, **origin, **together
                 )
+                events.append(event)
             return events
 
     def undo(self, annotator: str) -> Event | None:

@@ -1,0 +1,55 @@
+"""Sentences of the desk: names that cannot disturb them, and what was done to many images."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from ..ledger import Event
+from ..reviewing import Changes
+
+_DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+def isolated(name: str) -> str:
+    """Return a name that cannot change the writing direction of the sentence around it."""
+    return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
+
+
+def changed(changes: Changes, label: str | None) -> str:
+    """Return what a change of many images did."""
+    kinds = Counter(event.kind for event in changes.events)
+    sentences = []
+    if kinds["label"]:
+        sentences.append(f"Labeled {_images(kinds['label'])} as {isolated(str(label))}.")
+    if kinds["relabel"]:
+        sentences.append(f"Relabeled {_images(kinds['relabel'])} as {isolated(str(label))}.")
+    if kinds["clear"]:
+        sentences.append(f"Cleared {_images(kinds['clear'])}.")
+    if not changes.events:
+        sentences.append("Nothing was changed.")
+    if changes.audit:
+        sentences.append(
+            f"Left out {_images(changes.audit)} of the audit, which comes one by one, at random."
+        )
+    if changes.other:
+        sentences.append(f"Left out {_images(changes.other)}, answered or set aside meanwhile.")
+    return " ".join(sentences)
+
+
+def taken_back(events: Sequence[Event]) -> str:
+    """Return what an undo took back."""
+    if not events:
+        return "There is nothing to take back."
+    if len(events) > 1:
+        return f"Took back what was done to {_images(len(events))}."
+    (event,) = events
+    what = {"skip": "the skip", "clear": "the clearing"}.get(
+        event.kind, f"the label {isolated(str(event.label))}"
+    )
+    return f"Took back {what} of {isolated(event.name)}."
+
+
+def _images(n: int) -> str:
+    return f"{n} image{'' if n == 1 else 's'}"

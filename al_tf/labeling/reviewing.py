@@ -1,0 +1,403 @@
+"""`Reviewer`: all images and their answers to look through, to correct, and to label alike at once."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import ImageGoneError, check_one_of
+from .choosing import audit_rank
+from .image_pool import ImagePool
+from .ledger import IDLE_AFTER, Event, LabelLedger
+from .pixel_features import thumbnails
+from .pool_features import PoolFeatures
+from .scored_model import ScoredModel
+from .trainer import Trainer
+
+SHOWN = ("answers", "suspects", "audit", "skipped", "unlabeled", "all")
+AGREEMENTS = ("same", "other")
+MAX_ALIKE = 200
+
+
+@dataclass(frozen=True)
+class ReviewFilter:
+    """Which images are listed; every condition that is given must hold.
+
+    Raises
+    ------
+    ValueError
+        A value that `show` or `agreement` does not know.
+    """
+
+    show: str = "answers"
+    """``"answers"`` (labels), ``"suspects"`` (labels that a model disputes which has not seen
+    them), ``"audit"`` (labels of images drawn at random, to measure), ``"skipped"``,
+    ``"unlabeled"`` or ``"all"``."""
+    label: str | None = None
+    annotator: str | None = None
+    round: int | None = None
+    """Number of models that had been trained when the image was chosen."""
+    agreement: str | None = None
+    """``"same"`` or ``"other"``: whether the newest model predicts the label."""
+    name: str = ""
+    """Part of the name, in any case."""
+
+    def __post_init__(self) -> None:
+        check_one_of("show", self.show, SHOWN)
+        if self.agreement is not None:
+            check_one_of("agreement", self.agreement, AGREEMENTS)
+
+
+@dataclass(frozen=True)
+class ReviewRow:
+    """One image of the pool with its answer."""
+
+    image: str
+    name: str
+    state: str
+    """``"labeled"``, ``"skipped"`` or ``"unlabeled"``."""
+    label: str | None
+    event: int | None
+    """Of the answer; give it back to `Reviewer.answer`, so that a late click changes nothing."""
+    annotator: str | None
+    round: int | None
+    purpose: str
+    """As in the ledger; ``"audit"`` also of an image that will be drawn for it, ``""`` of any other
+    without an answer."""
+    predicted: str | None
+    """By the newest model; by one that has not seen the label, of a suspect; None of audit
+    images, which are judged by people alone."""
+
+
+class Changes(NamedTuple):
+    """What `Reviewer.answer` did."""
+
+    events: list[Event]
+    audit: int
+    """Images passed over because they are drawn at random, to measure the model."""
+    other: int
+    """Images passed over because they were answered or set aside for somebody meanwhile, or had
+    that label."""
+
+
+class Reviewer:
+    """One annotator's look through the whole pool.
+
+    Parameters
+    ----------
+    pool : ImagePool
+    ledger : LabelLedger
+    trainer : Trainer
+    annotator : str
+    audit_share : float
+    seed : int
+        Of the ledger; with `audit_share` it says which images are the audit's.
+    changed : callable
+        Called after each change.
+    """
+
+    def __init__(
+        self,
+        pool: ImagePool,
+        ledger: LabelLedger,
+        trainer: Trainer,
+        annotator: str,
+        *,
+        audit_share: float,
+        seed: int,
+        changed: Callable[[], None],
+    ) -> None:
+        self._pool, self._ledger, self._trainer = pool, ledger, trainer
+        self._annotator, self._audit_share, self._seed = annotator, audit_share, seed
+        self._changed = changed
+        self._since: float | None = None
+        self._lock = threading.Lock()
+        self._suspects: tuple[Mapping[str, Event] | None, dict[str, str]] = (None, {})
+
+    # Looking ----------------------------------------------------------------------------
+
+    def rows(self, wanted: ReviewFilter) -> list[ReviewRow]:
+        """Return the images that fit.
+
+        Parameters
+        ----------
+        wanted : ReviewFilter
+
+        Returns
+        -------
+        list of ReviewRow
+            Suspects with the most suspect first, images without an answer by name, others with
+            the newest answer first.
+
+        Raises
+        ------
+        ValueError
+            Suspects, where no model can judge the labels.
+        """
+        self._look()
+        answers = self._ledger.answers()
+        suspects = self._suspected(answers) if wanted.show == "suspects" else None
+        predicted = self._predicted()
+        names = wanted.name.casefold()
+        rows = []
+        for image in suspects if suspects is not None else self._pool.ids:
+            row = self._row(image, answers.get(image), predicted, suspects)
+            if _fits(row, wanted) and names in self._pool.title(image).casefold():
+                rows.append(row)
+        if suspects is None:
+            rows.sort(key=lambda row: (-(row.event or 0), row.name))
+        return rows
+
+    def row(self, image: str) -> ReviewRow:
+        """Return one image; of one that is not in the pool, raise `ImageGoneError`."""
+        self._check([image])
+        return self._row(image, self._ledger.answers().get(image), self._predicted(), None)
+
+    def alike(self, image: str, n: int) -> list[ReviewRow]:
+        """Return the images without an answer that are most like one, nearest first.
+
+        By the Euclidean distance of their features: those that the model is trained on, or has
+        learned, or of the pixels while there is no model. Images of the audit, and those set aside
+        for somebody else, are left out.
+
+        Parameters
+        ----------
+        image : str
+            Its content hash; with or without an answer.
+        n : int
+            How many at most, `MAX_ALIKE` or fewer.
+
+        Raises
+        ------
+        ImageGoneError
+            The image is not in the pool, or has no features yet.
+        ValueError
+            `n` is not from 1 to `MAX_ALIKE`.
+        """
+        from ..geometry import nearest_of_set
+
+        if not 1 <= n <= MAX_ALIKE:
+            raise ValueError(f"n must be from 1 to {MAX_ALIKE}; got {n}.")
+        self._check([image])
+        self._look()
+        unavailable = self._ledger.queue.unavailable(self._annotator)
+        own = {slot.image for slot in self._ledger.queue.waiting(self._annotator)}
+        answers = self._ledger.answers()
+        free = [
+            other
+            for other in self._pool.ids
+            if other != image
+            and other not in answers
+            and (other not in unavailable or other in own)
+            and not self._is_audit(other)
+        ]
+        ids, features = self._features([image, *free])
+        if ids[:1] != [image]:
+            raise ImageGoneError(
+                f"{self._pool.name(image)} has no features yet: wait until the desk has looked at "
+                "all images."
+            )
+        if len(ids) == 1:
+            return []
+        distances, _ = nearest_of_set(features[1:], features[:1])
+        nearest = np.argsort(distances, kind="stable")[:n]
+        predicted = self._predicted()
+        return [self._row(ids[1 + i], None, predicted, None) for i in nearest]
+
+    def past(self, image: str | None, step: int) -> tuple[str | None, int, int]:
+        """Return the image that this annotator answered before or after another one.
+
+        Parameters
+        ----------
+        image : str or None
+            One that they answered; None is the one that waits for an answer, after all others.
+        step : int
+            -1 for the one before, 1 for the one after.
+
+        Returns
+        -------
+        image : str or None
+            None after the last.
+        place, n : int
+            Its place, from 1, among the `n` images that they answered and that are still there.
+        """
+        order: dict[str, None] = {}
+        for event in self._ledger.standing():
+            if event.annotator == self._annotator and event.purpose not in ("repeat", "import"):
+                order.setdefault(event.image)
+        there = set(self._pool.ids)
+        images = [known for known in order if known in there]
+        place = images.index(image) if image in order and image in there else len(images)
+        place = min(max(place + step, 0), len(images))
+        return (images[place] if place < len(images) else None), place + 1, len(images)
+
+    # Changing ---------------------------------------------------------------------------
+
+    def answer(
+        self, label: str | None, answers_seen: Mapping[str, int | None], *, strategy: str = "review"
+    ) -> Changes:
+        """Label, relabel or clear images in one step; see `LabelLedger.answer_together`.
+
+        Images without an answer that belong to the audit are passed over: they are drawn at
+        random, and labeling those that somebody has chosen would bias what they measure.
+
+        Parameters
+        ----------
+        label : str or None
+            One of the classes; None clears.
+        answers_seen : mapping of str to (int or None)
+            `ReviewRow.event` of each image.
+        strategy : str
+            How the images were put together.
+
+        Raises
+        ------
+        UnknownLabelError, ImageGoneError
+            Not one of the classes; not in the pool. Nothing was recorded.
+        """
+        self._check(answers_seen)
+        audit = {i for i, seen in answers_seen.items() if seen is None and self._is_audit(i)}
+        wanted = {i: seen for i, seen in answers_seen.items() if i not in audit}
+        events = self._ledger.answer_together(
+            label,
+            wanted,
+            annotator=self._annotator,
+            names={image: self._pool.name(image) for image in wanted},
+            seconds=self._seconds(len(wanted)),
+            round=self._trainer.round,
+            strategy=strategy,
+        )
+        if events:
+            self._changed()
+        return Changes(events, len(audit), len(wanted) - len(events))
+
+    def undo(self, last: int | None = None) -> list[Event]:
+        """Take back what this annotator did last; see `LabelLedger.undo_together`.
+
+        Raises
+        ------
+        StaleItemError
+            It is another by now; nothing is taken back.
+        """
+        events = self._ledger.undo_together(self._annotator, last=last)
+        if events:
+            self._changed()
+        return events
+
+    def pause(self) -> None:
+        """Count no time until somebody looks again."""
+        self._since = None
+
+    # Inside -----------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def _seconds(self, n: int) -> float:
+        """Return the seconds since the last change, or the first look; at most those of no pause."""
+        now = time.monotonic()
+        since, self._since = self._since, now
+        return 0.0 if since is None else min(now - since, IDLE_AFTER * max(1, n))
+
+    def _check(self, images: Iterable[str]) -> None:
+        there = set(self._pool.ids)
+        for image in images:
+            if image not in there:
+                raise ImageGoneError(f"Image {image[:80]!r} is not in this pool.")
+
+    def _predicted(self) -> Mapping[str, str]:
+        model = self._trainer.model
+        return {} if model is None else model.predicted()
+
+    def _is_audit(self, image: str) -> bool:
+        return audit_rank(image, self._seed) < self._audit_share
+
+    def _row(
+        self,
+        image: str,
+        answer: Event | None,
+        predicted: Mapping[str, str],
+        suspects: Mapping[str, str] | None,
+    ) -> ReviewRow:
+        if answer is None:
+            purpose = "audit" if self._is_audit(image) else ""
+            state, label, event, annotator, number = "unlabeled", None, None, None, None
+        else:
+            purpose, label, event = answer.purpose, answer.label, answer.id
+            state = "skipped" if label is None else "labeled"
+            annotator, number = answer.annotator, answer.round
+        return ReviewRow(
+            image=image,
+            name=self._pool.name(image),
+            state=state,
+            label=label,
+            event=event,
+            annotator=annotator,
+            round=number,
+            purpose=purpose,
+            predicted=None if purpose == "audit" else (suspects or predicted).get(image),
+        )
+
+    def _features(self, ids: list[str]) -> tuple[list[str], np.ndarray]:
+        inputs, model = self._trainer.inputs, self._trainer.model
+        if isinstance(inputs, PoolFeatures):
+            return inputs.available(ids)
+        return _pixel_features(self._pool, ids) if model is None else _model_features(model, ids)
+
+    def _suspected(self, answers: Mapping[str, Event]) -> dict[str, str]:
+        """Return what an out-of-fold model says instead, of each label that it disputes, in order."""
+        from .suspects import suspect_answers
+
+        with self._lock:
+            if self._suspects[0] is not answers:
+                if not isinstance(self._trainer.inputs, PoolFeatures):
+                    raise ValueError(
+                        "Suspects need the linear probe, which is trained in no time without the "
+                        "labels that it judges: start the desk with --model probe."
+                    )
+                table = suspect_answers(answers, self._trainer.inputs, self._ledger.classes)
+                disputed = table[table["disputed"]]
+                found = dict(zip(disputed["image"], map(str, disputed["predicted"]), strict=True))
+                self._suspects = (answers, found)
+            return self._suspects[1]
+
+
+def _fits(row: ReviewRow, wanted: ReviewFilter) -> bool:
+    shown = {
+        "answers": row.state == "labeled",
+        "suspects": True,
+        "audit": row.state == "labeled" and row.purpose == "audit",
+        "skipped": row.state == "skipped",
+        "unlabeled": row.state == "unlabeled",
+        "all": True,
+    }[wanted.show]
+    conditions = (
+        (wanted.label, row.label),
+        (wanted.annotator, row.annotator),
+        (wanted.round, row.round),
+        (wanted.agreement, _agreement(row)),
+    )
+    return shown and all(value in (None, has) for value, has in conditions)
+
+
+def _agreement(row: ReviewRow) -> str | None:
+    if row.predicted is None or row.label is None:
+        return None
+    return "same" if row.predicted == row.label else "other"
+
+
+def _model_features(model: ScoredModel, ids: list[str]) -> tuple[list[str], np.ndarray]:
+    scored = [image for image in ids if image in model.row_of]
+    return scored, model.features[[model.row_of[image] for image in scored]]
+
+
+def _pixel_features(pool: ImagePool, ids: list[str]) -> tuple[list[str], np.ndarray]:
+    parts = [(part, thumbnails(images)) for part, images in pool.chunks(ids)]
+    readable = [image for part, _ in parts for image in part]
+    return readable, np.concatenate([rows for _, rows in parts]) if parts else np.empty((0, 1))

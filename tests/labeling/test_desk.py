@@ -10,7 +10,8 @@ from PIL import Image
 
 from al_tf.errors import ImageGoneError
 from al_tf.labeling import ArrayPool, LabelingSession
-from al_tf.labeling.desk.protocol import Desk, data_url
+from al_tf.labeling.desk.data_urls import SIDE, data_url
+from al_tf.labeling.desk.protocol import Desk
 
 from .work import CLASSES, NearestMean
 
@@ -241,6 +242,181 @@ def test_an_image_that_vanishes_before_it_is_shown_is_passed_over(tmp_path):
     reply = answer(screen)
     assert reply["error"] is None
     assert reply["item"]["name"] == rest.pop()
+
+
+class TestReview:
+    """The grid, images alike, past answers."""
+
+    def rows(self, screen, **conditions):
+        return screen.handle({"do": "review", **conditions})["review"]["rows"]
+
+    def seen(self, rows):
+        return {row["image"]: row["event"] for row in rows}
+
+    def test_a_list_comes_in_parts_that_fit_together(self, screen, session):
+        for _ in range(7):
+            answer(screen)
+        first = screen.handle({"do": "review", "limit": 3})["review"]
+        answer(screen, "bright")
+        rest = screen.handle(
+            {"do": "review", "listing": first["listing"], "offset": 3, "limit": 100}
+        )["review"]
+        assert (first["total"], len(first["rows"]), len(rest["rows"])) == (7, 3, 4)
+        events = [row["event"] for row in first["rows"] + rest["rows"]]
+        assert events == sorted(events, reverse=True)
+        assert events[0] == 7  # not the answer that came between
+        assert (first["annotators"], first["rounds"]) == ([session.annotator], [0])
+
+    def test_lists_of_long_ago_are_not_kept(self, screen):
+        old = screen.handle({"do": "review"})["review"]["listing"]
+        for _ in range(4):
+            screen.handle({"do": "review"})
+        assert "look again" in screen.handle({"do": "review", "listing": old})["error"]
+
+    def test_replies_are_json(self, screen):
+        answer(screen)
+        image = self.rows(screen)[0]["image"]
+        for request in (
+            {"do": "review"}, {"do": "thumbnails", "images": [image]},
+            {"do": "alike", "image": image}, {"do": "past", "image": None, "step": -1},
+            {"do": "change", "label": "bright", "images": {image: 1}}, {"do": "takeback", "last": 2},
+        ):  # fmt: skip
+            reply = screen.handle(request)
+            assert reply["error"] is None
+            assert json.loads(json.dumps(reply, allow_nan=False)) == reply
+
+    def test_thumbnails_are_small_and_small_images_are_as_they_are(self, tmp_path):
+        rng = np.random.default_rng(0)
+        for name, side in (("small", 9), ("large", 900)):
+            noise = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / f"{name}.png")
+        session = LabelingSession(NearestMean(), tmp_path, tmp_path / "l.db", classes=CLASSES)
+        large, small = session.pool.ids
+        request = {"do": "thumbnails", "images": [large, small, "0" * 64]}
+        for _ in range(2):  # made, and kept
+            urls = Desk(session).handle(request)["thumbnails"]
+            np.testing.assert_array_equal(pixels(urls[small]), session.pool.shown(small))
+            assert urls[large].startswith("data:image/jpeg")
+            assert max(jpeg_size(urls[large])) == SIDE
+            assert urls["0" * 64] is None
+
+    def test_a_change_names_what_was_seen_and_a_late_one_changes_nothing(self, screen, session):
+        for _ in range(3):
+            answer(screen)
+        rows = self.rows(screen)
+        request = {"do": "change", "label": "bright", "images": self.seen(rows)}
+        reply = screen.handle(request)
+        assert (reply["did"], reply["changed"]) == ("Relabeled 3 images as \u2068bright\u2069.", 3)
+        assert reply["status"]["perClass"] == [0, 3]
+        again = screen.handle(request)
+        assert "Nothing was changed. Left out 3 images" in again["did"]
+        assert len(session.ledger.events()) == 6
+
+    def test_clear_and_take_back(self, screen, session):
+        answer(screen)
+        (row,) = self.rows(screen)
+        reply = screen.handle({"do": "change", "label": None, "images": self.seen([row])})
+        assert reply["did"] == "Cleared 1 image."
+        listing = screen.handle({"do": "review"})["review"]
+        assert (listing["rows"], listing["last"]) == ([], 2)
+        reply = screen.handle({"do": "takeback", "last": 2})
+        assert "Took back the clearing" in reply["did"]
+        assert self.rows(screen) == [row]
+        assert "Nothing was taken back" in screen.handle({"do": "takeback", "last": 2})["error"]
+
+    def test_alike_are_labeled_at_once_and_undone_by_one_key_of_the_main_view(
+        self, screen, session
+    ):
+        item = screen.handle({"do": "look"})["item"]
+        image = next(i for i in session.pool.ids if session.pool.title(i) == item["name"])
+        alike = screen.handle({"do": "alike", "image": image, "limit": 10})["alike"]
+        assert alike["image"]["image"] == image
+        seen = self.seen(alike["rows"][:8]) | {image: None}
+        request = {"do": "change", "label": "dark", "images": seen, "alike": True}
+        assert screen.handle(request)["did"] == "Labeled 9 images as \u2068dark\u2069."
+        assert {(e.purpose, e.strategy) for e in session.ledger.events()} == {("bulk", "alike")}
+        other = screen.handle({"do": "look"})["item"]
+        assert other["slot"] != item["slot"]
+        reply = screen.handle({"do": "undo", "slot": other["slot"]})
+        assert reply["did"] == "Took back what was done to 9 images."
+        assert reply["item"]["slot"] == item["slot"]
+        assert reply["status"]["labels"] == 0
+
+    def test_the_past_is_shown_with_its_answer(self, screen, desk):
+        assert screen.handle({"do": "past", "image": None, "step": -1})["past"] is None
+        names = []
+        for label in ("dark", "bright"):
+            names.append(screen.handle({"do": "look"})["item"]["name"])
+            answer(screen, label)
+        last = screen.handle({"do": "past", "image": None, "step": -1})["past"]
+        assert (last["name"], last["label"], last["place"], last["of"]) == (
+            names[1],
+            "bright",
+            2,
+            2,
+        )
+        row = int(last["name"].removeprefix("image "))
+        np.testing.assert_array_equal(pixels(last["picture"]), desk.images[row])
+        before = screen.handle({"do": "past", "image": last["image"], "step": -1})["past"]
+        assert before["name"] == names[0]
+        assert screen.handle({"do": "past", "image": last["image"], "step": 1})["past"] is None
+
+    def test_a_list_does_not_wait_for_the_main_view(self, screen):
+        with screen._lock:  # as while the next batch is being chosen
+            assert screen.handle({"do": "review"})["error"] is None
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            {"do": "review", "show": "<b>"}, {"do": "review", "show": 7}, {"do": "review", "label": []},
+            {"do": "review", "name": "x" * 1001}, {"do": "review", "agreement": "maybe"},
+            {"do": "review", "round": "1"}, {"do": "review", "round": -1}, {"do": "review", "round": True},
+            {"do": "review", "round": 2**70}, {"do": "review", "offset": -1}, {"do": "review", "limit": 0},
+            {"do": "review", "limit": 10**6}, {"do": "review", "limit": 1.5}, {"do": "review", "listing": 99},
+            {"do": "review", "listing": {}}, {"do": "review", "show": "suspects"},
+            {"do": "thumbnails"}, {"do": "thumbnails", "images": []}, {"do": "thumbnails", "images": "a" * 64},
+            {"do": "thumbnails", "images": ["../../etc/passwd"]}, {"do": "thumbnails", "images": [None]},
+            {"do": "thumbnails", "images": [{}]}, {"do": "thumbnails", "images": ["A" * 64]},
+            {"do": "thumbnails", "images": ["a" * 64] * 65},
+            {"do": "alike"}, {"do": "alike", "image": "a" * 64}, {"do": "alike", "image": 3},
+            {"do": "alike", "image": "a" * 63}, {"do": "alike", "image": "IMAGE", "limit": 65},
+            {"do": "alike", "image": "IMAGE", "limit": "9"}, {"do": "alike", "image": "IMAGE", "limit": -1},
+            {"do": "change"}, {"do": "change", "label": "dark"}, {"do": "change", "label": "dark", "images": {}},
+            {"do": "change", "label": "dark", "images": ["IMAGE"]},
+            {"do": "change", "label": "neither", "images": {"IMAGE": None}},
+            {"do": "change", "label": 0, "images": {"IMAGE": None}},
+            {"do": "change", "label": ["dark"], "images": {"IMAGE": None}},
+            {"do": "change", "label": "dark", "images": {"IMAGE": "1; DROP TABLE events"}},
+            {"do": "change", "label": "dark", "images": {"IMAGE": True}},
+            {"do": "change", "label": "dark", "images": {"IMAGE": 1.0}},
+            {"do": "change", "label": "dark", "images": {"a" * 64: None}},
+            {"do": "change", "label": "dark", "images": {"IMAGE": None, "": None}},
+            {"do": "change", "label": "dark", "images": {f"{i:064x}": None for i in range(2001)}},
+            {"do": "takeback"}, {"do": "takeback", "last": 0}, {"do": "takeback", "last": 2**70},
+            {"do": "takeback", "last": "1"}, {"do": "takeback", "last": 1},
+            {"do": "past"}, {"do": "past", "step": 0}, {"do": "past", "step": True}, {"do": "past", "step": "1"},
+            {"do": "past", "step": 1, "image": 7}, {"do": "past", "step": -1, "image": "../x"},
+        ],
+        ids=lambda request: str(request)[:60],
+    )  # fmt: skip
+    def test_nonsense_is_answered_in_one_line_and_changes_nothing(self, screen, session, request_):
+        image = session.pool.ids[0]
+        text = json.dumps(request_).replace("IMAGE", image)
+        reply = screen.handle(json.loads(text))
+        assert reply["error"]
+        assert "\n" not in reply["error"]
+        assert len(reply["error"]) < 300
+        assert "Error:" not in reply["error"]  # foreseen, not an accident
+        assert history(session) == []
+
+    def test_a_change_of_what_has_another_answer_is_no_error_but_no_change(self, screen, session):
+        request = {"do": "change", "label": "dark", "images": {session.pool.ids[0]: 2**70}}
+        assert "Nothing was changed" in screen.handle(request)["did"]
+        assert history(session) == []
+
+
+def jpeg_size(url):
+    return Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).size
 
 
 def test_names_cannot_turn_a_sentence_round(desk, tmp_path):

@@ -227,6 +227,23 @@ def test_no_other_address(server, path):
         assert post(server, path=path)[0] == (200 if path == "/ask" else 404)
 
 
+def test_the_grid_s_requests_need_the_token_too_and_have_the_same_address(server):
+    image = server.desk.session.pool.ids[0]
+    requests = [
+        {"do": "review"}, {"do": "thumbnails", "images": [image]}, {"do": "alike", "image": image},
+        {"do": "change", "label": "dark", "images": {image: None}}, {"do": "takeback", "last": 1},
+        {"do": "past", "step": -1},
+    ]  # fmt: skip
+    for request in requests:
+        body = json.dumps(request).encode()
+        assert post(server, body, Cookie=None)[0] == 403
+        assert post(server, body, Origin="http://evil.example")[0] == 403
+        assert get(server, f"/{request['do']}")[0] == 404
+    status, _, body = post(server, json.dumps(requests[1]).encode())
+    assert status == 200
+    assert list(json.loads(body)["thumbnails"]) == [image]
+
+
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "<b>"])
 def test_other_methods(server, method):
     status, headers, body = ask(server, f"{method} / HTTP/1.1")

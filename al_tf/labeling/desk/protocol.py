@@ -17,8 +17,6 @@ sent twice or late changes nothing.
 
 from __future__ import annotations
 
-import base64
-import io
 import logging
 import math
 import threading
@@ -29,6 +27,7 @@ import numpy as np
 
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
+from .data_urls import data_url
 from .review import ReviewDesk
 from .wording import isolated, taken_back
 
@@ -182,18 +181,6 @@ def _item(item: Item) -> dict[str, Any]:
             "batch": item.batch,
         }
     )
-
-
-def data_url(image: np.ndarray, side: int | None = None) -> str:
-    """Return an image of uint8 (H, W[, C]) as a PNG in a data URL, at most `side` a side."""
-    from PIL import Image
-
-    picture = Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
-    if side is not None:
-        picture.thumbnail((side, side))
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _label(request: dict[str, Any]) -> str:

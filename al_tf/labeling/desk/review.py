@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..image_pool import ImagePool
 from ..reviewing import ReviewFilter, ReviewRow
-from .thumbnails import Thumbnails
+from .data_urls import Thumbnails, data_url
 from .wording import changed, taken_back
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ MAX_ROWS = 1_000
 MAX_THUMBNAILS = 64
 MAX_CHANGED = 2_000
 MAX_TEXT = 1_000
+ALIKE = 24
 LISTS_KEPT = 4
 
 
@@ -73,9 +74,9 @@ class ReviewDesk:
         return self._does[request["do"]](request)
 
     def _review(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        offset = _integer(request, "offset", 0, 10**9, default=0)
-        limit = _integer(request, "limit", 1, MAX_ROWS, default=MAX_ROWS)
-        listing = _integer(request, "listing", 1, 10**9, default=None)
+        offset = _integer(request, "offset", 0, 10**9) or 0
+        limit = _integer(request, "limit", 1, MAX_ROWS) or MAX_ROWS
+        listing = _integer(request, "listing", 1, 10**9)
         with self._lock:
             rows = None if listing is None else self._lists.get(listing)
         if listing is None:
@@ -111,9 +112,9 @@ class ReviewDesk:
 
     def _alike(self, request: Mapping[str, Any]) -> dict[str, Any]:
         image = _known(self.session.pool, request.get("image"))
-        limit = _integer(request, "limit", 1, MAX_THUMBNAILS, default=24)
+        limit = _integer(request, "limit", 1, MAX_THUMBNAILS) or ALIKE
         reviewer = self.session.reviewer
-        rows = reviewer.alike(image, int(limit or 1))
+        rows = reviewer.alike(image, limit)
         alike = {"image": asdict(reviewer.row(image)), "rows": [asdict(row) for row in rows]}
         return {"alike": alike | {"last": self._choices()["last"]}}
 
@@ -130,14 +131,12 @@ class ReviewDesk:
         return {"did": changed(changes, label), "changed": len(changes.events)}
 
     def _take_back(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        last = _integer(request, "last", 1, 2**62, default=None)
+        last = _integer(request, "last", 1, 2**62)
         if last is None:
             raise ValueError("Say which change to take back: the number of its last event.")
         return {"did": taken_back(self.session.reviewer.undo(last))}
 
     def _past(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        from .protocol import data_url
-
         step = request.get("step")
         if step not in (-1, 1) or isinstance(step, bool):
             raise ValueError("step must be -1 or 1.")
@@ -157,7 +156,7 @@ def _filter(request: Mapping[str, Any]) -> ReviewFilter:
         show=_text(request, "show") or "answers",
         label=_text(request, "label"),
         annotator=_text(request, "annotator"),
-        round=_integer(request, "round", 0, 10**9, default=None),
+        round=_integer(request, "round", 0, 10**9),
         agreement=_text(request, "agreement"),
         name=_text(request, "name") or "",
     )
@@ -170,12 +169,10 @@ def _text(request: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _integer(
-    request: Mapping[str, Any], key: str, low: int, high: int, *, default: int | None
-) -> int | None:
+def _integer(request: Mapping[str, Any], key: str, low: int, high: int) -> int | None:
     value = request.get(key)
     if value is None:
-        return default
+        return None
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ValueError(f"{key} must be an integer from {low} to {high}.")
     return value
@@ -183,7 +180,9 @@ def _integer(
 
 def _known(pool: ImagePool, image: Any) -> str:
     """Return the id of an image; pools are only ever asked for what looks like one."""
-    hexadecimal = isinstance(image, str) and len(image) == 64 and set(image) <= set("0123456789abcdef")
+    hexadecimal = (
+        isinstance(image, str) and len(image) == 64 and set(image) <= set("0123456789abcdef")
+    )
     if not hexadecimal:
         raise ValueError("An image must be named by the 64 hexadecimal digits of its content hash.")
     return str(image)

@@ -227,7 +227,10 @@ class LabelLedger(LedgerReader):
                 and _would_change(answer, label)
                 and (answer or not is_held_for_others(connection, image, annotator))
             ]
-            together = {"seconds": seconds / max(1, len(changed)), "action": _next_id(connection)}
+            together: dict[str, Any] = {
+                "seconds": seconds / max(1, len(changed)),
+                "action": _next_id(connection),
+            }
             events = []
             for image in changed:
                 answer = answers[image]

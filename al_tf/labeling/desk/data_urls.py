@@ -1,4 +1,4 @@
-"""`Thumbnails`: small pictures of a pool's images as data URLs, the latest kept in memory."""
+"""Images as data URLs: one, and the thumbnails of a pool, the latest kept in memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,18 @@ from ..image_pool import ImagePool
 
 SIDE = 160
 CACHE_CHARACTERS = 64 << 20
+
+
+def data_url(image: np.ndarray, side: int | None = None) -> str:
+    """Return an image of uint8 (H, W[, C]) as a PNG in a data URL, at most `side` a side."""
+    from PIL import Image
+
+    picture = Image.fromarray(image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image)
+    if side is not None:
+        picture.thumbnail((side, side))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 class Thumbnails:

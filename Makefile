@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,9 +34,9 @@ test: $(READY)  ## Run the fast tests, on two cores: a few minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing, every notebook
-	$(BIN)/python -m pytest -m "slow and not browser"
+	$(BIN)/python -m pytest -m "slow and not browser and not label_studio"
 
-test-all: test test-slow test-browser docs  ## Run every test, those in a browser included, and build the site
+test-all: test test-slow test-browser test-label-studio docs  ## Run every test, those in a browser and of Label Studio included, and build the site
 
 test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
 	@if command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; \
@@ -50,9 +50,23 @@ browser-tests: $(READY)
 	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \
 	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser --last-failed; }
 
+test-label-studio: $(READY)  ## Files and backend against a real Label Studio, in an environment of its own
+	@if $(MAKE) --no-print-directory .venv-label-studio/.ready; \
+	then $(MAKE) --no-print-directory label-studio-tests; \
+	else echo "SKIPPED: make test-label-studio (Label Studio cannot be installed here, see above)."; fi
+
+label-studio-tests: $(READY)
+	AL_TF_REQUIRE_LABEL_STUDIO=1 $(BIN)/python -m pytest -m label_studio tests/label_studio
+
+.venv-label-studio/.ready: tests/label_studio/requirements.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet -r $<
+	touch $@
+
 coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
 	$(BIN)/python -m pip install --quiet pytest-cov
-	$(BIN)/python -m pytest -m 'not browser' --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -m 'not browser and not label_studio' --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 mutants: $(READY)  ## Mutate strategies, geometry and analysis; list what no test notices (ROOM=geometry)
 	$(BIN)/python -m pip install --quiet mutmut
@@ -91,7 +105,7 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
 
 test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
-	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest -m 'not browser'
+	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest -m 'not browser and not label_studio'
 
 .venv-oldest/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-oldest
@@ -145,4 +159,4 @@ lint-files: .venv-dist/.ready  ## Workflows, issue forms, citation and Dockerfil
 	touch $@
 
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat .venv-docs .venv-dist build dist *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat .venv-docs .venv-dist .venv-label-studio build dist *.egg-info

@@ -73,6 +73,10 @@ class DeskError(AlTfError, OSError):
     """The labeling desk cannot be opened in a browser; the message says why."""
 
 
+class LabelStudioError(AlTfError, ValueError):
+    """A project, file or server of Label Studio does not fit or cannot be used; the message says why."""
+
+
 def check_one_of(kind: str, value: object, allowed: Iterable[object]) -> None:
     """Raise `UnknownNameError` unless `value` is among `allowed`.
 

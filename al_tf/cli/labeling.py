@@ -141,13 +141,20 @@ def export(
     model: Annotated[
         Path | None, typer.Option(help="label-studio: predictions of this .keras file.")
     ] = None,
+    url_prefix: Annotated[
+        str | None,
+        typer.Option(
+            help="label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
+            "[default: files that Label Studio reads from this disk]"
+        ),
+    ] = None,
 ) -> None:
     """Write the labels as a table, folders or Label Studio tasks; or the desk's model."""
     from ..errors import check_one_of
     from ..labeling import FolderPool, LabelLedger
     from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.export import export_csv, export_folders, train_and_export
-    from ..labeling.exchange.label_studio import export_tasks
+    from ..labeling.exchange.label_studio import export_tasks, local_files_setup
     from ..labeling.exchange.predict import predict_folder
     from ..network.device import describe_device
 
@@ -168,8 +175,10 @@ def export(
         _warn(f"{name}: not in {images} any more" for name in done.missing)
     elif form == "label-studio":
         predictions = None if model is None else predict_folder(model, images)[0]
-        n = export_tasks(book, pool, out, predictions=predictions)
+        n = export_tasks(book, pool, out, predictions=predictions, url_prefix=url_prefix)
         typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
+        if url_prefix is None:
+            typer.echo(local_files_setup(pool))
     else:
         if advice is not None:
             _warn([advice])
@@ -215,7 +224,7 @@ def suspects(
 
 def import_labels(
     ledger: _Ledger,
-    tasks: Annotated[Path, typer.Argument(help="Label Studio's export, JSON.")],
+    tasks: Annotated[Path, typer.Argument(help="Label Studio's export: JSON, JSON-MIN or CSV.")],
     images: _Images = None,
     classes: Annotated[
         list[str] | None, typer.Option(help=f"Begin a new ledger with these. {_CLASSES}")
@@ -234,8 +243,11 @@ def import_labels(
     if names is not None:
         book.fix_classes(names)
     done = import_annotations(book, tasks, pool=pool)
-    typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.")
-    _warn(f"{name}: its image is not in the pool" for name in done.unmatched)
+    gone = f" {done.taken_back} taken back: deleted there." if done.taken_back else ""
+    typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.{gone}")
+    _warn(f"no image: {line}" for line in done.unmatched)
+    _warn(f"left out: {line}" for line in done.dropped)
+    _warn(f"annotators disagree: {line}" for line in done.disagreements)
 
 
 def predict(

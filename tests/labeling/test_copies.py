@@ -96,6 +96,8 @@ def test_folders_have_a_file_for_each_name(pool, ledger, tmp_path, how):
 
 def test_label_studio_may_name_any_of_them(pool, ledger, tmp_path):
     choice = {"type": "choices", "value": {"choices": ["dog"]}}
+    ledger.undo("ann")
+    ledger.undo("ann")
     tasks = [{"data": {"name": "z.png"}, "annotations": [{"id": 1, "result": [choice]}]}]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     done = label_studio.import_annotations(ledger, tmp_path / "tasks.json", pool=pool)

@@ -4,7 +4,6 @@ import hashlib
 import json
 import zipfile
 from urllib.parse import unquote
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from al_tf.cli.main import app
-from al_tf.errors import DataCorruptError, DataWarning, UnknownLabelError
+from al_tf.errors import DataWarning
 from al_tf.labeling import ArrayPool, FolderPool, LabelLedger
 from al_tf.labeling.desk_settings import DeskSettings, store_settings
 from al_tf.labeling.exchange.evaluate import evaluate_model
@@ -23,7 +22,7 @@ from al_tf.labeling.exchange.export import (
     safe_folders,
     safe_name,
 )
-from al_tf.labeling.exchange.label_studio import export_tasks, import_annotations
+from al_tf.labeling.exchange.label_studio import export_tasks
 
 from .makers import make_folder, write_image
 from .work import NearestMean, make_images
@@ -138,96 +137,6 @@ class TestFolders:
     def test_folders_differ_where_case_does_not_count(self):
         folders = safe_folders(["Good", "good", "GOOD"])
         assert len({name.lower() for name in folders.values()}) == 3
-
-
-class TestLabelStudio:
-    def test_out_and_in_again(self, labeled, pool, tmp_path):
-        path = tmp_path / "tasks.json"
-        assert export_tasks(labeled, pool, path) == len(pool)
-        other = LabelLedger(tmp_path / "other.db")
-        other.fix_classes(ODD_CLASSES)
-        assert import_annotations(other, path).recorded == len(pool)
-        columns = ["image", "label", "annotator", "name", "seconds"]
-        assert other.current()[columns].equals(labeled.current()[columns])
-        assert set(other.current()["purpose"]) == {"import"}
-        again = import_annotations(other, path)
-        assert (again.recorded, again.known) == (0, len(pool))
-
-    def test_tasks_hold_predictions_and_quoted_paths(self, labeled, folder, tmp_path):
-        write_image(folder / "a b&c.png", seed=77)
-        pool = FolderPool(folder)
-        image = next(i for i in pool.ids if pool.name(i) == "a b&c.png")
-        table = pd.DataFrame(
-            {"image": [image], "predicted": ["con"], "p(con)": [0.7], "p(good)": [0.3]}
-        )
-        export_tasks(labeled, pool, tmp_path / "tasks.json", predictions=table)
-        tasks = json.loads((tmp_path / "tasks.json").read_text(encoding="utf-8"))
-        task = next(t for t in tasks if t["data"]["image_id"] == image)
-        assert task["data"]["image"] == "/data/local-files/?d=a%20b%26c.png"
-        assert task["annotations"] == []
-        (prediction,) = task["predictions"]
-        assert prediction["score"] == 0.7
-        assert prediction["result"][0]["value"] == {"choices": ["con"]}
-
-    def test_the_interface_names_the_classes_and_nothing_else(self, labeled, pool, tmp_path):
-        export_tasks(labeled, pool, tmp_path / "tasks.json")
-        root = ElementTree.parse(tmp_path / "tasks.xml").getroot()
-        assert [choice.get("value") for choice in root.iter("Choice")] == ODD_CLASSES
-        assert len(list(root.iter())) == 3 + len(ODD_CLASSES)
-
-    def write(self, tmp_path, tasks):
-        path = tmp_path / "in.json"
-        path.write_text(json.dumps(tasks))
-        return path
-
-    def annotated(self, data, *choices, **more):
-        result = [{"type": "choices", "value": {"choices": list(choices)}}]
-        return {"data": data, "annotations": [{"id": 5, "result": result, **more}]}
-
-    def test_tasks_without_a_hash_are_known_by_name(self, labeled, pool, tmp_path):
-        labeled.undo("ann")
-        tasks = [
-            self.annotated({"image": f"{len(pool) - 1}.png"}, "con", lead_time=4.5,
-                           completed_by={"email": "x@y"}),
-            self.annotated({"image": "unknown.png"}, "con"),
-        ]  # fmt: skip
-        done = import_annotations(labeled, self.write(tmp_path, tasks), pool=pool)
-        assert (done.recorded, done.unmatched) == (1, ("unknown.png",))
-        last = labeled.current().iloc[-1]
-        assert (last["label"], last["annotator"], last["seconds"]) == ("con", "x@y", 4.5)
-
-    def test_another_label_corrects_once(self, labeled, pool, tmp_path):
-        path = self.write(tmp_path, [self.annotated({"image_id": pool.ids[0]}, "con")])
-        assert import_annotations(labeled, path).recorded == 1
-        labeled.relabel(pool.ids[0], "good", annotator="ann")
-        assert import_annotations(labeled, path).recorded == 0
-        assert labeled.answer(pool.ids[0]).label == "good"
-
-    def test_cancelled_ones_are_skips(self, tmp_path, pool):
-        ledger = LabelLedger(tmp_path / "new.db")
-        ledger.fix_classes(["a", "b"])
-        task = self.annotated({"image_id": pool.ids[0]}, was_cancelled=True)
-        assert import_annotations(ledger, self.write(tmp_path, [task])).recorded == 1
-        assert ledger.current()["kind"].tolist() == ["skip"]
-
-    def test_an_unknown_choice_stops_the_whole_import(self, labeled, pool, tmp_path):
-        before = len(labeled.history())
-        tasks = [
-            self.annotated({"image_id": pool.ids[0]}, "con"),
-            self.annotated({"image_id": pool.ids[1]}, "nonsense"),
-        ]
-        with pytest.raises(UnknownLabelError, match="nonsense"):
-            import_annotations(labeled, self.write(tmp_path, tasks))
-        assert len(labeled.history()) == before
-
-    @pytest.mark.parametrize(
-        "content",
-        ["no json", "{}", "[1]", '[{"data": {"image_id": "x"}, "annotations": [{"result": [{"type": "choices"}]}]}]'],
-    )  # fmt: skip
-    def test_other_files_are_refused(self, labeled, tmp_path, content):
-        (tmp_path / "in.json").write_text(content)
-        with pytest.raises(DataCorruptError, match=r"in\.json"):
-            import_annotations(labeled, tmp_path / "in.json")
 
 
 class TestModel:

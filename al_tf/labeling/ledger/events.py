@@ -294,12 +294,34 @@ class LabelLedger(LedgerReader):
                 )
             action = _next_id(connection) if len(together) > 1 else None
             for event in reversed(together):
-                self._append(
-                    connection, "undo", event.image, None, annotator, name=event.name,
-                    purpose=event.purpose, round=event.round, strategy=event.strategy,
-                    slot=event.slot, undoes=event.id, action=action,
-                )  # fmt: skip
+                self._undo(connection, event, annotator, action)
             return together
+
+    def take_back(self, event: Event) -> None:
+        """Take back one event that stands, in the name of who made it; imported ones too.
+
+        Raises
+        ------
+        LedgerError
+            It was taken back before.
+        """
+        with self._file.writing() as connection:
+            if not select_events(connection, "SELECT * FROM standing WHERE id = ?", (event.id,)):
+                raise LedgerError(f"Event {event.id} was taken back before.")
+            self._undo(connection, event, event.annotator)
+
+    def _undo(
+        self,
+        connection: sqlite3.Connection,
+        event: Event,
+        annotator: str,
+        action: int | None = None,
+    ) -> None:
+        self._append(
+            connection, "undo", event.image, None, annotator, name=event.name,
+            purpose=event.purpose, round=event.round, strategy=event.strategy,
+            slot=event.slot, undoes=event.id, action=action,
+        )  # fmt: skip
 
     def _answer(
         self,

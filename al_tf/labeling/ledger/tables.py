@@ -274,7 +274,8 @@ def last_event(connection: sqlite3.Connection, annotator: str) -> Event | None:
     events = select_events(
         connection,
         "SELECT * FROM standing WHERE annotator = ?"
-        " AND (purpose != 'import' OR kind IN ('relabel', 'clear')) ORDER BY id DESC LIMIT 1",
+        " AND (purpose != 'import' OR kind IN ('relabel', 'clear'))"
+        " AND NOT (purpose = 'repeat' AND strategy LIKE 'label-studio %') ORDER BY id DESC LIMIT 1",
         (annotator,),
     )
     return events[0] if events else None

@@ -74,6 +74,12 @@ def value_at(n_labeled: ArrayLike, values: ArrayLike, at: float) -> FloatArray:
     ------
     ValueError
         `at` lies outside the label counts; curves are not extrapolated.
+
+    Examples
+    --------
+    >>> from al_tf.analysis import value_at
+    >>> value_at([50, 100, 200], [[0.5, 0.6, 0.8], [0.4, 0.6, 0.7]], at=150).round(3).tolist()
+    [0.7, 0.65]
     """
     x, y = np.asarray(n_labeled, dtype=float), np.asarray(values, dtype=float)
     if not x[0] <= at <= x[-1]:
@@ -138,6 +144,19 @@ def summary_table(
     ------
     ValueError
         See `check_results`; or a label count outside the range of a run.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import summary_table
+    >>> results = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "seed": [0, 0, 1, 1],
+    ...     "n_labeled": [50, 100, 50, 100], "accuracy": [0.5, 0.75, 0.25, 0.5]})
+    >>> summary_table(results, at=[80])[["measure", "n_seeds", "mean"]]
+      measure  n_seeds   mean
+    0    aubc        2  0.500
+    1   final        2  0.625
+    2   at 80        2  0.525
     """
     rows = []
     table = check_results(results, metric)
@@ -228,6 +247,19 @@ def difference_curve_table(
         See `check_results`; or no strategy shares a seed with the baseline.
     UnknownNameError
         A dataset without a run of the baseline.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import difference_curve_table
+    >>> results = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": ["random"] * 4 + ["margin"] * 4,
+    ...     "seed": [0, 0, 1, 1] * 2, "n_labeled": [50, 100] * 4,
+    ...     "accuracy": [0.5, 0.7, 0.4, 0.6, 0.5, 0.8, 0.4, 0.7]})
+    >>> difference_curve_table(results)[["strategy", "n_labeled", "n_seeds", "mean"]].round(3)
+      strategy  n_labeled  n_seeds  mean
+    0   margin       50.0        2   0.0
+    1   margin      100.0        2   0.1
     """
     parts = []
     for dataset, rows in by_dataset(check_results(results, metric)):

@@ -37,6 +37,21 @@ def report_table(
         See `check_results`.
     UnknownNameError
         A dataset without a run of the baseline.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import report_table
+    >>> gains = {"random": [0.0] * 6, "margin": [0.05, 0.04, 0.05, 0.06, 0.05, 0.05]}
+    >>> results = pd.DataFrame(
+    ...     [("digits", strategy, seed, n, 0.5 + gain + n / 1000)
+    ...      for strategy, of_seeds in gains.items()
+    ...      for seed, gain in enumerate(of_seeds) for n in (100, 200)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> report_table(results)[["strategy", "final_accuracy", "verdict"]].round(3)
+      strategy  final_accuracy             verdict
+    0   random            0.70            baseline
+    1   margin            0.75  better than random
     """
     keys = ["dataset", "strategy"]
     verdict = verdict_table(results, metric, baseline).rename(columns={"value": "aubc"})

@@ -35,6 +35,18 @@ def recall_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd.DataFr
     -------
     pandas.DataFrame
         ``dataset, strategy, n_labeled, class_name, n_seeds, mean, low, high``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import recall_table
+    >>> records = pd.DataFrame({
+    ...     "dataset": "tiles", "strategy": "margin", "seed": [0, 1], "n_labeled": 100,
+    ...     "recall": [[0.9, 0.4], [1.0, 0.6]]})
+    >>> recall_table(records, ["good", "defective"])[["class_name", "n_seeds", "mean"]]
+      class_name  n_seeds  mean
+    0       good        2  0.95
+    1  defective        2  0.50
     """
     _require(records, ["dataset", "strategy", "n_labeled", "recall"])
     rows = []
@@ -68,6 +80,20 @@ def queried_class_table(records: pd.DataFrame, class_names: Sequence[str]) -> pd
         ``dataset, strategy, round, class_name, count, share``: images of the class queried in
         this round, mean over the seeds that queried, and their share of the round's queries.
         Rounds without a query are left out.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import queried_class_table
+    >>> records = pd.DataFrame({
+    ...     "dataset": "tiles", "strategy": "margin", "seed": 0, "round": [0, 1, 2],
+    ...     "queried_labels": [[], [0, 1, 1, 1], [0, 0, 1, 1]]})
+    >>> queried_class_table(records, ["good", "defective"])[["round", "class_name", "count", "share"]]
+       round class_name  count  share
+    0      1       good    1.0   0.25
+    1      1  defective    3.0   0.75
+    2      2       good    2.0   0.50
+    3      2  defective    2.0   0.50
     """
     _require(records, ["dataset", "strategy", "round", "queried_labels"])
     rows = []
@@ -103,6 +129,19 @@ def seconds_table(results: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``dataset, strategy, phase, seconds``, phases in the order `PHASES`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf.analysis import seconds_table
+    >>> results = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "seed": 0, "n_labeled": [50, 100],
+    ...     "seconds_query": [float("nan"), 0.5], "seconds_fit": [2.0, 3.0], "seconds_eval": 0.25})
+    >>> seconds_table(results)[["phase", "seconds"]]
+       phase  seconds
+    0  query     0.50
+    1    fit     2.50
+    2   eval     0.25
     """
     columns = [f"seconds_{phase}" for phase in PHASES]
     _require(results, ["dataset", "strategy", *columns])

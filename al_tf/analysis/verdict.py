@@ -187,6 +187,12 @@ def decide(mean: ArrayLike, p_holm: ArrayLike, n_seeds: ArrayLike) -> NDArray[np
     Returns
     -------
     ndarray of int
+
+    Examples
+    --------
+    >>> from al_tf.analysis import decide
+    >>> decide(mean=[0.05, 0.05, -0.02], p_holm=[0.01, 0.2, 0.03], n_seeds=[10, 10, 10])
+    array([ 1,  0, -1])
     """
     shown = (np.asarray(p_holm) < ALPHA) & (np.asarray(n_seeds) >= MIN_SEEDS)
     return np.where(shown, np.sign(mean), 0).astype(np.int64)

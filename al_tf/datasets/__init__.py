@@ -218,7 +218,15 @@ class DatasetStatus:
 
 
 def dataset_status(data_dir: PathLike | None = None) -> list[DatasetStatus]:
-    """Return for each dataset where it is on this machine, or how to get it."""
+    """Return for each dataset where it is on this machine, or how to get it.
+
+    Examples
+    --------
+    >>> from al_tf.datasets import dataset_status
+    >>> digits = dataset_status()[0]
+    >>> digits.name, digits.found, digits.where
+    ('digits', True, 'bundled with scikit-learn')
+    """
     status = []
     for name, info in DATASETS.items():
         try:

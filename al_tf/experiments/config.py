@@ -25,7 +25,17 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 @dataclass(frozen=True)
 class StrategySpec:
-    """One entry of an experiment's list: a strategy, its parameters, and what to call the pair."""
+    """One entry of an experiment's list: a strategy, its parameters, and what to call the pair.
+
+    Examples
+    --------
+    >>> from al_tf import ExperimentConfig
+    >>> from al_tf.experiments import StrategySpec
+    >>> farthest = StrategySpec("farthest", "entropy_cluster", {"select": "farthest"})
+    >>> config = ExperimentConfig(dataset="digits", seeds=[0], strategies=["random", farthest])
+    >>> [spec.label for spec in config.strategies]
+    ['random', 'farthest']
+    """
 
     label: str
     """Name in records and figures; the same strategy may appear twice under two labels."""
@@ -60,6 +70,15 @@ class ExperimentConfig:
     Everything here determines the numbers; how they are computed (processes, a cluster, the
     results folder) is an argument of `run_experiment`. A config may grow in three fields without
     changing a number already there: more `strategies`, more `seeds`, more `rounds`.
+
+    Examples
+    --------
+    >>> from al_tf import ExperimentConfig
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random", "margin"], seeds=range(10), model="logistic",
+    ...     initial=50, batch=25, rounds=6, pool=None)
+    >>> len(config.seeds), [spec.name for spec in config.strategies]
+    (10, ['random', 'margin'])
     """
 
     dataset: str = "digits"

@@ -82,6 +82,18 @@ def run_experiment(
         The folder cannot be written, or its disk is full.
     RunFailedError
         Some runs failed. The others are complete, and the same call tries those again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf import ExperimentConfig, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random", "margin"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=1, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     results = run_experiment(config, folder, jobs=0, progress=False)
+    >>> results.groupby("strategy")["n_labeled"].max().to_dict()
+    {'margin': 75, 'random': 75}
     """
     check_one_of("backend", backend, BACKENDS)
     if (scheduler is None) == (backend == "dask"):

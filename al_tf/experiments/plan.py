@@ -79,6 +79,16 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     Returns
     -------
     Plan
+
+    Examples
+    --------
+    >>> from al_tf.experiments import ExperimentConfig, make_plan
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random", "margin"], seeds=range(3), model="logistic",
+    ...     initial=50, batch=25, rounds=2, pool=200)
+    >>> plan = make_plan(config, jobs=1)
+    >>> plan.runs, plan.fits, plan.labels_per_run
+    (6, 15, 100)
     """
     with WorkerPool(1, config.threads) as pool:
         (measured,) = pool.map(_measure, [(config,)])

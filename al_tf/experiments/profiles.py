@@ -14,7 +14,14 @@ Table = dict[str, Any]
 
 
 def list_profiles() -> list[str]:
-    """Return the names of the profiles in this package."""
+    """Return the names of the profiles in this package.
+
+    Examples
+    --------
+    >>> from al_tf.experiments import list_profiles
+    >>> list_profiles()
+    ['quick', 'report', 'smoke']
+    """
     return sorted(p.name[:-5] for p in _folder().iterdir() if p.name.endswith(".toml"))
 
 
@@ -40,6 +47,13 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
         No profile of that name, and no file.
     ValueError
         Not TOML.
+
+    Examples
+    --------
+    >>> from al_tf.experiments import ExperimentConfig, load_profile
+    >>> settings = load_profile("smoke", "digits")
+    >>> ExperimentConfig.from_dict(settings).dataset
+    'digits'
     """
     path = Path(profile)
     if path.suffix != ".toml":
@@ -82,6 +96,12 @@ def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Tabl
     ------
     ValueError
         A text without ``=``, or a dotted key into something that is not a table.
+
+    Examples
+    --------
+    >>> from al_tf.experiments import with_overrides
+    >>> with_overrides({"epochs": 20}, ["epochs=5", "strategy.entropy_cluster.select=farthest"])
+    {'epochs': 5, 'strategy': {'entropy_cluster': {'select': 'farthest'}}}
     """
     result = dict(table)
     for assignment in assignments:

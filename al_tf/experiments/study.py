@@ -73,6 +73,18 @@ def read_meta(out_dir: str | Path) -> dict[str, Any]:
         No experiment has been begun there.
     RecordError
         The file is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf.experiments import ExperimentConfig, read_meta, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=1, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(config, folder, jobs=0, progress=False)
+    ...     read_meta(folder)["config"]["dataset"]
+    'digits'
     """
     out_dir = Path(out_dir)
     path, before = out_dir / "study.toml", out_dir / "config.json"
@@ -162,6 +174,19 @@ def read_study(out_dir: str | Path) -> Study:
         No experiment has been begun there.
     RecordError
         A damaged file, or runs of one seed that start from different models.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf.experiments import ExperimentConfig, read_study, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=1, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(config, f"{folder}/mine", jobs=0, progress=False)
+    ...     study = read_study(f"{folder}/mine")
+    >>> study.name, len(study.results)
+    ('mine', 2)
     """
     import pandas as pd
 
@@ -204,6 +229,19 @@ def load_records(out_dir: str | Path) -> pd.DataFrame:
         round; they index ``x_train``) and ``queried_labels`` (the oracle's answers) hold lists.
         ``average_precision`` is that of each class's probability against the rest; studies of
         earlier versions lack it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf.experiments import ExperimentConfig, load_records, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=1, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(config, folder, jobs=0, progress=False)
+    ...     records = load_records(folder)
+    >>> records["queried"].map(len).tolist()
+    [50, 25]
     """
     return read_study(out_dir).records
 
@@ -222,6 +260,18 @@ def load_results(out_dir: str | Path) -> pd.DataFrame:
         Columns `RESULT_COLUMNS`: accuracy and macro F1 in [0, 1], seconds by phase, and in
         ``stopped`` why a run ended early (empty if it did not). Where every round has it,
         ``average_precision``, the mean over the classes, too.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf.experiments import ExperimentConfig, load_results, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=1, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(config, folder, jobs=0, progress=False)
+    ...     load_results(folder)["n_labeled"].tolist()
+    [50, 75]
     """
     return read_study(out_dir).results
 

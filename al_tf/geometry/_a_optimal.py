@@ -89,7 +89,15 @@ def a_optimal(
 
 
 def second_moment(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return ``sum_i w_i x_i x_iᵀ``, float64 ``(d, d)``."""
+    """Return ``sum_i w_i x_i x_iᵀ``, float64 ``(d, d)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import second_moment
+    >>> second_moment(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([1.0, 0.5])).tolist()
+    [[5.5, 2.0], [2.0, 4.0]]
+    """
 
     def product(part: slice) -> np.ndarray:
         block = X[part].astype(np.float64)

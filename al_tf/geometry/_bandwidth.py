@@ -152,6 +152,21 @@ def diagnose_density(log_density: np.ndarray, bandwidth: float, d: int) -> Densi
     Returns
     -------
     DensityDiagnostic
+
+    Examples
+    --------
+    At a bandwidth far beyond the distances of the rows all densities are equal; at one far below them
+    the few pairs that are closest outweigh all others:
+
+    >>> import numpy as np
+    >>> from al_tf.geometry import diagnose_density, kde_log_density
+    >>> X = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    >>> for bandwidth in (100.0, 0.01):
+    ...     log_density = kde_log_density(X, bandwidth=bandwidth, leave_one_out=True)
+    ...     diagnostic = diagnose_density(log_density, bandwidth, d=2)
+    ...     print(round(diagnostic.effective_sample_size), round(diagnostic.neighbour_mass))
+    50 49
+    2 0
     """
     n = len(log_density)
     weights = np.exp(log_density - log_density.max())

@@ -22,6 +22,14 @@ def center_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
     rows : ndarray, shape (n, d), float32
     scale : float
         A distance between two of these rows, times `scale`, is the distance in `X`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import center_and_scale
+    >>> rows, scale = center_and_scale(np.array([[0.0, 4.0], [2.0, 0.0]]))
+    >>> rows.tolist(), float(scale)
+    ([[-0.5, 1.0], [0.5, -1.0]], 2.0)
     """
     (points,) = make_points(X)
     return np.ascontiguousarray(points.rows), points.scale
@@ -112,6 +120,14 @@ def principal_components(rows: np.ndarray, n_components: int) -> np.ndarray:
     ------
     ValueError
         `n_components` is below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import principal_components
+    >>> rows = np.array([[-2.0, 0.1], [0.0, -0.2], [2.0, 0.1]], np.float32)
+    >>> np.abs(principal_components(rows, 1)).round(1).tolist()
+    [[2.0], [0.0], [2.0]]
     """
     if n_components < 1:
         raise ValueError(f"n_components must be 1 or more; got {n_components}.")
@@ -148,6 +164,13 @@ def project(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray, shape (n,), float64
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import project
+    >>> project(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([0.5, 0.25])).tolist()
+    [1.0, 2.5]
     """
     projected = np.empty(len(X))
 

@@ -300,5 +300,12 @@ def mean_nearest_neighbour_distance(X: np.ndarray) -> float:
     Returns
     -------
     float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import mean_nearest_neighbour_distance
+    >>> mean_nearest_neighbour_distance(np.array([[0.0], [1.0], [3.0]], np.float32))
+    1.3333333333333333
     """
     return float(mean_neighbour_distance(X, 1).mean())

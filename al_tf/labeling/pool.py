@@ -38,6 +38,14 @@ def open_pool(
         No such folder, or no readable image in it.
     ValueError
         An array that holds no uint8 images; `size` or `grey` for anything but a folder.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.labeling import open_pool
+    >>> pool = open_pool(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    >>> len(pool)
+    2
     """
     if isinstance(source, str | os.PathLike):
         return FolderPool(source, size=size or MODEL_SIDE, grey=grey)
@@ -55,6 +63,16 @@ class ArrayPool(ImagePool):
         Equal images are one image.
     names : sequence of str, optional
         What to call them; ``image 0`` … if not given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.labeling import ArrayPool
+    >>> images = np.zeros((3, 8, 8), np.uint8)
+    >>> images[2] = 255
+    >>> pool = ArrayPool(images)  # the first two are equal
+    >>> len(pool), pool.shape
+    (2, (8, 8))
     """
 
     def __init__(self, images: Any, names: Sequence[str] | None = None) -> None:
@@ -139,6 +157,18 @@ class FolderPool(ImagePool):
     ------
     DataNotFoundError
         No such folder, or no readable image in it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from al_tf.labeling import FolderPool
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name, color in [("a.png", "red"), ("b.png", "blue")]:
+    ...         Image.new("RGB", (40, 30), color).save(f"{folder}/{name}")
+    ...     pool = FolderPool(folder, size=32)
+    >>> len(pool), pool.shape
+    (2, (32, 32, 3))
     """
 
     def __init__(

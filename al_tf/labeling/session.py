@@ -106,6 +106,29 @@ class LabelingSession:
     ledger : LabelLedger
     reviewer : Reviewer
         All images and their answers, to correct them and to label many at once.
+
+    Examples
+    --------
+    An oracle labels forty digits; whoever opens the same ledger again goes on where it stopped:
+
+    >>> import tempfile
+    >>> from al_tf import LabelingSession, load_dataset
+    >>> from al_tf.experiments.logistic import PixelLogistic
+    >>> digits = load_dataset("digits")
+    >>> names = [str(i) for i in range(10)]
+    >>> truth = {image.tobytes(): names[y] for image, y in zip(digits.x_train, digits.y_train)}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     session = LabelingSession(
+    ...         PixelLogistic(classes=names), digits.x_train, f"{folder}/labels.db",
+    ...         classes=names, batch_size=20, random_state=0)
+    ...     for _ in range(40):
+    ...         item = session.next()
+    ...         event = session.label(truth[item.image.tobytes()], slot=item.slot)
+    ...     trained = session.wait()
+    ...     progress = session.progress()
+    ...     session.close()
+    >>> progress.labels, progress.training.state
+    (40, 'ready')
     """
 
     def __init__(

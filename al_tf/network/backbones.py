@@ -53,6 +53,12 @@ def list_backbones() -> list[str]:
     list of str
         ``"efficientnet_lite0"``, whose weights are in the extra ``backbone`` of this package, and
         networks of Keras Applications, whose weights Keras downloads when one is first loaded.
+
+    Examples
+    --------
+    >>> from al_tf import list_backbones
+    >>> list_backbones()[:3]
+    ['efficientnet_lite0', 'convnext_small', 'convnext_tiny']
     """
     return [efficientnet_lite.NAME, *APPLICATIONS]
 

@@ -110,6 +110,17 @@ class KerasImageClassifier(ImageClassifier):
     -----
     Batches are cut from an endless stream of reshuffled epochs, so every batch is full: a fit
     takes ``ceil(n · epochs / batch_size)`` steps, or `min_steps` if that is more.
+
+    Examples
+    --------
+    >>> from al_tf import KerasImageClassifier, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> classifier = KerasImageClassifier(
+    ...     model_params={"filters": [8], "dense": 32}, classes=range(10), epochs=40, random_state=0)
+    >>> classifier.fit(digits.x_train[:200], digits.y_train[:200]).predict_proba(digits.x_test).shape
+    (359, 10)
+    >>> classifier.score(digits.x_test, digits.y_test) > 0.5
+    True
     """
 
     def __init__(

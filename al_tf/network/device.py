@@ -23,6 +23,12 @@ def describe_device() -> str:
     -------
     str
         Keras' version, its backend with version, and the accelerators, or the number of cores.
+
+    Examples
+    --------
+    >>> from al_tf import describe_device
+    >>> describe_device().split()[0]
+    'Keras'
     """
     with without_start_messages():
         import keras

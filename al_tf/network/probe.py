@@ -123,6 +123,21 @@ class LinearProbeClassifier(ImageClassifier):
     `sample_proba` draws weights from the Laplace approximation of their posterior (MacKay, "The
     Evidence Framework Applied to Classification Networks", Neural Computation 1992), so that
     ``bald`` and whatever else needs several opinions works; ``al_tf/network/laplace.py`` says how.
+
+    Examples
+    --------
+    >>> from al_tf import LinearProbeClassifier, load_dataset
+    >>> digits = load_dataset("digits")
+    >>> probe = LinearProbeClassifier(size=32, classes=range(10), cache_dir=False)
+    >>> probe.fit(digits.x_train[:100], digits.y_train[:100]).predict_proba(digits.x_test[:50]).shape
+    (50, 10)
+
+    Features of one's own take the place of a backbone:
+
+    >>> pixels = digits.x_train.reshape(-1, 64).astype(float)
+    >>> probe = LinearProbeClassifier(None).fit(pixels[:200], digits.y_train[:200])
+    >>> probe.score(pixels[200:], digits.y_train[200:]) > 0.8
+    True
     """
 
     def __init__(

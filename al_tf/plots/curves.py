@@ -100,6 +100,19 @@ def difference_curves(table: pd.DataFrame, baseline: str = "random") -> Figure:
     ------
     ValueError
         A table of another kind, or without rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import analysis, plots
+    >>> results = pd.DataFrame(
+    ...     [("digits", s, seed, n, 0.5 + gain * seed + n / 1000)
+    ...      for s, gain in [("random", 0.0), ("margin", 0.05)]
+    ...      for seed in range(3) for n in (100, 200, 300)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> fig = plots.difference_curves(analysis.difference_curve_table(results))
+    >>> fig.axes[0].get_xlabel()
+    'labeled images'
     """
     check_columns(table, _COLUMNS, "difference_curve_table")
     names = in_order(table["strategy"], baseline)

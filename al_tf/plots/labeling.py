@@ -28,6 +28,16 @@ def labeling_curves(table: pd.DataFrame) -> Figure:
     ------
     ValueError
         A table of another kind, or without rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import plots
+    >>> table = pd.DataFrame(
+    ...     {"labels": [50, 100], "minutes": [2.5, 5.5], "accuracy": [0.7, 0.8],
+    ...      "low": [0.6, 0.7], "high": [0.8, 0.9], "audited": [20, 40]})
+    >>> len(plots.labeling_curves(table).axes)
+    2
     """
     check_columns(
         table, ["labels", "minutes", "accuracy", "low", "high", "audited"], "LabelingSession.curve"
@@ -64,6 +74,16 @@ def cost_curve(table: pd.DataFrame, fair_threshold: float | None = None) -> Figu
     ------
     ValueError
         A table of another kind, or without rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf import plots
+    >>> from al_tf.labeling.costs import cost_table
+    >>> table = cost_table(
+    ...     np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.3, 0.9]), missed=10, false_alarm=1)
+    >>> len(plots.cost_curve(table).axes)
+    2
     """
     columns = ["threshold", "missed", "false_alarms", "cost_per_image"]
     check_columns(table, columns, "al_tf.labeling.costs.cost_table")

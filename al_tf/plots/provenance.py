@@ -96,6 +96,19 @@ def save_figure(
     ------
     ValueError
         Empty provenance, or a value in it that JSON does not have.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from al_tf import plots
+    >>> table = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "phase": ["query", "fit"], "seconds": [0.5, 2.0]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = plots.save_figure(
+    ...         plots.seconds_by_phase(table), f"{folder}/seconds", {"study": "mine"}, table=table)
+    ...     path.name, plots.read_provenance(path)["study"], len(plots.read_figure_table(path))
+    ('seconds.png', 'mine', 2)
     """
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
@@ -134,6 +147,19 @@ def read_provenance(path: str | Path) -> dict[str, Any]:
     ------
     ValueError
         A file of another kind, or one without provenance.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from al_tf import plots
+    >>> table = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "phase": ["query", "fit"], "seconds": [0.5, 2.0]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fig = plots.seconds_by_phase(table)
+    ...     path = plots.save_figure(fig, f"{folder}/seconds", {"study": "mine"})
+    ...     plots.read_provenance(path)["study"]
+    'mine'
     """
     return dict(json.loads(_text_inside(Path(path), _PROVENANCE, "provenance")))
 
@@ -145,6 +171,19 @@ def read_figure_table(path: str | Path) -> pd.DataFrame:
     ------
     ValueError
         A file of another kind, or one without a table.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from al_tf import plots
+    >>> table = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "phase": ["query", "fit"], "seconds": [0.5, 2.0]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = plots.save_figure(
+    ...         plots.seconds_by_phase(table), f"{folder}/seconds", {"study": "mine"}, table=table)
+    ...     plots.read_figure_table(path)["seconds"].tolist()
+    [0.5, 2.0]
     """
     return pd.read_csv(io.StringIO(_text_inside(Path(path), _TABLE, "table")))
 

@@ -75,6 +75,16 @@ def seconds_by_phase(table: pd.DataFrame) -> Figure:
     -------
     Figure
         One panel of stacked bars per dataset, the slowest strategy at the top.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import plots
+    >>> table = pd.DataFrame({
+    ...     "dataset": "digits", "strategy": "margin", "phase": ["query", "fit"], "seconds": [0.5, 2.0]})
+    >>> fig = plots.seconds_by_phase(table)
+    >>> fig.axes[0].get_xlabel()
+    'mean seconds per round'
     """
     check_columns(table, ["dataset", "strategy", "phase", "seconds"], "seconds_table")
     datasets = in_order(table["dataset"])
@@ -86,8 +96,8 @@ def seconds_by_phase(table: pd.DataFrame) -> Figure:
             wide = here.pivot(index="strategy", columns="phase", values="seconds")
             wide = wide.loc[wide.sum(axis=1).sort_values(kind="stable").index]
             left = np.zeros(len(wide))
-            for phase, name in _PHASE_NAMES.items():
-                color = PHASES[phase]
+            for phase in [phase for phase in _PHASE_NAMES if phase in wide]:
+                color, name = PHASES[phase], _PHASE_NAMES[phase]
                 ax.barh(list(wide.index), wide[phase], left=left, color=color, label=name)
                 left += wide[phase].to_numpy()
             ax.grid(False, axis="y")

@@ -103,6 +103,20 @@ def savings_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
     ------
     ValueError
         A table of another kind, or without rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import analysis, plots
+    >>> curves = {"random": [0.5, 0.6, 0.7, 0.8], "margin": [0.5, 0.7, 0.8, 0.85]}
+    >>> results = pd.DataFrame(
+    ...     [("digits", strategy, seed, 100 * (i + 1), value)
+    ...      for strategy, curve in curves.items()
+    ...      for seed in range(5) for i, value in enumerate(curve)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> fig = plots.savings_plot(analysis.label_savings(results, n_resamples=100))
+    >>> len(fig.axes)
+    1
     """
     columns = ["dataset", "metric", "strategy", "target", "target_value", "savings", "low", "high"]
     check_columns(table, [*columns, "note"], "label_savings")
@@ -148,6 +162,19 @@ def penalty_heatmap(matrix: PenaltyMatrix) -> Figure:
     -------
     Figure
         Two axes: the matrix, and the column means (lower is better).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from al_tf import analysis, plots
+    >>> results = pd.DataFrame(
+    ...     [("digits", s, seed, n, 0.5 + gain * (1 + seed % 2) + n / 1000)
+    ...      for s, gain in [("random", 0.0), ("margin", 0.05)]
+    ...      for seed in range(6) for n in (100, 200)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> fig = plots.penalty_heatmap(analysis.penalty_matrix(results))
+    >>> len(fig.axes)
+    2
     """
     names = list(matrix.table.index)
     size = (min(WIDTH, max(5.5, 3.0 + 0.5 * len(names))), 1.8 + 0.3 * len(names))

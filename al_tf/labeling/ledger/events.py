@@ -46,6 +46,17 @@ class LabelLedger(LedgerReader):
     ------
     LedgerError
         The file cannot be opened or written, is no ledger, or comes from a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf import LabelLedger
+    >>> with tempfile.TemporaryDirectory() as folder, LabelLedger(f"{folder}/labels.db") as ledger:
+    ...     classes = ledger.fix_classes(["good", "defective"])
+    ...     event = ledger.label("3f" * 32, "good", annotator="ana")
+    ...     ledger.history()[["kind", "label", "annotator"]]
+        kind label annotator
+    0  label  good       ana
     """
 
     # Settings ---------------------------------------------------------------------------

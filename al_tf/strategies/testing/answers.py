@@ -17,6 +17,18 @@ class StrategyCheckError(AssertionError):
         ``"exactly n_instances"`` and ``"descending scores"``, which every answer must pass.
     problem : str
         How the strategy failed it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.strategies.testing import StrategyCheckError, check_strategy
+    >>> def always_the_first(classifier, X, n_instances=1, *, random_state=None):
+    ...     return np.zeros(n_instances, int), np.ones(n_instances)
+    >>> try:
+    ...     check_strategy(always_the_first)
+    ... except StrategyCheckError as error:
+    ...     print(error.check)
+    unique
     """
 
     def __init__(self, check: str, problem: str) -> None:

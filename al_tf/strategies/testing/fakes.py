@@ -33,6 +33,15 @@ class FakeClassifier:
     joint_samples : bool
         Drop the same features of all images in a pass, as samples of the weights do. By default
         each pass drops other features of each image, as a network with dropout does.
+
+    Examples
+    --------
+    >>> from al_tf import load_dataset
+    >>> from al_tf.strategies.testing import FakeClassifier
+    >>> digits = load_dataset("digits")
+    >>> classifier = FakeClassifier().fit(digits.x_train[:50], digits.y_train[:50])
+    >>> classifier.predict_proba(digits.x_test).shape, classifier.transform(digits.x_test).shape
+    ((359, 10), (359, 5))
     """
 
     def __init__(
@@ -122,6 +131,15 @@ class FakeLearner:
         With ``fit`` and ``predict_proba``; it is fitted here.
     X_training, y_training : ndarray
         The labeled set.
+
+    Examples
+    --------
+    >>> from al_tf import load_dataset
+    >>> from al_tf.strategies.testing import FakeClassifier, FakeLearner
+    >>> digits = load_dataset("digits")
+    >>> learner = FakeLearner(FakeClassifier(), digits.x_train[:50], digits.y_train[:50])
+    >>> len(learner.X_training), learner.predict_proba(digits.x_test).shape
+    (50, (359, 10))
     """
 
     def __init__(self, estimator: Any, X_training: Any, y_training: Any) -> None:
@@ -146,6 +164,17 @@ class FakeCommittee:
     ----------
     learner_list : list
         Learners with the same classes.
+
+    Examples
+    --------
+    >>> from al_tf import load_dataset
+    >>> from al_tf.strategies.testing import FakeClassifier, FakeCommittee, FakeLearner
+    >>> digits = load_dataset("digits")
+    >>> committee = FakeCommittee([
+    ...     FakeLearner(FakeClassifier(seed=seed), digits.x_train[:50], digits.y_train[:50])
+    ...     for seed in range(3)])
+    >>> committee.vote(digits.x_test).shape
+    (359, 3)
     """
 
     def __init__(self, learner_list: Sequence[Any]) -> None:

@@ -248,8 +248,9 @@ class TestIn:
 
     def test_undo_of_the_desk_takes_back_no_annotation(self, bring, ledger, pool):
         bring(task("0.png", annotation("good", by={"email": "ann"}),
-                   annotation("bad", number=6, at=2, by={"email": "ann"})))  # fmt: skip
+                   annotation("bad", number=6, at=2, by={"email": "bob"})))  # fmt: skip
         assert ledger.undo("ann") is None
+        assert ledger.undo("bob") is None
 
     def test_foreign_columns_are_no_image(self, bring, pool):
         hash_like = pool.ids[3]

@@ -16,10 +16,18 @@ SHARED_MODULES = (
     "stage.js",
     "why.js",
     "labeling.js",
+    "selection.js",
+    "listing.js",
+    "thumbnails.js",
+    "grid.js",
+    "single.js",
+    "review_tools.js",
+    "review.js",
+    "alike.js",
     "desk.js",
 )
 """Modules of the page and of the notebook, each after those that it imports."""
-STYLES = ("desk.css", "labeling.css", "side.css")
+STYLES = ("desk.css", "labeling.css", "side.css", "grid.css")
 """Style sheets of both, in this order."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w]+\.js";\n', re.MULTILINE)

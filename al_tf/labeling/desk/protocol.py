@@ -162,6 +162,7 @@ def _item(item: Item) -> dict[str, Any]:
     return _plain(
         {
             "slot": item.slot,
+            "id": item.image_id,
             "name": item.name,
             "image": data_url(item.image),
             "predictions": [asdict(prediction) for prediction in item.predictions],

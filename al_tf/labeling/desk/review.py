@@ -10,6 +10,7 @@ By their ``do``; none of them waits for a training, nor does labeling wait for t
   seen in: one change of all of them, undone as one.
 - ``takeback`` with ``last``, the event that the screen believes to be the last one.
 - ``past`` with ``image`` (None: the present) and ``step``: one's answer before or after it.
+- ``image`` with ``image``: that one, with its answer.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class ReviewDesk:
             "change": self._change,
             "takeback": self._take_back,
             "past": self._past,
+            "image": self._image,
         }
 
     def answers(self, do: Any) -> bool:
@@ -146,9 +148,14 @@ class ReviewDesk:
         there, place, n = self.session.reviewer.past(image, step)
         if there is None:
             return {"past": None}
-        row = asdict(self.session.reviewer.row(there))
-        picture = data_url(self.session.pool.shown(there))
-        return {"past": row | {"picture": picture, "place": place, "of": n}}
+        return {"past": self._with_picture(there) | {"place": place, "of": n}}
+
+    def _image(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"image": self._with_picture(_known(self.session.pool, request.get("image")))}
+
+    def _with_picture(self, image: str) -> dict[str, Any]:
+        row = asdict(self.session.reviewer.row(image))
+        return row | {"picture": data_url(self.session.pool.shown(image))}
 
 
 def _filter(request: Mapping[str, Any]) -> ReviewFilter:

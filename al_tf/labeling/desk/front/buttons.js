@@ -4,9 +4,10 @@ import { isolated, make } from "./elements.js";
 
 export const DIGITS = "1234567890";
 
-export function commandButton(key, text, run) {
+// shown: what to print for a key whose name is long
+export function commandButton(key, text, run, shown = key) {
   const button = make("button", { type: "button", class: "altf-button", aria: { keyshortcuts: key } });
-  button.append(make("kbd", { textContent: key, aria: { hidden: true } }), make("span", { textContent: text }));
+  button.append(make("kbd", { textContent: shown, aria: { hidden: true } }), make("span", { textContent: text }));
   button.addEventListener("click", run);
   return button;
 }

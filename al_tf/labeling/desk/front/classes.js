@@ -23,6 +23,14 @@ export class ClassPanel {
     perClass.forEach((n, i) => (this.buttons.children[i].lastChild.textContent = n));
   }
 
+  // Mark the class that an image has
+  mark(name) {
+    [...this.buttons.children].forEach((button, i) => {
+      button.classList.toggle("altf-match", this.names[i] === name);
+      button.setAttribute("aria-pressed", String(this.names[i] === name));
+    });
+  }
+
   disable(disabled) {
     for (const button of this.buttons.children) button.disabled = disabled;
   }

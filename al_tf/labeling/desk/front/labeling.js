@@ -19,15 +19,15 @@ const TRAINING = {
 };
 
 export class LabelingView {
-  // root: the desk's element; ask(request) -> Promise of the reply
-  constructor(root, ask) {
-    Object.assign(this, { root, ask });
+  // root: the desk's element; ask(request) -> Promise of the reply; open(view, of): go to another view
+  constructor(root, ask, open) {
+    Object.assign(this, { root, ask, open });
     this.item = null;
     this.busy = false; // an answer is on its way: no other is taken
     this.turn = 0; // of the newest request; replies to older ones are dropped
     this.shownAt = Infinity;
     this.build();
-    this.onVisible = () => document.hidden || this.busy || this.send({ do: "look" });
+    this.onVisible = () => document.hidden || this.element.hidden || this.busy || this.send({ do: "look" });
     document.addEventListener("visibilitychange", this.onVisible);
     this.send({ do: "look" });
   }
@@ -50,10 +50,15 @@ export class LabelingView {
       w: commandButton("w", "Why", () => this.commands.w.setAttribute("aria-expanded", this.why.toggle())),
     };
     this.commands.w.setAttribute("aria-expanded", "true");
+    this.elsewhere = {
+      ArrowLeft: commandButton("ArrowLeft", "Past", () => this.goTo("past"), "←"),
+      a: commandButton("a", "Alike", () => this.item && this.goTo("alike", this.item.id)),
+      g: commandButton("g", "Grid", () => this.goTo("review")),
+    };
     this.element = make("div", { class: "altf-frame" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, this.name, this.place), this.pill),
       make("div", { class: "altf-work" }, this.error, this.stage.element, ...this.classes.elements,
-        make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands)), this.live),
+        make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands), ...Object.values(this.elsewhere)), this.live),
       make("aside", { class: "altf-side", aria: { label: "About the work" } }, this.why.element, ...this.numbers.elements),
     );
   }
@@ -64,20 +69,34 @@ export class LabelingView {
     this.turn = NaN; // no reply is the newest one any more
   }
 
+  goTo(view, of) {
+    if (this.busy) return;
+    clearTimeout(this.timer);
+    this.turn += 1; // a status that comes now is not for this view
+    this.open(view, of);
+  }
+
+  // Come back from another view, where something was done
+  async resume(did) {
+    await this.send({ do: "look" });
+    if (did) this.live.textContent = did;
+  }
+
   // What the person does ----------------------------------------------------------------------
 
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (event.key.length === 1 || ["Enter", "Backspace", "Delete"].includes(event.key)) event.stopPropagation();
     if (event.target === this.classes.filter) return this.classes.filterKey(event);
-    const run = this.classes.commandOfKey(event) ?? this.commandOfKey(event.key.toLowerCase());
+    const run = this.classes.commandOfKey(event) ?? this.commandOfKey(event.key) ?? this.commandOfKey(event.key.toLowerCase());
     if (!run) return;
     event.preventDefault();
     if (!event.repeat) run();
   }
 
-  commandOfKey(letter) {
-    return Object.hasOwn(this.commands, letter) ? () => this.commands[letter].click() : undefined;
+  commandOfKey(key) {
+    const commands = { ...this.commands, ...this.elsewhere };
+    return Object.hasOwn(commands, key) ? () => commands[key].click() : undefined;
   }
 
   answer(label) {

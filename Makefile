@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -38,7 +38,11 @@ test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing,
 
 test-all: test test-slow test-browser test-label-studio docs  ## Run every test, those in a browser and of Label Studio included, and build the site
 
-test-browser: $(READY)  ## The labeling desk in a real browser (the system's Chromium)
+test-js:  ## The modules of the labeling desk's page, by Node's own test runner
+	@if command -v node >/dev/null; then node --test tests/js/; \
+	else echo "SKIPPED: make test-js (no Node.js)."; fi
+
+test-browser: $(READY) test-js  ## The labeling desk in a real browser (the system's Chromium)
 	@if command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; \
 	then $(MAKE) --no-print-directory browser-tests; \
 	else echo "SKIPPED: make test-browser (no Chromium). Install it, then run this again."; fi

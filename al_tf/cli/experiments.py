@@ -20,7 +20,7 @@ def run(
     ],
     profile: Annotated[
         str | None,
-        typer.Option(help="smoke, quick, report, or a TOML file of settings (or a study.toml)."),
+        typer.Option(help="smoke, quick, report, probe, or a TOML file (also a study.toml)."),
     ] = None,
     dataset: Annotated[
         str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
@@ -32,10 +32,11 @@ def run(
         float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="What is trained: cnn, probe, logistic.")
+        str | None, typer.Option(help="What is trained: cnn, probe, finetuned, logistic.")
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="Pretrained network of a probe, e.g. efficientnet_lite0.")
+        str | None,
+        typer.Option(help="Pretrained network of probe and finetuned, e.g. efficientnet_lite0."),
     ] = None,
     strategies: Annotated[
         str | None, typer.Option(help="Comma-separated; random always runs.")

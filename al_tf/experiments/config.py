@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +13,9 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from ..errors import ConfigMismatchError, check_one_of
-from ..network.fitting import FIT_MODES
+from .model_settings import BACKBONE, check_model, check_parameters, has_backbone
 from .values import as_plain, check_fields, none_for_text
 
-MODELS = ("cnn", "probe", "logistic")
-BACKBONE = "efficientnet_lite0"
 MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -103,9 +100,11 @@ class ExperimentConfig:
     """At most this many training images form the pool, a random subset; None takes all."""
     model: str = "cnn"
     """What is trained: ``cnn`` (`build_cnn`), ``probe`` (`LinearProbeClassifier`: logistic
-    regression on features of a pretrained network) or ``logistic`` (the same on the pixels)."""
+    regression on features of a pretrained network), ``finetuned`` (`build_finetuned`: that network
+    itself, with a new head) or ``logistic`` (logistic regression on the pixels)."""
     backbone: str | None = None
-    """Pretrained network of a probe (see `list_backbones`), by default ``efficientnet_lite0``."""
+    """Pretrained network of the models ``probe`` and ``finetuned`` (see `list_backbones`), by
+    default ``efficientnet_lite0``."""
     backbone_size: Annotated[int, Ge(1)] | None = None
     """Side in pixels that its images are resized to; by default the backbone's own."""
     model_params: Mapping[str, Any] = field(default_factory=dict)
@@ -141,7 +140,7 @@ class ExperimentConfig:
         for name in ("imbalance", "noise"):
             settings[name] = _as_tuples(settings[name])
         settings["model_params"] = _with_text_keys(settings["model_params"])
-        if settings["model"] == "probe" and settings["backbone"] is None:
+        if has_backbone(settings["model"]) and settings["backbone"] is None:
             settings["backbone"] = BACKBONE
         for name, value in settings.items():
             object.__setattr__(self, name, value)
@@ -267,46 +266,6 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
         )
 
 
-def check_parameters(
-    what: str,
-    function: Callable[..., Any],
-    params: Mapping[str, Any],
-    reserved: Iterable[str],
-    also: Iterable[str] = (),
-) -> None:
-    """Raise unless `function` takes all of `params`.
-
-    Parameters
-    ----------
-    what : str
-        The function's owner, for the message (``"Strategy 'margin'"``).
-    function : callable
-        What the parameters will be passed to.
-    params : mapping
-        By name.
-    reserved : iterable of str
-        Parameters of the function that are not the user's to set.
-    also : iterable of str
-        Further parameters that `what` has, for the message; they are not in `params`.
-
-    Raises
-    ------
-    ValueError
-        Lists the parameters that there are.
-    """
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    accepted = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind in kinds and p.name not in reserved
-    ] + list(also)
-    unknown = [name for name in params if name not in accepted]
-    if unknown:
-        raise ValueError(
-            f"{what} has no parameter {unknown[0]!r}. It has: {', '.join(accepted) or 'none'}."
-        )
-
-
 def _as_list(value: Any) -> list[Any]:
     """Return what a user may write as a list: a comma-separated text, one item, several."""
     if isinstance(value, str):
@@ -388,71 +347,9 @@ def _check_together(config: ExperimentConfig) -> None:
         raise ValueError(
             f"noise should be a rate from 0 to 1 or a matrix with a row per class; got {rate!r}."
         )
-    check_one_of("model", config.model, MODELS)
-    _check_model_params(config)
-    _check_samples(config)
-    check_one_of("fit_mode", config.fit_mode, FIT_MODES)
-    if config.model in ("logistic", "probe") and config.fit_mode != "scratch":
-        raise ValueError(f"The model {config.model!r} is fitted anew; set fit_mode='scratch'.")
-    if config.model != "probe" and (config.backbone or config.backbone_size):
-        raise ValueError(
-            f"backbone and backbone_size are settings of the model 'probe'; got the model "
-            f"{config.model!r}."
-        )
+    check_model(config)
     if config.rounds % config.eval_every:
         raise ValueError(
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
             "last round would not be evaluated."
         )
-
-
-def _check_model_params(config: ExperimentConfig) -> None:
-    builder, reserved = _model_builder(config.model)
-    # of the network's classifier, beside what builds the network
-    also = ("class_weight",) if config.model == "cnn" else ()
-    params = {name: value for name, value in config.model_params.items() if name not in also}
-    check_parameters(f"The model {config.model!r}", builder, params, reserved, also)
-    weight = config.model_params.get("class_weight")
-    by_class = isinstance(weight, Mapping) and all(key.isdecimal() for key in weight)
-    if weight is not None and weight != "balanced" and not by_class:
-        raise ValueError(
-            "class_weight should be 'balanced' or a table of factors by the number of the class "
-            f"({{0: 1.0, 1: 5.0}}); got {weight!r}."
-        )
-
-
-def _model_builder(model: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
-    """Return what `model_params` go to, and which of its parameters the experiment sets."""
-    if model == "logistic":
-        from .logistic import PixelLogistic
-
-        return PixelLogistic, ("classes", "random_state")
-    if model == "probe":
-        from ..network.probe import LinearProbeClassifier
-
-        mine = ("backbone", "size", "classes", "random_state", "cache_dir", "verbose")
-        return LinearProbeClassifier, mine
-    from ..network.models import build_cnn
-
-    return build_cnn, ("input_shape", "n_classes")
-
-
-def _check_samples(config: ExperimentConfig) -> None:
-    """Check that the model can give the samples of its predictions that a strategy needs."""
-    from ..strategies import strategy_info
-
-    given = {"probe": {"dropout", "joint samples"}}.get(config.model, set())
-    if config.model == "cnn" and config.model_params.get("dropout"):
-        given = {"dropout"}
-    for spec in config.strategies:
-        lacking = {"dropout", "joint samples"}.intersection(strategy_info(spec.name).needs) - given
-        if "joint samples" in lacking:
-            raise ValueError(
-                f"Strategy {spec.label!r} needs samples of the model that cover all images at once: "
-                "set model='probe', or leave it out."
-            )
-        if lacking:
-            raise ValueError(
-                f"Strategy {spec.label!r} samples a network with dropout: set model='cnn' and "
-                "model_params={'dropout': 0.25}, or model='probe', or leave it out."
-            )

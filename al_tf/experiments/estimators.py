@@ -10,6 +10,7 @@ import numpy as np
 
 from ..network.fitting import gradient_steps as steps_of_fit
 from .config import ExperimentConfig
+from .model_settings import is_network
 
 
 class Estimator(Protocol):
@@ -34,11 +35,30 @@ class Estimator(Protocol):
 
 
 def _cnn(config: ExperimentConfig, n_classes: int) -> Estimator:
+    from ..network.models import build_cnn
+
+    return _network(config, n_classes, build_cnn, {})
+
+
+def _finetuned(config: ExperimentConfig, n_classes: int) -> Estimator:
+    from ..network.finetuned import build_finetuned
+
+    body = {"backbone": config.backbone, "size": config.backbone_size}
+    return _network(config, n_classes, build_finetuned, body)
+
+
+def _network(
+    config: ExperimentConfig,
+    n_classes: int,
+    model_fn: Callable[..., Any],
+    settings: dict[str, Any],
+) -> Estimator:
     from ..network.classifier import KerasImageClassifier
 
     weight, params = _class_weight(config)
     return KerasImageClassifier(
-        model_params=params or None,
+        model_fn,
+        model_params={**settings, **params} or None,
         class_weight=weight,
         classes=range(n_classes),
         epochs=config.epochs,
@@ -76,6 +96,7 @@ def _class_weight(config: ExperimentConfig) -> tuple[Any, dict[str, Any]]:
 _BUILDERS: dict[str, Callable[[ExperimentConfig, int], Estimator]] = {
     "cnn": _cnn,
     "probe": _probe,
+    "finetuned": _finetuned,
     "logistic": _logistic,
 }
 
@@ -87,7 +108,7 @@ def build_estimator(config: ExperimentConfig, n_classes: int) -> Estimator:
 
 def gradient_steps(config: ExperimentConfig, n_labeled: int) -> int:
     """Return how many gradient steps one fit takes; 0 for a model without them."""
-    if config.model != "cnn":
+    if not is_network(config.model):
         return 0
     return steps_of_fit(
         n_labeled,

@@ -20,6 +20,7 @@ from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .features import backbone_of, embed_images, remove_features, sees_features
 from .loop import is_complete, round_zero_path
+from .model_settings import has_backbone
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .provenance import provenance, without_places
 from .records import Record, RunKey, pack_records, read_runs, run_path, unpack_records
@@ -155,7 +156,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
             f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
             f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
         )
-    backbone = backbone_of(config).fingerprint if sees_features(config) else None
+    backbone = backbone_of(config).fingerprint if has_backbone(config.model) else None
     if old is not None and old.get("backbone_fingerprint") != backbone:
         raise ConfigMismatchError(
             f"The backbone {config.backbone!r} is not the one that {out} was begun with: "

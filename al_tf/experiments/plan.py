@@ -17,8 +17,10 @@ from .loop import query
 from .setting import Setting, load_data, make_setting
 from .workers import WorkerPool
 
-MEASURED_STEPS = 64
+MEASURED_STEPS = {"cnn": 64, "finetuned": 2}
+"""Gradient steps that are timed; a pretrained network takes seconds for one."""
 MEASURED_IMAGES = 64
+"""Images of a pretrained network's forward pass that is timed, once that many have compiled it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     """Count the work of an experiment and estimate its time from a short measurement.
 
     The measurement runs in a worker process as the experiment would: it takes a few gradient steps,
-    evaluates the test set and lets each strategy query the pool once.
+    evaluates the test set and lets each strategy query the pool once. With a pretrained network in
+    the model, a part of the images stands for all of them.
 
     Parameters
     ----------
@@ -176,30 +179,48 @@ def _measure(config: ExperimentConfig) -> _Measurement:
     setting = make_setting(config, config.seeds[0])
     if sees_features(config):
         setting = _with_stand_ins(setting)
-    brief = replace(config, epochs=1, min_steps=MEASURED_STEPS, fit_mode="scratch")
+    steps = MEASURED_STEPS.get(config.model, 0)
+    brief = replace(config, epochs=1, min_steps=steps, fit_mode="scratch")
+    sample, asked = _sample(setting)
     estimator = build_estimator(brief, setting.n_classes)
     estimator.set_params(random_state=0)
-    x, y = setting.x_train[setting.initial], setting.answers[setting.initial]
+    x, y = setting.x_train[sample.initial], setting.answers[sample.initial]
     estimator.fit(x, y)  # the first fit builds and traces
-    estimator.predict_proba(setting.x_test[:1])
+    estimator.predict_proba(sample.x_test[:MEASURED_IMAGES])
     start = time.perf_counter()
     estimator.fit(x, y)
     fitted = time.perf_counter()
-    estimator.predict_proba(setting.x_test)
+    estimator.predict_proba(sample.x_test)
     evaluated = time.perf_counter()
     queries = {}
     for spec in config.strategies:
         before = time.perf_counter()
-        query(setting, spec, estimator, setting.initial, y, number=1)
-        queries[spec.label] = time.perf_counter() - before
+        query(sample, spec, estimator, sample.initial, y, number=1)
+        queries[spec.label] = (time.perf_counter() - before) * asked
     return _Measurement(
         start=start - began,
         fit_seconds=fitted - start,
         fit_steps=gradient_steps(brief, len(y)),
-        evaluate=evaluated - fitted,
+        evaluate=(evaluated - fitted) * len(setting.x_test) / len(sample.x_test),
         queries=queries,
         peak_bytes=_peak_bytes(),
     )
+
+
+def _sample(setting: Setting) -> tuple[Setting, float]:
+    """Return what is measured, and how many times as many images a query looks at."""
+    if setting.config.model != "finetuned":
+        return setting, 1.0
+    initial = setting.initial[:MEASURED_IMAGES]
+    rest = np.setdiff1d(setting.pool, initial)
+    unlabeled = rest[: max(MEASURED_IMAGES, setting.config.batch)]
+    part = replace(
+        setting,
+        initial=initial,
+        pool=np.union1d(initial, unlabeled),
+        x_test=setting.x_test[:MEASURED_IMAGES],
+    )
+    return part, (len(setting.pool) - setting.config.initial) / len(unlabeled)
 
 
 def _peak_bytes() -> int:

@@ -110,7 +110,7 @@ def test_settings_are_checked_by_pydantic_when_the_first_are_made():
     ("change", "message"),
     [
         ({"strategies": "marginn"}, "Unknown strategy 'marginn'.*margin"),
-        ({"model": "resnet"}, "Unknown model 'resnet'.*'cnn', 'probe', 'logistic'"),
+        ({"model": "resnet"}, "Unknown model 'resnet'.*'cnn', 'probe', 'finetuned', 'logistic'"),
         ({"fit_mode": "hot"}, "Unknown fit_mode 'hot'.*'scratch'"),
     ],
 )
@@ -199,12 +199,20 @@ def test_the_digest_moves_with_every_setting():
     assert len({c.digest for c in [base, *changed]}) == 6
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "report"])
-@pytest.mark.parametrize("dataset", [None, "digits", "cifar10", "folder:tiles"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "report", "probe"])
+@pytest.mark.parametrize("dataset", [None, "digits", "cifar10", "magnetic_tile", "folder:tiles"])
 def test_every_profile_makes_a_config(name, dataset):
     assert name in list_profiles()
     config = ExperimentConfig.from_dict(load_profile(name, dataset))
     assert dataset in (None, config.dataset)
+
+
+def test_the_profile_of_a_probe_has_twenty_seeds_and_two_classes_of_tiles():
+    config = ExperimentConfig.from_dict(load_profile("probe", "magnetic_tile"))
+    assert (config.model, len(config.seeds), config.pool) == ("probe", 20, None)
+    assert config.dataset_options["labels"] == "binary"
+    other = ExperimentConfig.from_dict(load_profile("probe", "folder:tiles"))
+    assert (other.model, len(other.seeds), other.dataset_options) == ("probe", 20, {})
 
 
 def test_a_study_is_a_profile_of_its_own_settings(tmp_path):

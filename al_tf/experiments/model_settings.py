@@ -13,7 +13,7 @@ MODELS = ("cnn", "probe", "finetuned", "logistic")
 BACKBONE = "efficientnet_lite0"
 
 
-class Settings(Protocol):
+class _Settings(Protocol):
     """The settings of an experiment that are looked at here; see `ExperimentConfig`."""
 
     @property
@@ -40,7 +40,7 @@ def has_backbone(model: str) -> bool:
     return model in ("probe", "finetuned")
 
 
-def check_model(config: Settings) -> None:
+def check_model(config: _Settings) -> None:
     """Raise unless the model is a known one and the other settings go with it.
 
     Raises
@@ -105,7 +105,7 @@ def check_parameters(
         )
 
 
-def _check_model_params(config: Settings) -> None:
+def _check_model_params(config: _Settings) -> None:
     builder, reserved = _model_builder(config.model)
     # of the network's classifier, beside what builds the network
     also = ("class_weight",) if is_network(config.model) else ()
@@ -140,7 +140,7 @@ def _model_builder(model: str) -> tuple[Callable[..., Any], tuple[str, ...]]:
     return build_cnn, ("input_shape", "n_classes")
 
 
-def _check_samples(config: Settings) -> None:
+def _check_samples(config: _Settings) -> None:
     """Check that the model can give the samples of its predictions that a strategy needs."""
     from ..strategies import strategy_info
 
@@ -160,7 +160,7 @@ def _check_samples(config: Settings) -> None:
             )
 
 
-def _samples_given(config: Settings) -> set[str]:
+def _samples_given(config: _Settings) -> set[str]:
     if config.model == "probe":
         return {"dropout", "joint samples"}
     if not is_network(config.model):

@@ -60,6 +60,13 @@ def run(
     ] = None,
     backend: Annotated[str, typer.Option(help="processes or dask.")] = "processes",
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
+    track: Annotated[
+        str | None, typer.Option(help="Log every round: mlflow or tensorboard.")
+    ] = None,
+    track_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder for what is logged. [default: MLflow's own; tensorboard]"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,
 ) -> None:
@@ -72,6 +79,7 @@ def run(
         with_overrides,
     )
     from ..experiments.experiment import default_jobs
+    from ..experiments.trackers import make_tracker
 
     table = load_profile(profile, dataset) if profile else {}
     flags = {
@@ -88,9 +96,18 @@ def run(
     if dry_run:
         typer.echo(make_plan(config, jobs or default_jobs(config)))
         return
+    if track is None and track_dir is not None:
+        raise typer.BadParameter("--track-dir needs --track mlflow or --track tensorboard.")
+    trackers = [] if track is None else [make_tracker(track, track_dir)]
     try:
         results = run_experiment(
-            config, out, jobs=jobs, backend=backend, scheduler=scheduler, progress=progress
+            config,
+            out,
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            progress=progress,
+            on_round=trackers,
         )
     except KeyboardInterrupt:
         command = shlex.join(["al-tf", *sys.argv[1:]])

@@ -10,13 +10,18 @@ from .config import ExperimentConfig, StrategySpec
 from .experiment import run_experiment
 from .plan import Plan, make_plan
 from .profiles import list_profiles, load_profile, with_overrides
+from .rounds import FinishedRound
 from .study import Study, load_records, load_results, read_meta, read_study
+from .trackers import MLflowTracker, TensorBoardTracker
 
 __all__ = [
     "ExperimentConfig",
+    "FinishedRound",
+    "MLflowTracker",
     "Plan",
     "StrategySpec",
     "Study",
+    "TensorBoardTracker",
     "list_profiles",
     "load_profile",
     "load_records",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,8 @@ from .loop import is_complete, round_zero_path
 from .model_settings import has_backbone
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .provenance import provenance, without_places
-from .records import Record, RunKey, pack_records, read_runs, run_path, unpack_records
+from .records import Record, RunKey, pack_records, read_runs, unpack_records
+from .rounds import RoundCallback, RoundWatch
 from .setting import load_data, make_setting
 from .study import has_study, read_meta, run_keys, starting_records, write_meta, write_results
 
@@ -41,6 +41,7 @@ def run_experiment(
     backend: str = "processes",
     scheduler: str | None = None,
     progress: bool = True,
+    on_round: RoundCallback | Sequence[RoundCallback] = (),
 ) -> pd.DataFrame:
     """Carry out an experiment, or what is left of it, and return its results.
 
@@ -65,6 +66,11 @@ def run_experiment(
         Address of the Dask scheduler. Its workers must see `out_dir` under the same path.
     progress : bool
         Show a bar over the rounds of all runs, with the time left.
+    on_round : callable or sequence of callables, optional
+        Called with a `FinishedRound` after each round of each run, as soon as it is recorded:
+        `MLflowTracker`, `TensorBoardTracker`, or a function of yours. The calls come one after
+        the other from a thread of this process, whatever process computes the runs. One that
+        raises is warned of and not called any more; the experiment goes on.
 
     Returns
     -------
@@ -103,16 +109,21 @@ def run_experiment(
         raise ValueError(f"jobs must be 0 or more; got {jobs}.")
     out = Path(out_dir).resolve()
     with storage_explained(out), _exclusive_use_of(out):
-        _begin(config, out)
+        meta = _begin(config, out)
         keys = run_keys(config.to_dict())
         records = read_runs(out, keys)
         runs = _unfinished(config, records)
         _prepare(out, runs, starting_records(records, out))
         if runs and sees_features(config):
             embed_images(config, dict.fromkeys(r.seed for r in runs), out, progress=progress)
+        watch = RoundWatch(config, out, meta, [on_round] if callable(on_round) else on_round)
+        watch.catch_up(records)
         failures: Failures = {}
         try:
-            with _progress_bar(config, out, runs, shown=progress):
+            with (
+                _progress_bar(config, out, records, shown=progress) as advance,
+                watch.watching([(run.label, run.seed) for run in runs], advance),
+            ):
                 if not runs:
                     pass
                 elif scheduler is not None:
@@ -145,8 +156,8 @@ def _exclusive_use_of(out: Path) -> AbstractContextManager[None]:
     return locked(out / ".locks" / "experiment.lock", seconds=0, busy=busy)
 
 
-def _begin(config: ExperimentConfig, out: Path) -> None:
-    """Check the folder against the config and the data, and write ``study.toml``."""
+def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
+    """Check the folder against the config and the data, write ``study.toml`` and return it."""
     old = read_meta(out) if has_study(out) else None
     if old is not None:
         check_same(old["config"], config, out)
@@ -186,6 +197,7 @@ def _begin(config: ExperimentConfig, out: Path) -> None:
             before.append({**now, "began": meta["began"]})
         meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
     write_meta(out, meta)
+    return _known(meta)
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:
@@ -213,39 +225,17 @@ def _unfinished(config: ExperimentConfig, records: dict[RunKey, list[Record]]) -
 
 @contextmanager
 def _progress_bar(
-    config: ExperimentConfig, out: Path, runs: list[Run], *, shown: bool
-) -> Iterator[None]:
-    """Show how many rounds are recorded, by looking at the runs' files twice a second."""
+    config: ExperimentConfig, out: Path, records: dict[RunKey, list[Record]], *, shown: bool
+) -> Iterator[Callable[[int], object]]:
+    """Show how many rounds are recorded; yield what is called with the number of new ones."""
     from tqdm.auto import tqdm
 
-    paths = [run_path(out, run.label, run.seed) for run in runs]
-    total = len(config.strategies) * len(config.seeds) * (config.rounds + 1)
-    finished = total - len(runs) * (config.rounds + 1)
-    ended = threading.Event()
-    with tqdm(
-        total=total,
-        initial=finished + _count_lines(paths),
-        unit="round",
-        desc=out.name,
-        disable=not shown,
-    ) as bar:
-
-        def watch() -> None:
-            while not ended.wait(0.5):
-                bar.update(finished + _count_lines(paths) - bar.n)
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()
-            bar.update(finished + _count_lines(paths) - bar.n)
-
-
-def _count_lines(paths: list[Path]) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in paths if path.exists())
+    stopped = [r for r in records.values() if is_complete(config, r)]
+    going = sum(len(r) for r in records.values() if not is_complete(config, r))
+    initial = len(stopped) * (config.rounds + 1) + going
+    total = len(records) * (config.rounds + 1)
+    with tqdm(total=total, initial=initial, unit="round", desc=out.name, disable=not shown) as bar:
+        yield bar.update
 
 
 def _report_failures(out: Path, failures: Failures, n_runs: int) -> None:

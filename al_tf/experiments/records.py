@@ -88,6 +88,33 @@ def read_run(path: Path, *, repair: bool = False) -> list[Record]:
     return records
 
 
+def read_appended(path: Path, start: int) -> tuple[list[Record], int]:
+    """Read what has been appended to the file of a run, maybe by another process just now.
+
+    Parameters
+    ----------
+    path : Path
+        The file; if it does not exist, there are no records.
+    start : int
+        Where a line begins, in bytes: 0, or what the call before returned.
+
+    Returns
+    -------
+    records : list of dict
+        Those of the whole lines from there on.
+    end : int
+        Where the next line will begin.
+    """
+    if not path.exists():
+        return [], start
+    with open(path, "rb") as file:
+        file.seek(start)
+        data = file.read()
+    whole = data[: data.rfind(b"\n") + 1]
+    lines = whole.splitlines()
+    return [_parse(line, str(path), None, "Remove it.") for line in lines], start + len(whole)
+
+
 def read_runs(out_dir: Path, runs: Iterable[RunKey]) -> dict[RunKey, list[Record]]:
     """Read the records of several runs, from their own files or from the packed one.
 

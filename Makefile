@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
+.PHONY: help install report badges figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-tracking test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,7 +36,7 @@ test: $(READY)  ## Run the fast tests, on two cores: a few minutes
 test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing, every notebook
 	$(BIN)/python -m pytest -m "slow and not browser and not label_studio"
 
-test-all: test test-slow test-browser test-label-studio docs  ## Run every test, those in a browser and of Label Studio included, and build the site
+test-all: test test-slow test-browser test-label-studio test-tracking docs  ## Run every test, those in a browser and of Label Studio included, and build the site
 
 test-js:  ## The modules of the labeling desk's page, by Node's own test runner
 	@if command -v node >/dev/null; then node --test tests/js/; \
@@ -67,6 +67,10 @@ label-studio-tests: $(READY)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet -r $<
 	touch $@
+
+test-tracking: $(READY)  ## Experiments in MLflow and TensorBoard, with both packages
+	$(BIN)/python -m pip install --quiet --editable '.[mlflow,tensorboard]'
+	$(BIN)/python -m pytest tests/experiments/test_tracking.py
 
 coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
 	$(BIN)/python -m pip install --quiet pytest-cov

@@ -38,6 +38,9 @@ SHOWN_BY = {
 }
 """What no example has to make, because it is part of what another name's example returns or does."""
 
+NEEDS = {"al_tf.experiments.trackers": ("mlflow", "tensorboard")}
+"""Packages that the examples of a module need (`make test-tracking` runs these)."""
+
 
 def module_name(path):
     parts = ("al_tf", *path.relative_to(PACKAGE).with_suffix("").parts)
@@ -74,6 +77,8 @@ def registry():
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples_give_what_they_print(name):
+    for package in NEEDS.get(name, ()):
+        pytest.importorskip(package)
     module = importlib.import_module(name)
     result = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert result.attempted > 0

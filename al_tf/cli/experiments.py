@@ -119,6 +119,8 @@ def run(
     means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
     typer.echo(f"Means over {len(config.seeds)} seeds at the end of the runs:")
     typer.echo(means.round(4).to_string())
+    for tracker in trackers:
+        typer.echo(f"Logged to {track}. See it: {tracker.view_command}")
     typer.echo(f"Records: {out}. Verdict and figures: al-tf report {shlex.quote(str(out))}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -91,6 +92,7 @@ class MLflowTracker:
                 "Tracking with MLflow needs the package mlflow: pip install 'al-tf[mlflow]'"
             ) from None
         self.client = MlflowClient(uri)
+        self.view_command = f"mlflow ui --backend-store-uri {self.client.tracking_uri}"
         self._runs: dict[str, str] = {}
 
     def __call__(self, done: FinishedRound) -> None:
@@ -116,9 +118,9 @@ class MLflowTracker:
             else:
                 number = experiment.experiment_id
             tags = {
-                "al_tf.run": done.run,
-                "al_tf.began": str(done.meta.get("began", "")),
-                "al_tf.data_fingerprint": str(done.meta.get("data_fingerprint", "")),
+                "run": done.run,
+                "began": str(done.meta.get("began", "")),
+                "data_fingerprint": str(done.meta.get("data_fingerprint", "")),
             }
             wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
             known = self.client.search_runs([number], wanted, max_results=1)
@@ -193,6 +195,7 @@ class TensorBoardTracker:
                 "pip install 'al-tf[tensorboard]'"
             ) from None
         self.folder = Path(folder)
+        self.view_command = f"tensorboard --logdir {shlex.quote(str(folder))}"
         self._new_writer: Callable[[str], Any] = Writer
         self._writers: dict[str, Any] = {}
 

@@ -11,6 +11,7 @@ from al_tf.errors import RunFailedError
 from al_tf.experiments import FinishedRound, load_records, run_experiment, trackers
 from al_tf.experiments.trackers import MLflowTracker, TensorBoardTracker, make_tracker
 
+from ..test_cli import FAST, al_tf  # noqa: F401  # a fixture
 from .helpers import fast_config, numbers
 
 ROUNDS = [(s, seed, r) for s in ("random", "margin") for seed in (0, 1) for r in range(3)]
@@ -125,7 +126,9 @@ def test_a_package_that_is_missing_is_named(monkeypatch, name):
 
 
 def test_an_unknown_tracker_is_refused():
-    with pytest.raises(ValueError, match="Unknown tracker 'wandb'. Expected one of: 'mlflow', 'te"):
+    with pytest.raises(
+        ValueError, match=r"Unknown tracker 'wandb'\. Expected one of: 'mlflow', 'te"
+    ):
         make_tracker("wandb")
 
 
@@ -226,6 +229,22 @@ def test_tensorboard_goes_on_where_it_stopped(scalars, tmp_path):
     assert len(folders) == 4
     for folder in folders:
         assert [step for step, _ in scalars(folder, "f1_macro")] == [30, 40, 50]
+
+
+@pytest.mark.parametrize("name", ["mlflow", "tensorboard"])
+def test_the_command_line_tracks_and_says_how_to_look(al_tf, mlflow, scalars, tmp_path, name):  # noqa: F811
+    options = ["--track", name, "--track-dir", tmp_path / "logs"]
+    code, out, err = al_tf("run", *FAST, "--out", tmp_path / "demo", *options)
+    assert code == 0, err
+    assert f"Logged to {name}. See it: {name}" in out
+    assert str(tmp_path / "logs") in out
+    assert list((tmp_path / "logs").rglob("mlflow.db" if name == "mlflow" else "events.out.*"))
+
+
+def test_a_folder_without_a_tracker_is_a_mistake(al_tf, tmp_path):  # noqa: F811
+    code, _, err = al_tf("run", *FAST, "--out", tmp_path / "demo", "--track-dir", tmp_path)
+    assert code == 2
+    assert "--track-dir needs --track mlflow or --track tensorboard." in err
 
 
 @pytest.mark.parametrize("tracker", [MLflowTracker, TensorBoardTracker])

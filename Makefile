@@ -93,7 +93,7 @@ lint: $(READY)  ## ruff, format and mypy
 bench: $(READY)  ## Run every benchmark (make bench-peers first to have the others beside us)
 	$(BIN)/python benchmarks/run_all.py
 
-bench-peers: .venv-peers/.ready .venv-skactiveml/.ready .venv-onnx/.ready  ## Environments with the packages that benchmarks compare with
+bench-peers: .venv-peers/.ready .venv-skactiveml/.ready .venv-onnx/.ready .venv-compat/.ready  ## Environments with the packages that benchmarks compare with
 
 .venv-%/.ready: benchmarks/requirements-%.txt
 	$(PYTHON) -m venv $(@D)

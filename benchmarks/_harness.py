@@ -29,7 +29,8 @@ ROOT = HERE.parent
 RESULTS = HERE / "results"
 PACKAGES = ("al-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "modAL-python", "scikeras",
             "scikit-activeml", "onnxruntime")  # fmt: skip
-PEERS = {"scikeras": ".venv-peers", "skactiveml": ".venv-skactiveml", "onnxruntime": ".venv-onnx"}
+PEERS = {"scikeras": ".venv-peers", "skactiveml": ".venv-skactiveml", "onnxruntime": ".venv-onnx",
+         "modal": ".venv-compat"}  # fmt: skip
 
 Values = dict[str, float]
 Row = dict[str, Any]

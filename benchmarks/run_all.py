@@ -27,6 +27,7 @@ BENCHMARKS = (
     "training",
     "strategies",
     "loop",
+    "probe_loop",
     "grid",
     "growth",
     "scale",

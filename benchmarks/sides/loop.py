@@ -1,10 +1,11 @@
 """One side of the loop benchmark: whole active-learning runs, the same loop for both sides.
 
-    python sides/loop.py al_tf|modal_scikeras DATA.npz SETTINGS
+    python sides/loop.py al_tf|modal_scikeras|al_tf_probe|modal_logistic DATA.npz SETTINGS
 
 SETTINGS is a JSON object; its ``runs`` lists pairs of a strategy (margin or random) and a seed.
-Prints one JSON object. Runs with this package's environment or with the peers' one: of `al_tf` it
-takes the network alone (`al_tf.network.models`) unless it measures `al_tf`.
+Prints one JSON object. Runs with this package's environment or with a peer's: of `al_tf` it
+takes the network alone (`al_tf.network.models`) unless it measures `al_tf`. The last two are given
+features in place of images.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import psutil
 
 
 def al_tf_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
@@ -31,6 +31,17 @@ def al_tf_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, s
         random_state=seed,
     )
     return ActiveLearner(classifier, get_strategy(strategy), x, y)
+
+
+def probe_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    from al_tf import ActiveLearner, LinearProbeClassifier, get_strategy
+
+    return ActiveLearner(
+        LinearProbeClassifier(None, C=settings["C"], classes=range(10)),
+        get_strategy(strategy),
+        x,
+        y,
+    )
 
 
 def random_sampling(learner: Any, pool: np.ndarray, n_instances: int) -> np.ndarray:
@@ -56,19 +67,40 @@ def modal_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, s
     return ActiveLearner(classifier, query, x, y)
 
 
+def logistic_learner(settings: dict, strategy: str, x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    from modAL.models import ActiveLearner
+    from modAL.uncertainty import margin_sampling
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=settings["C"], max_iter=1000))
+    return ActiveLearner(
+        model, {"margin": margin_sampling, "random": random_sampling}[strategy], x, y
+    )
+
+
+LEARNERS = {
+    "al_tf": al_tf_learner,
+    "modal_scikeras": modal_learner,
+    "al_tf_probe": probe_learner,
+    "modal_logistic": logistic_learner,
+}
+ON_FEATURES = ("al_tf_probe", "modal_logistic")
+
+
 def run(
     side: str, settings: dict, data: dict[str, np.ndarray], strategy: str, seed: int
 ) -> dict[str, Any]:
     """Run once; return seconds by phase, and accuracy and memory round by round."""
-    make = {"al_tf": al_tf_learner, "modal_scikeras": modal_learner}[side]
     x, y = data["x_train"], data["y_train"]
     x_test, y_test = (data[k][: settings.get("test")] for k in ("x_test", "y_test"))
     order = np.random.default_rng(seed).permutation(len(x))[: settings["pool"]]
     labeled, rest = order[: settings["initial"]], order[settings["initial"] :]
-    process, rounds = psutil.Process(), []
+    rounds: list[dict[str, float]] = []
     clock = time.perf_counter
     start = clock()
-    learner = make(settings, strategy, x[labeled], y[labeled], seed)
+    learner = LEARNERS[side](settings, strategy, x[labeled], y[labeled], seed)
     seconds_fit, seconds_query = clock() - start, 0.0
     for number in range(settings["rounds"] + 1):
         if number:
@@ -86,23 +118,33 @@ def run(
                 "n_labeled": n,
                 "accuracy": accuracy,
                 "fit": seconds_fit,
-                "ms_per_step": 1e3 * seconds_fit / (settings["epochs"] * -(-n // 32)),
+                "ms_per_step": 1e3 * seconds_fit / (settings.get("epochs", 1) * -(-n // 32)),
                 "query": seconds_query,
                 "evaluate": clock() - before,
-                "rss_mb": process.memory_info().rss / 1e6,
+                "rss_mb": resident_mb(),
             }
         )
     return {"seconds": clock() - start, "rounds": rounds}
 
 
+def resident_mb() -> float:
+    """Return the resident memory of this process."""
+    import psutil
+
+    return psutil.Process().memory_info().rss / 1e6
+
+
 def main() -> None:
     side, path, settings = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
     start = time.perf_counter()
-    import keras  # noqa: F401
+    if side not in ON_FEATURES:
+        import keras  # noqa: F401
+    else:
+        import sklearn.linear_model  # noqa: F401
 
     import_seconds = time.perf_counter() - start
     data = dict(np.load(path))
-    if side != "al_tf":  # what its users do; al_tf takes uint8 as they are
+    if side == "modal_scikeras":  # what its users do; al_tf takes uint8 as they are
         for key in ("x_train", "x_test"):
             data[key] = data[key].astype(np.float32) / 255
     cpu, start = sum(os.times()[:2]), time.perf_counter()

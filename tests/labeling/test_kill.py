@@ -9,15 +9,15 @@ import pytest
 
 from al_tf.labeling import LabelLedger
 
-from .work import Desk, processes, work_until_killed
+from .work import Desk, change_until_killed, processes, work_until_killed
 
 pytestmark = pytest.mark.slow
 
 
-def run_and_kill(path, n, auto_retrain, seconds):
-    """Let a session work for some time after its first image; return its messages until it died."""
+def run_and_kill(work, *args, seconds):
+    """Let a session work for some time after its first message; return its messages until it died."""
     ours, theirs = processes.Pipe(duplex=False)
-    worker = processes.Process(target=work_until_killed, args=(path, n, auto_retrain, theirs))
+    worker = processes.Process(target=work, args=(*args, theirs))
     worker.start()
     theirs.close()
     messages = [ours.recv()]
@@ -37,7 +37,9 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path, auto_retrain, kills):
     rng = np.random.default_rng(0)
     recorded, pending = [], None
     for _ in range(kills):
-        messages = run_and_kill(path, n, auto_retrain, seconds=rng.uniform(0, 0.06))
+        messages = run_and_kill(
+            work_until_killed, path, n, auto_retrain, seconds=rng.uniform(0, 0.06)
+        )
         if pending is not None:  # the image on the screen when the last one died
             with LabelLedger(path) as ledger:
                 answered = pending in [event.image for event in ledger.standing()]
@@ -60,3 +62,38 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path, auto_retrain, kills):
             seed = ledger.settle("seed", None)
         assert session.ledger.settle("seed", None) == seed
         assert [event.image for event in session.ledger.events()] == [e.image for e in events]
+
+
+def test_a_change_of_many_images_is_recorded_whole_or_not_at_all(tmp_path):
+    path, n, kills = tmp_path / "labels.db", 3_000, 50
+    rng = np.random.default_rng(0)
+    acknowledged, cut_off = [], []
+    for _ in range(kills):
+        messages = run_and_kill(change_until_killed, path, n, seconds=rng.uniform(0, 0.15))
+        acknowledged += [ids for kind, ids in messages if kind == "recorded" and ids]
+        cut_off += [messages[-1][1]] if messages[-1][0] == "asked" else []
+    with LabelLedger(path) as ledger:
+        events = ledger.events()
+        answers = ledger.answers()
+    actions = {}
+    for event in events:
+        if event.action is not None:
+            actions.setdefault(event.action, []).append(event)
+    recorded = [[event.id for event in together] for together in actions.values()]
+    assert all(ids in recorded for ids in acknowledged)
+    assert acknowledged
+    assert {event.kind for event in events} == {"label", "relabel", "clear"}
+    assert {event.purpose for event in events} == {"query", "audit", "repeat", "bulk"}
+    unacknowledged = [ids for ids in recorded if ids not in acknowledged]
+    assert len(unacknowledged) <= len(cut_off)
+    for ids in unacknowledged:
+        assert len(ids) in cut_off
+    for together in actions.values():  # in one step: nothing else came between
+        assert [event.id for event in together] == list(
+            range(together[0].id, together[0].id + len(together))
+        )
+    state = {}
+    for event in events:
+        if event.purpose != "repeat":
+            state[event.image] = None if event.kind == "clear" else event.id
+    assert {i: e.id for i, e in answers.items()} == {i: e for i, e in state.items() if e}

@@ -234,6 +234,16 @@ class TestTogether:
         ledger.label("a", "bright", annotator="bob", slot=again.id)
         assert labels_of(ledger) == {"a": "bright"}
 
+    def test_an_undo_takes_no_image_from_whom_it_was_set_aside_for_meanwhile(self, ledger):
+        candidate = Candidate("a", "query", "")
+        (slot,) = ledger.queue.claim([candidate], 1, annotator="ann", round=0, lease_seconds=60)
+        ledger.label("a", "dark", annotator="ann", slot=slot.id)
+        ledger.answer_together(None, self.seen(ledger, "a"), annotator="bob")
+        (again,) = ledger.queue.claim([candidate], 1, annotator="bob", round=0, lease_seconds=60)
+        assert ledger.undo("ann").image == "a"
+        assert ledger.queue.waiting("ann") == []
+        assert ledger.queue.waiting("bob") == [again]
+
     def test_an_undo_that_names_another_event_takes_nothing_back(self, ledger):
         first = ledger.label("a", "dark", annotator="ann")
         second = ledger.label("b", "dark", annotator="ann")

@@ -8,20 +8,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from al_tf.labeling.reviewing import ReviewFilter
+
 from .work import CLASSES, Desk
 
 ANNOTATORS = ("ann", "bob")
+CLEARED = object()
 
 
 class SessionMachine(RuleBasedStateMachine):
-    """Two annotators on one pool of twelve images; the model is a list of answers for each."""
+    """Two annotators on one pool of twelve images; the model is a list of what each did."""
 
     @initialize()
     def begin(self):
         self.folder = Path(tempfile.mkdtemp())
         self.desk = Desk(self.folder / "labels.db", n=12)
         self.sessions = {name: self.open(name) for name in ANNOTATORS}
-        self.done = []  # (annotator, image, label or None, is a correction), oldest first
+        # (annotator, {image: label, None (skipped) or CLEARED}, came from the queue), oldest first
+        self.done = []
+        self.was_cleared = set()
         self.expected = dict.fromkeys(ANNOTATORS)  # the image each must see next, where known
 
     def open(self, annotator):
@@ -30,7 +35,10 @@ class SessionMachine(RuleBasedStateMachine):
         )
 
     def current(self):
-        return {image: label for _, image, label, _ in self.done}
+        state = {}
+        for _, changes, _ in self.done:
+            state |= changes
+        return {image: label for image, label in state.items() if label is not CLEARED}
 
     @rule(annotator=st.sampled_from(ANNOTATORS), label=st.sampled_from([*CLASSES, None]))
     def answer(self, annotator, label):
@@ -46,7 +54,7 @@ class SessionMachine(RuleBasedStateMachine):
             session.skip(slot=item.slot)
         else:
             session.label(label, slot=item.slot)
-        self.done.append((annotator, item.image_id, label, False))
+        self.done.append((annotator, {item.image_id: label}, True))
 
     @rule(annotator=st.sampled_from(ANNOTATORS))
     def undo(self, annotator):
@@ -55,13 +63,15 @@ class SessionMachine(RuleBasedStateMachine):
         if not mine:
             assert undone is None
             return
-        _, image, label, correction = mine[-1]
-        assert (undone.image, undone.label) == (image, label)
+        _, changes, from_queue = mine[-1]
+        *_, (image, label) = changes.items()
+        assert (undone.image, undone.label) == (image, None if label is CLEARED else label)
         self.done.reverse()
         self.done.remove(mine[-1])
         self.done.reverse()
-        answered = image in self.current()
-        if not correction and not answered:
+        if not from_queue:
+            self.expected = dict.fromkeys(ANNOTATORS)  # slots may have opened or closed
+        elif image not in self.current() and image not in self.was_cleared:
             self.expected[annotator] = image
 
     @precondition(lambda self: self.done)
@@ -69,7 +79,36 @@ class SessionMachine(RuleBasedStateMachine):
     def relabel(self, annotator, label, data):
         image = data.draw(st.sampled_from(sorted(self.current())))
         self.sessions[annotator].relabel(image, label)
-        self.done.append((annotator, image, label, True))
+        self.done.append((annotator, {image: label}, False))
+
+    @rule(
+        annotator=st.sampled_from(ANNOTATORS),
+        label=st.sampled_from([*CLASSES, None]),
+        picked=st.sets(st.integers(0, 11), min_size=1),
+    )
+    def change_together(self, annotator, label, picked):
+        session = self.sessions[annotator]
+        rows = {row.image: row for row in session.reviewer.rows(ReviewFilter("all"))}
+        images = [session.pool.ids[i] for i in sorted(picked)]
+        before = self.current()
+        assert {i: rows[i].label for i in images} == {i: before.get(i) for i in images}
+        (other,) = set(ANNOTATORS) - {annotator}
+        held = {slot.image for slot in session.ledger.queue.waiting(other)}
+        wanted = {}
+        for image in images:
+            if label is None and image in before:
+                wanted[image] = CLEARED
+                self.was_cleared.add(image)
+            elif image in before and before[image] != label:
+                wanted[image] = label
+            elif image not in before and label and rows[image].purpose != "audit":
+                wanted |= {} if image in held else {image: label}
+        changes = session.reviewer.answer(label, {i: rows[i].event for i in images})
+        assert [event.image for event in changes.events] == list(wanted)
+        assert changes.audit + changes.other == len(images) - len(wanted)
+        if wanted:
+            self.done.append((annotator, wanted, False))
+            self.expected = dict.fromkeys(ANNOTATORS)
 
     @rule(annotator=st.sampled_from(ANNOTATORS))
     def look(self, annotator):

@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from al_tf.labeling import ArrayPool, LabelingSession, LabelLedger
+from al_tf.labeling.reviewing import ReviewFilter
 
 CLASSES = ("dark", "bright")
 processes = multiprocessing.get_context("forkserver")
@@ -93,6 +94,26 @@ def work_until_killed(path, n, auto_retrain, pipe):
             pipe.send(("shown", item.image_id))
             event = session.label(desk.truth(item.image_id), slot=item.slot)
             pipe.send(("recorded", event.id))
+        pipe.send(("finished", None))
+
+
+def change_until_killed(path, n, pipe):
+    """Label, label alike, relabel and clear; say how many each is to change, and what was recorded."""
+    desk = Desk(path, n, synchronous="FULL")
+    with desk.session(batch_size=7, audit_share=0.2, repeat_share=0.1) as session:
+        reviewer = session.reviewer
+        while (item := session.next()) is not None:
+            session.label(desk.truth(item.image_id), slot=item.slot)
+            alike = reviewer.alike(session.next().image_id, 6)
+            answered = reviewer.rows(ReviewFilter("answers", label=CLASSES[0]))[:4]
+            for label, rows in (
+                (CLASSES[0], alike),
+                (CLASSES[1], answered[1:]),
+                (None, answered[:1]),
+            ):
+                pipe.send(("asked", len(rows)))
+                changes = reviewer.answer(label, {row.image: row.event for row in rows})
+                pipe.send(("recorded", [event.id for event in changes.events]))
         pipe.send(("finished", None))
 
 

@@ -5,7 +5,8 @@ Three views say what holds now; no other place decides it:
 - ``standing``: the events that no undo has taken back.
 - ``answers``: the event that counts for each image, its last standing one that is no repeat; an
   image whose last one is a ``clear`` has no answer.
-- ``open_slots``: the places in the queue that still wait for an answer.
+- ``open_slots``: the places in the queue that still wait for an answer; of an image that was set
+  aside again, after its answer was cleared, the last one alone.
 """
 
 from __future__ import annotations
@@ -149,7 +150,11 @@ WHERE purpose != 'repeat' AND kind != 'clear' AND NOT EXISTS (
 CREATE VIEW open_slots AS
 SELECT * FROM slots AS s
 WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
-AND (purpose = 'repeat' OR NOT EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image));
+AND (purpose = 'repeat' OR NOT (
+    EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image)
+    OR EXISTS (
+        SELECT 1 FROM slots AS later
+        WHERE later.image = s.image AND later.id > s.id AND later.purpose != 'repeat')));
 """
 
 MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)

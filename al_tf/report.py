@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from . import analysis
-from .experiments import Study, read_study
+from .experiments import UPPER_LINE, Study, read_study
 from .files import write_atomically
 
 if TYPE_CHECKING:
@@ -162,7 +162,8 @@ def _drawings(studies: Sequence[Study], metric: str) -> Iterator[Drawing]:
     yield Drawing("forest", verdict, lambda: plots.forest_plot(verdict))
     savings = analysis.label_savings(results, metric)
     yield Drawing("label_savings", savings, lambda: plots.savings_plot(savings))
-    penalty = analysis.penalty_matrix(results, metric)
+    strategies = results[results["strategy"] != UPPER_LINE]
+    penalty = analysis.penalty_matrix(strategies, metric)
     table = penalty.table.rename_axis("strategy").reset_index()
     yield Drawing("penalty", table, lambda: plots.penalty_heatmap(penalty))
 

@@ -1,5 +1,6 @@
 """From records to a verdict: curves, paired tests, label savings, penalty matrix."""
 
+from .attainable import attainable_gain, ratio_of_means
 from .curves import (
     aubc,
     difference_curve_table,
@@ -21,6 +22,7 @@ from .verdict import MIN_SEEDS, decide, holm, paired_test, verdict_table
 __all__ = [
     "MIN_SEEDS",
     "PenaltyMatrix",
+    "attainable_gain",
     "aubc",
     "decide",
     "difference_curve_table",
@@ -32,6 +34,7 @@ __all__ = [
     "paired_test",
     "penalty_matrix",
     "queried_class_table",
+    "ratio_of_means",
     "recall_table",
     "report_table",
     "seconds_table",

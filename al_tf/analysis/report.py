@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from .attainable import attainable_gain
 from .curves import summary_table
 from .savings import label_savings
 from .verdict import verdict_table
@@ -29,7 +30,8 @@ def report_table(
         the budget curve and its paired difference to the baseline (see `verdict_table`);
         ``final_…``: the mean last value of `metric` and of ``f1_macro`` where it was
         recorded; ``label_savings, savings_low, savings_high``: at the baseline's final value
-        (see `label_savings`); ``verdict`` and ``note``.
+        (see `label_savings`); ``attainable, attainable_low, attainable_high`` where an
+        experiment has an upper line (see `attainable_gain`); ``verdict`` and ``note``.
 
     Raises
     ------
@@ -69,8 +71,14 @@ def report_table(
         summary = summary_table(results, name).query("measure == 'final'")
         final = summary[[*keys, "mean"]].rename(columns={"mean": f"final_{name}"})
         table = table.merge(final, on=keys, how="left")
-    notes = zip(table["note"], table["note_savings"].fillna(""), strict=True)
-    table["note"] = ["; ".join(dict.fromkeys(filter(None, pair))) for pair in notes]
+    shares = ["attainable", "attainable_low", "attainable_high"]
+    attainable = attainable_gain(results, metric, baseline)
+    table = table.merge(
+        attainable[[*keys, *shares, "note"]], on=keys, how="left", suffixes=("", "_attainable")
+    )
+    kinds = ("note", "note_savings", "note_attainable")
+    notes = zip(*(table[kind].fillna("") for kind in kinds), strict=True)
+    table["note"] = ["; ".join(dict.fromkeys(filter(None, several))) for several in notes]
     columns = [
         *keys,
         "n_seeds",
@@ -83,6 +91,7 @@ def report_table(
         "label_savings",
         "savings_low",
         "savings_high",
+        *(shares if len(attainable) else []),
         "verdict",
         "note",
     ]

@@ -17,7 +17,9 @@ _INTERVALS = (
     ("mean", "low", "high"),
     ("savings", "low", "high"),
     ("label_savings", "savings_low", "savings_high"),
+    ("attainable", "attainable_low", "attainable_high"),
 )
+_TWO_PLACES = ("attainable", "savings")
 _P_VALUES = {"p", "p_holm", "p_wilcoxon", "p_wilcoxon_holm"}
 
 
@@ -221,7 +223,7 @@ def _cell(value: object, column: str) -> str:
     if abs(number) >= 100 or column.startswith("labels_"):
         return f"{number:.0f}"
     sign = "+" if column == "difference" else ""
-    return f"{number:{sign}.{2 if 'savings' in column else 4}f}"
+    return f"{number:{sign}.{2 if column.startswith(_TWO_PLACES) or 'savings' in column else 4}f}"
 
 
 def _require(table: pd.DataFrame, columns: Sequence[str]) -> None:

@@ -8,6 +8,8 @@ The rule, stated once:
   one dataset; a strategy is "better" or "worse" where the corrected p is below 0.05;
 - fewer than `MIN_SEEDS` paired seeds never decide: the interval and the p are shown, the
   words stay "no difference shown";
+- the upper line of an experiment (``oracle``) is no strategy: its difference and p are shown, it
+  counts in no correction and gets no verdict;
 - Wilcoxon's signed-rank p is shown beside it from `WILCOXON_SEEDS` seeds (with fewer it
   cannot fall below 0.05) and decides nothing.
 """
@@ -210,6 +212,8 @@ def verdict_table(
     metric: str = "accuracy",
     baseline: str = "random",
     measure: str | float = "aubc",
+    *,
+    upper_line: str = "oracle",
 ) -> pd.DataFrame:
     """Compare every strategy with the baseline, dataset by dataset, and give a verdict.
 
@@ -224,6 +228,8 @@ def verdict_table(
     measure : "aubc", "final" or a number of labels, default "aubc"
         The number that a run is reduced to: the area under the budget curve, the last value,
         or the value at a number of labels.
+    upper_line : str, default "oracle"
+        What an experiment's upper line is called, where it has one.
 
     Returns
     -------
@@ -260,20 +266,25 @@ def verdict_table(
     tables = []
     for dataset, rows in by_dataset(check_results(results, metric)):
         check_baseline(dataset, rows, baseline)
-        tables.append(_one_dataset(rows, baseline, measure).assign(dataset=dataset, metric=metric))
+        table = _one_dataset(rows, baseline, measure, upper_line)
+        tables.append(table.assign(dataset=dataset, metric=metric))
     return pd.concat(tables, ignore_index=True)[VERDICT_COLUMNS]
 
 
-def _one_dataset(rows: pd.DataFrame, baseline: str, measure: str | float) -> pd.DataFrame:
+def _one_dataset(
+    rows: pd.DataFrame, baseline: str, measure: str | float, upper_line: str
+) -> pd.DataFrame:
     names = [name for name in dict.fromkeys(rows["strategy"]) if name != baseline]
     pairs = {name: paired_curves(rows, name, baseline) for name in names}
     lines = [_compare(name, pair, measure) for name, pair in pairs.items()]
     table = pd.DataFrame([_baseline_line(rows, baseline, measure), *lines])
+    is_upper = table["strategy"] == upper_line
     for column in ("p", "p_wilcoxon"):
-        table[f"{column}_holm"] = holm(table[column].to_numpy(dtype=float))
+        table[f"{column}_holm"] = holm(table[column].mask(is_upper).to_numpy(dtype=float))
     decisions = decide(table["difference"], table["p_holm"], table["n_seeds"])
     words = map(verdict_words, decisions, table["n_seeds"], [baseline] * len(table))
     table["verdict"] = ["baseline", *list(words)[1:]]
+    table.loc[is_upper, "verdict"] = "upper line"
     return table
 
 

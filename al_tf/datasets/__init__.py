@@ -50,6 +50,8 @@ class DatasetInfo:
         ``fetch(data_dir, report)``: bring it into the user cache unless it is on this machine.
     imbalance : float, optional
         The imbalance of the pool unless the caller asks for another.
+    own_test_set : bool
+        It comes with a test set, so that a seed draws nothing but an imbalance.
     """
 
     summary: str
@@ -57,6 +59,7 @@ class DatasetInfo:
     find: Callable[[PathLike | None], str]
     fetch: Callable[[PathLike | None, Callable[[str], None]], None] | None = None
     imbalance: float | None = None
+    own_test_set: bool = False
 
 
 DATASETS: dict[str, DatasetInfo] = {
@@ -70,6 +73,7 @@ DATASETS: dict[str, DatasetInfo] = {
         fashion_mnist.load,
         fashion_mnist.SOURCE.find,
         fashion_mnist.SOURCE.fetch,
+        own_test_set=True,
     ),
     "imbalanced_fashion_mnist": DatasetInfo(
         "Fashion-MNIST with a long-tailed pool (smallest/largest class 0.02), balanced test set",
@@ -77,12 +81,14 @@ DATASETS: dict[str, DatasetInfo] = {
         fashion_mnist.SOURCE.find,
         fashion_mnist.SOURCE.fetch,
         imbalance=0.02,
+        own_test_set=True,
     ),
     "cifar10": DatasetInfo(
         "60,000 photographs, colour 32×32, 10 classes",
         cifar10.load,
         cifar10.SOURCE.find,
         cifar10.SOURCE.fetch,
+        own_test_set=True,
     ),
     "magnetic_tile": DatasetInfo(
         "1,344 magnetic-tile surfaces, grey 64×64, 6 classes or good/defective",
@@ -185,6 +191,12 @@ def load_dataset(
     dataset = replace(info.load(data_dir, seed, **options), name=name)
     kept = imbalance if imbalance is not None else info.imbalance
     return dataset if kept is None else imbalance_pool(dataset, kept, seed)
+
+
+def depends_on_seed(name: str, imbalance: Imbalance | None = None) -> bool:
+    """Return whether `load_dataset` gives other images for another seed."""
+    info = _info(name)
+    return not info.own_test_set or imbalance is not None or info.imbalance is not None
 
 
 def _info(name: str) -> DatasetInfo:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .config import ExperimentConfig, StrategySpec
+from .config import UPPER_LINE, ExperimentConfig, StrategySpec
 from .experiment import run_experiment
 from .plan import Plan, make_plan
 from .profiles import list_profiles, load_profile, with_overrides
@@ -15,6 +15,7 @@ from .study import Study, load_records, load_results, read_meta, read_study
 from .trackers import MLflowTracker, TensorBoardTracker
 
 __all__ = [
+    "UPPER_LINE",
     "ExperimentConfig",
     "FinishedRound",
     "MLflowTracker",

@@ -16,6 +16,8 @@ from ..errors import ConfigMismatchError, check_one_of
 from .model_settings import BACKBONE, check_model, check_parameters, has_backbone
 from .values import as_plain, check_fields, none_for_text
 
+UPPER_LINE = "oracle"
+"""Label of the runs that `ExperimentConfig.upper_line` adds."""
 MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -51,6 +53,11 @@ class StrategySpec:
                 f"A strategy's label names files: letters, digits and _ . + - only; got "
                 f"{self.label!r}."
             )
+        if self.label == UPPER_LINE:
+            raise ValueError(
+                f"The label {UPPER_LINE!r} is reserved for the upper line, which sees labels and is no "
+                "strategy: set upper_line=True."
+            )
         reserved = ("classifier", "X", "n_instances", "random_state")
         what = f"Strategy {self.name!r}"
         check_parameters(what, get_strategy(self.name), self.params, reserved)
@@ -65,8 +72,8 @@ class ExperimentConfig:
     """An experiment: strategies compared over paired seeds on one dataset.
 
     Everything here determines the numbers; how they are computed (processes, a cluster, the
-    results folder) is an argument of `run_experiment`. A config may grow in three fields without
-    changing a number already there: more `strategies`, more `seeds`, more `rounds`.
+    results folder) is an argument of `run_experiment`. A config may grow in four fields without
+    changing a number already there: more `strategies`, more `seeds`, more `rounds`, an `upper_line`.
 
     Examples
     --------
@@ -88,12 +95,15 @@ class ExperimentConfig:
     """Strategies to compare: names or `StrategySpec`; ``random`` always takes part."""
     seeds: tuple[int, ...] = 5  # type: ignore[assignment]
     """Seeds to pair over: a number n stands for 0 … n-1, a list names them."""
-    initial: Annotated[int, Ge(1)] = 200
-    """Labels at round 0, drawn at random from the pool."""
+    initial: Annotated[int, Ge(0)] = 200
+    """Labels at round 0, drawn at random from the pool. With 0, the first batch is chosen without a
+    model: by the strategies that can (`StrategyInfo.starts_without_model`), on the features of a
+    probe or the pixels of ``logistic``; the others begin with the batch that ``random`` draws."""
     stratified: bool = False
     """Draw the initial labels in proportion to the classes, which takes knowing all labels."""
-    batch: Annotated[int, Ge(1)] = 100
-    """Labels asked for in each round."""
+    batch: Any = 100
+    """Labels asked for in each round; a list gives those of the first, second, … round, and its
+    last number those of all later ones."""
     rounds: Annotated[int, Ge(0)] = 10
     """Rounds of query, label and fit after round 0."""
     pool: Annotated[int, Ge(1)] | None = 10_000
@@ -128,6 +138,11 @@ class ExperimentConfig:
     """Stop when the mean normalised entropy (0 to 1) of the stop set falls below this."""
     stop_set: Annotated[int, Ge(2)] = 1_000
     """Pool images, drawn without labels, that the two rules above look at."""
+    upper_line: Any = ()
+    """Add the runs ``oracle``: in each round, of the batches that these strategies (labels; True for
+    all) and ten random draws propose, the one with the lowest loss on validation images after it."""
+    validation: Annotated[int, Ge(1)] = 1_000
+    """Training images outside the pool that the upper line chooses by."""
     eval_every: Annotated[int, Ge(1)] = 1
     """Evaluate on the test set in every n-th round; `rounds` is a multiple of it."""
     threads: Annotated[int, Ge(1)] = 1
@@ -137,7 +152,8 @@ class ExperimentConfig:
         settings = {name: none_for_text(as_plain(value)) for name, value in vars(self).items()}
         settings["strategies"] = _as_specs(self.strategies)
         settings["seeds"] = _as_seeds(settings["seeds"])
-        for name in ("imbalance", "noise"):
+        settings["upper_line"] = _as_labels(self.upper_line, settings["strategies"])
+        for name in ("imbalance", "noise", "batch"):
             settings[name] = _as_tuples(settings[name])
         settings["model_params"] = _with_text_keys(settings["model_params"])
         if has_backbone(settings["model"]) and settings["backbone"] is None:
@@ -156,8 +172,18 @@ class ExperimentConfig:
     @property
     def labels_per_run(self) -> int:
         """Labels that a run spends unless its predictions stop it."""
-        wanted = self.initial + self.rounds * self.batch
+        wanted = self.initial + sum(map(self.batch_of, range(1, self.rounds + 1)))
         return min(wanted, max(self.stop_budget or wanted, self.initial))
+
+    @property
+    def labels(self) -> list[str]:
+        """Names of the runs of a seed: the strategies', and the upper line's."""
+        return [*(s.label for s in self.strategies), *([UPPER_LINE] if self.upper_line else [])]
+
+    def batch_of(self, number: int) -> int:
+        """Return how many labels are asked for in a round, 1 or later, without a budget."""
+        sizes = self.batch if isinstance(self.batch, tuple) else (self.batch,)
+        return int(sizes[min(number, len(sizes)) - 1])
 
     def spec(self, label: str) -> StrategySpec:
         """Return the strategy of that label."""
@@ -167,9 +193,11 @@ class ExperimentConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, tables and numbers, in the layout of a TOML profile."""
         plain = {f.name: _as_lists(getattr(self, f.name)) for f in fields(self)}
-        for name in ("backbone", "backbone_size"):  # later settings, left out where they are not
-            if plain[name] is None:  # used: the digest of other experiments stays as it was
-                del plain[name]
+        # later settings, left out where they are not used: other digests stay as they were
+        unused = [name for name in ("backbone", "backbone_size") if plain[name] is None]
+        unused += [] if self.upper_line else ["upper_line", "validation"]
+        for name in unused:
+            del plain[name]
         plain["strategies"] = [s.label for s in self.strategies]
         plain["strategy"] = {
             s.label: {"name": s.name, **s.params}
@@ -243,7 +271,10 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
     """
     now = new.to_dict()
     lines = []
-    for key in sorted({*old, *now} - {"strategy", "strategies", "seeds", "rounds"}):
+    grows = {"strategy", "strategies", "seeds", "rounds"}
+    if not old.get("upper_line"):
+        grows |= {"upper_line", "validation"}
+    for key in sorted({*old, *now} - grows):
         if old.get(key) != now.get(key):
             lines.append(f"{key}: {old.get(key)!r} there, {now.get(key)!r} asked for")
     lost = [s for s in old["strategies"] if s not in now["strategies"]]
@@ -261,8 +292,8 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
         raise ConfigMismatchError(
             f"{where} holds another experiment:\n  "
             + "\n  ".join(lines)
-            + "\nUse another folder, or the settings there. Only strategies, seeds and rounds may "
-            "be added to an experiment."
+            + "\nUse another folder, or the settings there. Only strategies, seeds, rounds and an "
+            "upper line may be added to an experiment."
         )
 
 
@@ -292,6 +323,16 @@ def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
             "The label 'random' is reserved for the baseline, the strategy 'random' as it is."
         )
     return tuple(specs)
+
+
+def _as_labels(value: Any, specs: tuple[StrategySpec, ...]) -> tuple[str, ...]:
+    """Return the labels of strategies that a list, a text or True for all of them stands for."""
+    if isinstance(value, bool):
+        return tuple(spec.label for spec in specs) if value else ()
+    labels = _as_list(value)
+    for label in labels:
+        check_one_of("strategy of the upper line", label, [spec.label for spec in specs])
+    return tuple(dict.fromkeys(labels))
 
 
 def _as_seeds(seeds: Any) -> tuple[int, ...]:
@@ -347,9 +388,21 @@ def _check_together(config: ExperimentConfig) -> None:
         raise ValueError(
             f"noise should be a rate from 0 to 1 or a matrix with a row per class; got {rate!r}."
         )
+    _check_batch(config.batch)
+    if not config.initial and not config.rounds:
+        raise ValueError("initial=0 and rounds=0 label nothing; set one of them.")
     check_model(config)
     if config.rounds % config.eval_every:
         raise ValueError(
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
             "last round would not be evaluated."
+        )
+
+
+def _check_batch(batch: Any) -> None:
+    sizes = batch if isinstance(batch, tuple) else (batch,)
+    if not sizes or not all(_is_int(size) and size >= 1 for size in sizes):
+        raise ValueError(
+            "batch should be an integer of 1 or more, or a list of them, one for each round; got "
+            f"{_as_lists(batch)!r}."
         )

@@ -106,6 +106,24 @@ def build_estimator(config: ExperimentConfig, n_classes: int) -> Estimator:
     return _BUILDERS[config.model](config, n_classes)
 
 
+def features_without_fit(config: ExperimentConfig, X: np.ndarray) -> np.ndarray | None:
+    """Return features ``(n, d)`` that need no fit, or None where the model learns its own.
+
+    Parameters
+    ----------
+    config : ExperimentConfig
+    X : ndarray (n, ...)
+        What the model is fitted on: images, or features of them for a probe.
+    """
+    if config.model == "probe":
+        return X
+    if config.model == "logistic":
+        from .logistic import PixelLogistic
+
+        return np.asarray(PixelLogistic().transform(X))
+    return None
+
+
 def gradient_steps(config: ExperimentConfig, n_labeled: int) -> int:
     """Return how many gradient steps one fit takes; 0 for a model without them."""
     if not is_network(config.model):

@@ -215,11 +215,13 @@ def _prepare(out: Path, runs: list[Run], starts: dict[int, Record]) -> None:
 
 def _unfinished(config: ExperimentConfig, records: dict[RunKey, list[Record]]) -> list[Run]:
     """Return the runs that lack a round, strategy by strategy, so that seeds start apart."""
+    every = tuple(strategy_info(spec.name) for spec in config.strategies)
+    asked = {spec.label: (info,) for spec, info in zip(config.strategies, every, strict=True)}
     return [
-        Run(spec.label, seed, strategy_info(spec.name))
-        for spec in config.strategies
+        Run(label, seed, asked.get(label, every))
+        for label in config.labels
         for seed in config.seeds
-        if not is_complete(config, records[spec.label, seed])
+        if not is_complete(config, records[label, seed])
     ]
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import RecordError
 from .config import ExperimentConfig
-from .setting import Setting, draw_pool, load_data
+from .setting import Setting, draw_pool, draw_validation, load_data
 
 if TYPE_CHECKING:
     from ..datasets import ImageDataset
@@ -69,13 +69,15 @@ def embed_images(
 def images_needed(
     config: ExperimentConfig, seeds: Iterable[int]
 ) -> Iterator[tuple[ImageDataset, np.ndarray]]:
-    """Yield each different dataset that these seeds see, and the training rows in their pools."""
+    """Yield each different dataset that these seeds see, and the training rows that they need."""
     rows: dict[str, np.ndarray] = {}
     seed_of: dict[str, int] = {}
     for seed in seeds:
         data = load_data(config, seed)
-        pool = draw_pool(config, seed, len(data.x_train))
-        rows[data.fingerprint] = np.union1d(rows.get(data.fingerprint, pool), pool)
+        n = len(data.x_train)
+        pool = draw_pool(config, seed, n)
+        needed = np.union1d(pool, draw_validation(config, seed, pool, n))
+        rows[data.fingerprint] = np.union1d(rows.get(data.fingerprint, needed), needed)
         seed_of.setdefault(data.fingerprint, seed)
     for fingerprint, needed in rows.items():
         yield load_data(config, seed_of[fingerprint]), needed

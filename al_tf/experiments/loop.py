@@ -12,16 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from ..agreement import cohen_kappa
-from ..errors import RecordError
+from ..errors import RecordError, check_one_of
 from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
-from .config import ExperimentConfig, StrategySpec
+from .config import UPPER_LINE, ExperimentConfig
 from .estimators import Estimator, build_estimator
 from .features import sees_features, with_features
+from .querying import batch_size, query
 from .records import Record, append_record, read_run, run_name, run_path
 from .setting import Setting, make_setting
 from .stopping import mean_uncertainty, needs_stop_set, stop_reason
 from .study import first_difference
+from .upper_line import best_batch
 
 LOCK_SECONDS = 3_600
 _EVALUATED = ("accuracy", "f1_macro", "recall", "average_precision", "seconds_eval")
@@ -39,13 +41,14 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
     config : ExperimentConfig
         The experiment.
     label : str
-        Which of its strategies.
+        Which of its strategies, or the upper line.
     seed : int
         Which of its seeds.
     out_dir : Path
         The study's folder.
     """
-    spec, path = config.spec(label), run_path(out_dir, label, seed)
+    check_one_of("run", label, config.labels)
+    path = run_path(out_dir, label, seed)
     with _locked(out_dir, run_name(label, seed)):
         records = read_run(path, repair=True)
         if is_complete(config, records):
@@ -61,7 +64,7 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
         estimator = restored_model(setting, records, checkpoint)
         while not is_complete(config, records):
             number = len(records)
-            record = _round(setting, spec, estimator, records)
+            record = _round(setting, label, estimator, records)
             write_atomically(_checkpoint(out_dir, label, seed, number), estimator.save_weights)
             append_record(path, record)
             records.append(record)
@@ -87,7 +90,10 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
             record = dict(json.loads(path.read_text())) if path.exists() else None
         except ValueError as error:
             raise RecordError(f"{path}: not JSON ({error}). Remove the file.") from None
-        if record is not None and model.exists():
+        if record is None and not len(setting.initial):
+            record = _without_labels(setting)
+            write_json(path, record)
+        if record is not None and (model.exists() or not record["n_labeled"]):
             return record
         if record is not None:
             estimator = restored_model(setting, [record], model)
@@ -125,13 +131,16 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
         Training again gives other numbers than those recorded.
     """
     estimator = build_estimator(setting.config, setting.n_classes)
+    if not records[-1]["n_labeled"]:
+        return estimator
     if checkpoint.exists():
         with suppress(ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile):  # damaged
             estimator.load_weights(checkpoint)
             return estimator
         estimator = build_estimator(setting.config, setting.n_classes)
     scratch = setting.config.fit_mode == "scratch"
-    for number in range(len(records) - 1 if scratch else 0, len(records)):
+    first = next(number for number, record in enumerate(records) if record["n_labeled"])
+    for number in range(len(records) - 1 if scratch else first, len(records)):
         labeled, answers = _labeled_until(records[: number + 1])
         n_new = len(records[number]["queried"])
         again = _learn(setting, estimator, labeled, answers, number, n_new)
@@ -145,18 +154,24 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
     return estimator
 
 
-def _round(
-    setting: Setting, spec: StrategySpec, estimator: Estimator, records: Sequence[Record]
-) -> Record:
+def _round(setting: Setting, label: str, estimator: Estimator, records: Sequence[Record]) -> Record:
     """Query with the model of the last record, label, fit and evaluate."""
     labeled, answers = _labeled_until(records)
-    before = _stop_proba(setting, estimator)
+    before = _stop_proba(setting, estimator) if len(labeled) else None
     start = time.perf_counter()
-    ids = query(setting, spec, estimator, labeled, answers, len(records))
+    if label == UPPER_LINE:
+        ids, proposed_by = best_batch(setting, estimator, labeled, answers, len(records))
+    else:
+        spec = setting.config.spec(label)
+        size = batch_size(setting, len(records), len(labeled))
+        ids = query(setting, spec, estimator, labeled, answers, len(records), size)
+        proposed_by = None
     seconds = time.perf_counter() - start
     labeled, answers = np.append(labeled, ids), np.append(answers, setting.answers[ids])
     record = _learn(setting, estimator, labeled, answers, len(records), len(ids))
-    record |= {"strategy": spec.label, "seconds_query": seconds}
+    record |= {"strategy": label, "seconds_query": seconds}
+    if proposed_by is not None:
+        record |= {"proposed_by": proposed_by}
     record |= _stopping(setting, estimator, before, [*records, record])
     if record["stopped"] and record["accuracy"] is None:
         record |= _evaluate(setting, estimator)
@@ -168,53 +183,6 @@ def _labeled_until(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
     labeled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
     answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
     return labeled, answers
-
-
-def query(
-    setting: Setting,
-    spec: StrategySpec,
-    estimator: Estimator,
-    labeled: np.ndarray,
-    answers: np.ndarray,
-    number: int,
-) -> np.ndarray:
-    """Return the ids that a strategy asks for; it sees no label but those of the labeled set.
-
-    Parameters
-    ----------
-    setting : Setting
-        Images and pool.
-    spec : StrategySpec
-        The strategy.
-    estimator : Estimator
-        The fitted model.
-    labeled : ndarray of int, shape (m,)
-        Ids labeled so far, in the order of labeling.
-    answers : ndarray of int, shape (m,)
-        The oracle's answers for them.
-    number : int
-        The round that the new labels are for; the strategy's seed follows from it.
-
-    Returns
-    -------
-    ndarray of int, shape (k,)
-        Best first; k is the batch, or what is left of the budget.
-    """
-    from ..learner import ActiveLearner
-    from ..strategies import get_strategy
-
-    config, x_train = setting.config, setting.x_train
-    unlabeled = np.setdiff1d(setting.pool, labeled)
-    size = config.batch
-    if config.stop_budget is not None:
-        size = min(size, config.stop_budget - len(labeled))
-    learner = ActiveLearner(estimator, get_strategy(spec.name))
-    learner.X_training, learner.y_training = x_train[labeled], answers
-    seed = derive_seed(setting.seed, "query", number)
-    chosen, _ = learner.query(
-        x_train[unlabeled], n_instances=size, random_state=seed, **spec.params
-    )
-    return unlabeled[chosen]
 
 
 def _learn(
@@ -246,6 +214,25 @@ def _learn(
         "loss": losses[-1] if losses else None,
         "queried": labeled[-n_new:].tolist(),
         "queried_labels": answers[-n_new:].tolist(),
+    }
+
+
+def _without_labels(setting: Setting) -> Record:
+    """Return the record of a round 0 without labels, and so without a model."""
+    return {
+        "dataset": setting.data.name,
+        "strategy": None,
+        "seed": setting.seed,
+        "round": 0,
+        "n_labeled": 0,
+        **dict.fromkeys(_EVALUATED),
+        "seconds_query": 0.0,
+        "seconds_fit": 0.0,
+        "steps": 0,
+        "loss": None,
+        "queried": [],
+        "queried_labels": [],
+        **dict.fromkeys(("kappa", "uncertainty", "stopped")),
     }
 
 

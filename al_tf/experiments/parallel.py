@@ -19,11 +19,12 @@ from .workers import WorkerPool, thread_environment
 
 
 class Run(NamedTuple):
-    """One strategy with one seed."""
+    """One strategy, or the upper line, with one seed."""
 
     label: str
     seed: int
-    strategy: StrategyInfo
+    strategies: tuple[StrategyInfo, ...]
+    """Those that it asks: its own, or all that an upper line draws on."""
 
     @property
     def name(self) -> str:
@@ -53,7 +54,8 @@ def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
             f"{out_dir} on this worker does not hold this experiment. Workers on other "
             "machines must see the results folder under the same path (a shared disk)."
         )
-    REGISTRY.setdefault(run.strategy.name, run.strategy)  # one that the caller registered
+    for strategy in run.strategies:
+        REGISTRY.setdefault(strategy.name, strategy)  # one that the caller registered
     with _one_run_at_a_time, _limited_threads(config.threads):
         run_strategy(config, run.label, run.seed, out_dir)
 

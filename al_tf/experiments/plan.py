@@ -13,8 +13,9 @@ from ..seeding import stream
 from .config import ExperimentConfig
 from .estimators import build_estimator, gradient_steps
 from .features import backbone_of, images_needed, sees_features
-from .loop import query
+from .querying import query
 from .setting import Setting, load_data, make_setting
+from .upper_line import RANDOM_BATCHES
 from .workers import WorkerPool
 
 MEASURED_STEPS = {"cnn": 64, "finetuned": 2}
@@ -98,23 +99,26 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
     if isinstance(measured, BaseException):
         raise measured
     images, embedding = _embedding(config) if sees_features(config) else (0, 0.0)
-    sizes = [config.initial + r * config.batch for r in range(config.rounds + 1)]
-    if config.stop_budget is not None:
-        sizes = [n for i, n in enumerate(sizes) if i == 0 or sizes[i - 1] < config.stop_budget]
-    seeds, strategies = len(config.seeds), len(config.strategies)
-    first, later = sizes[0], sizes[1:]
-    evaluations = 1 + len(later) // config.eval_every
+    first, later = _label_counts(config)
+    seeds, runs = len(config.seeds), len(config.labels)
+    upper = config.upper_line
+    candidates = len(upper) + RANDOM_BATCHES if upper else 0
+    fits_a_round = runs + candidates  # the upper line tries its candidates, then fits the best
+    evaluations = bool(first) + len(later) // config.eval_every
     fit_seconds = seeds * (
-        measured.fit(config, first) + strategies * sum(measured.fit(config, n) for n in later)
+        measured.fit(config, first) + fits_a_round * sum(measured.fit(config, n) for n in later)
     )
-    eval_seconds = seeds * strategies * evaluations * measured.evaluate
-    query_seconds = seeds * len(later) * sum(measured.queries.values())
-    busy = min(jobs, seeds * strategies)
-    steps = [gradient_steps(config, n) for n in sizes]
+    scored = config.validation / max(measured.test_images, 1) * candidates * len(later)
+    eval_seconds = seeds * (runs * evaluations + scored) * measured.evaluate
+    asked = [*measured.queries, *upper]
+    query_seconds = seeds * len(later) * sum(measured.queries[label] for label in asked)
+    busy = min(jobs, seeds * runs)
+    steps = [gradient_steps(config, n) for n in later]
     return Plan(
-        runs=seeds * strategies,
-        fits=seeds * (1 + strategies * len(later)),
-        gradient_steps=seeds * (steps[0] + strategies * sum(steps[1:])),
+        runs=seeds * runs,
+        fits=seeds * (bool(first) + fits_a_round * len(later)),
+        gradient_steps=seeds
+        * (gradient_steps(config, first) * bool(first) + fits_a_round * sum(steps)),
         labels_per_run=config.labels_per_run,
         jobs=busy,
         seconds=embedding + measured.start + (fit_seconds + eval_seconds + query_seconds) / busy,
@@ -123,6 +127,16 @@ def make_plan(config: ExperimentConfig, jobs: int) -> Plan:
         images_embedded=images,
         embedding_seconds=embedding,
     )
+
+
+def _label_counts(config: ExperimentConfig) -> tuple[int, list[int]]:
+    """Return the number of labels at round 0, and those of the later rounds, a budget heeded."""
+    sizes = [config.initial]
+    for number in range(1, config.rounds + 1):
+        if config.stop_budget is not None and sizes[-1] >= config.stop_budget:
+            break
+        sizes.append(sizes[-1] + config.batch_of(number))
+    return sizes[0], sizes[1:]
 
 
 def _clock(seconds: float) -> str:
@@ -165,10 +179,13 @@ class _Measurement:
     fit_seconds: float
     fit_steps: int  # 0 for a model without gradient steps
     evaluate: float
+    test_images: int
     queries: dict[str, float]
     peak_bytes: int
 
     def fit(self, config: ExperimentConfig, n_labeled: int) -> float:
+        if not n_labeled:
+            return 0.0
         if not self.fit_steps:
             return self.fit_seconds
         return self.fit_seconds * gradient_steps(config, n_labeled) / self.fit_steps
@@ -195,13 +212,15 @@ def _measure(config: ExperimentConfig) -> _Measurement:
     queries = {}
     for spec in config.strategies:
         before = time.perf_counter()
-        query(sample, spec, estimator, sample.initial, y, number=1)
+        size = min(config.batch_of(1), len(sample.pool) - len(sample.initial))
+        query(sample, spec, estimator, sample.initial, y, 1, size)
         queries[spec.label] = (time.perf_counter() - before) * asked
     return _Measurement(
         start=start - began,
         fit_seconds=fitted - start,
         fit_steps=gradient_steps(brief, len(y)),
         evaluate=(evaluated - fitted) * len(setting.x_test) / len(sample.x_test),
+        test_images=len(setting.x_test),
         queries=queries,
         peak_bytes=_peak_bytes(),
     )
@@ -209,11 +228,12 @@ def _measure(config: ExperimentConfig) -> _Measurement:
 
 def _sample(setting: Setting) -> tuple[Setting, float]:
     """Return what is measured, and how many times as many images a query looks at."""
+    some = setting.initial if len(setting.initial) else setting.pool[: setting.config.batch_of(1)]
     if setting.config.model != "finetuned":
-        return setting, 1.0
-    initial = setting.initial[:MEASURED_IMAGES]
+        return replace(setting, initial=some), 1.0
+    initial = some[:MEASURED_IMAGES]
     rest = np.setdiff1d(setting.pool, initial)
-    unlabeled = rest[: max(MEASURED_IMAGES, setting.config.batch)]
+    unlabeled = rest[: max(MEASURED_IMAGES, setting.config.batch_of(1))]
     part = replace(
         setting,
         initial=initial,

@@ -28,6 +28,7 @@ class Setting:
     pool: np.ndarray  # ids, ascending, the initial ones included
     initial: np.ndarray  # ids labeled at round 0
     stop_set: np.ndarray  # ids that the stopping rules look at
+    validation: np.ndarray  # ids outside the pool that the upper line chooses by
     x_train: np.ndarray  # what the model sees of the training images: themselves, or features
     x_test: np.ndarray
 
@@ -39,6 +40,10 @@ class Setting:
 
 def load_data(config: ExperimentConfig, seed: int) -> ImageDataset:
     """Load the experiment's dataset as `seed` sees it; the last one is kept."""
+    from ..datasets import depends_on_seed
+
+    if not depends_on_seed(config.dataset, config.imbalance):
+        seed = 0  # the runs of all seeds share what is kept
     asked = json.dumps([config.imbalance, dict(config.dataset_options)])
     return _load(config.dataset, asked, seed)
 
@@ -56,6 +61,29 @@ def draw_pool(config: ExperimentConfig, seed: int, n: int) -> np.ndarray:
     if config.pool is None or config.pool >= n:
         return np.arange(n)
     return np.sort(stream(seed, "pool").choice(n, config.pool, replace=False))
+
+
+def draw_validation(config: ExperimentConfig, seed: int, pool: np.ndarray, n: int) -> np.ndarray:
+    """Return the ids, out of `n` training images, that a seed's upper line chooses by.
+
+    Raises
+    ------
+    ValueError
+        Fewer images than that are outside the pool.
+    """
+    if not config.upper_line:
+        return np.empty(0, np.intp)
+    outside = np.setdiff1d(np.arange(n), pool)
+    if len(outside) < config.validation:
+        raise ValueError(
+            f"The upper line needs validation={config.validation} training images outside the pool, "
+            f"and there are {len(outside)}. Lower pool or validation."
+        )
+    return stream(seed, "validation").choice(outside, config.validation, replace=False)
+
+
+def _sizes(config: ExperimentConfig) -> str:
+    return " or ".join(map(str, dict.fromkeys(np.ravel(config.batch).tolist())))
 
 
 def make_setting(config: ExperimentConfig, seed: int) -> Setting:
@@ -80,9 +108,10 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
     """
     data = load_data(config, seed)
     pool = draw_pool(config, seed, len(data.x_train))
+    validation = draw_validation(config, seed, pool, len(data.x_train))
     if config.labels_per_run > len(pool):
         raise ValueError(
-            f"{config.initial} initial labels and {config.rounds} rounds of {config.batch} ask for "
+            f"{config.initial} initial labels and {config.rounds} rounds of {_sizes(config)} ask for "
             f"{config.labels_per_run} labels, but the pool of {data.name} holds {len(pool)} images. "
             "Lower rounds, batch or initial."
         )
@@ -95,6 +124,7 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
         pool=pool,
         initial=_initial_ids(config, data.y_train, pool, stream(seed, "initial")),
         stop_set=stream(seed, "stop set").choice(pool, stop_size, replace=False),
+        validation=validation,
         x_train=data.x_train,
         x_test=data.x_test,
     )

@@ -31,6 +31,7 @@ import numpy as np
 from ..errors import RecordError
 from ..files import write_atomically
 from ..parsing import parse_json, parse_toml, read_text
+from .config import UPPER_LINE
 from .records import Record, RunKey, read_runs, records_sha256
 from .values import none_for_text, text_for_none
 
@@ -138,7 +139,8 @@ def run_keys(config: Mapping[str, Any]) -> list[RunKey]:
     config : mapping
         As `ExperimentConfig.to_dict` makes it.
     """
-    return [(label, seed) for label in config["strategies"] for seed in sorted(config["seeds"])]
+    labels = [*config["strategies"], *([UPPER_LINE] if config.get("upper_line") else [])]
+    return [(label, seed) for label in labels for seed in sorted(config["seeds"])]
 
 
 class Study(NamedTuple):

@@ -90,9 +90,10 @@ def choose_without_model(
         picked = rng.permutation(len(free))[:n]
         return [Candidate(free[i], "query", "random") for i in picked]
     from ..strategies import get_strategy
+    from ..strategies.cold_start import FeaturesOnly
 
     indices, scores = get_strategy("typiclust")(
-        _Features(), features, n_instances=min(n, len(ids)), random_state=rng
+        FeaturesOnly(), features, n_instances=min(n, len(ids)), random_state=rng
     )
     return _candidates(ids, indices, scores, "typiclust")
 
@@ -273,10 +274,3 @@ class Chooser:
         if isinstance(self.strategy, str):
             return self.strategy
         return getattr(self.strategy, "__name__", type(self.strategy).__name__)
-
-
-class _Features:
-    """Stands in for a model where the rows of X are features already."""
-
-    def transform(self, X: np.ndarray) -> np.ndarray:
-        return X

@@ -70,6 +70,8 @@ _OTHER_COLORS = (
 _OTHER_MARKERS = (">", "<", "*", "p", "h", "d", "8", "H")
 
 # What is no strategy has no strategy's colour.
+UPPER_LINE = Look("#000000", "P")
+"""Of the runs ``oracle``."""
 SLATE = "#33475B"
 MISSED_DEFECTS = "#A50F15"
 FALSE_ALARMS = "#7F93A8"
@@ -98,6 +100,8 @@ def strategy_look(name: str) -> Look:
     >>> strategy_look("my_strategy") == strategy_look("my_strategy")
     True
     """
+    if name == "oracle":
+        return UPPER_LINE
     if name in STRATEGY_LOOKS:
         return STRATEGY_LOOKS[name]
     color, marker, *_ = hashlib.sha256(name.encode()).digest()

@@ -89,7 +89,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "probcover": StrategyInfo(
         "probcover", probcover.probcover, "diversity",
-        ("probabilities", "features", "labeled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
+        ("features", "classes", "labeled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
     ),
     "badge": StrategyInfo(
         "badge", badge.badge, "uncertainty and diversity", ("probabilities", "features"),
@@ -153,7 +153,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "uherding": StrategyInfo(
         "uherding", uherding.uherding, "uncertainty and diversity",
         ("probabilities", "features", "labeled set"), "a fit and n·min(n, 10⁴)·d",
-        "Bae et al. 2025", sequential=True,
+        "Bae et al. 2025", sequential=True, cold_start=True,
     ),
     "drop_query": StrategyInfo(
         "drop_query", drop_query.drop_query, "uncertainty and diversity",
@@ -189,7 +189,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "tcm": StrategyInfo(
         "tcm", tcm.tcm, "uncertainty and diversity",
         ("probabilities", "features", "labeled set"), "that of typiclust, then of margin",
-        "Doucet et al. 2024", sequential=True,
+        "Doucet et al. 2024", sequential=True, cold_start=True,
     ),
 }  # fmt: skip
 

@@ -14,9 +14,11 @@ Strategy = Callable[..., Any]
 
 ENTRY_POINT_GROUP = "al_tf.strategies"
 NEEDS = (
-    "probabilities", "features", "labeled set", "dropout", "joint samples", "refits", "committee",
+    "probabilities", "features", "classes", "labeled set", "dropout", "joint samples", "refits",
+    "committee",
 )  # fmt: skip
-# "dropout": ``sample_proba``, its samples independent or not between images. "joint samples": each
+WITHOUT_MODEL = {"features", "classes", "labeled set"}
+# "classes": how many there are, of ``classes_`` or ``classes``, not their probabilities. "dropout": ``sample_proba``, its samples independent or not between images. "joint samples": each
 # sample of ``sample_proba`` is one draw of the weights for all images. "refits": clones of the
 # estimator are fitted to the labeled set with further images.
 
@@ -38,7 +40,7 @@ class StrategyInfo:
         The idea behind it: ``"uncertainty"``, ``"diversity"``, …
     needs : tuple of str
         What it needs of the classifier, out of `NEEDS`: an empty tuple works before any model is
-        fitted, ``("features",)`` and ``("features", "labeled set")`` with features alone.
+        fitted, ``"features"``, ``"classes"`` and ``"labeled set"`` with features alone.
     cost : str
         Time after the forward pass, in n (pool), k (batch), d (features), K (classes),
         m (labeled set), S (stochastic passes), L (learners).
@@ -51,6 +53,8 @@ class StrategyInfo:
         A score is the value at the moment of choice, so that scores need not descend.
     error : str
         For an installed package whose strategy cannot be loaded, why; else empty.
+    cold_start : bool
+        Chooses the first images from features alone, although it needs a model afterwards.
     """
 
     name: str
@@ -62,6 +66,7 @@ class StrategyInfo:
     stochastic: bool = False
     sequential: bool = False
     error: str = ""
+    cold_start: bool = False
 
     def __post_init__(self) -> None:
         if not callable(self.function):
@@ -71,6 +76,11 @@ class StrategyInfo:
             raise ValueError(
                 f"Strategy {self.name!r}: needs is a tuple out of {NEEDS}; got {self.needs!r}."
             )
+
+    @property
+    def starts_without_model(self) -> bool:
+        """Whether it can choose before anything is labeled, from features alone where it needs any."""
+        return self.cold_start or WITHOUT_MODEL.issuperset(self.needs)
 
 
 def get_strategy(name: str) -> Strategy:
@@ -148,6 +158,7 @@ def register_strategy(
     paper: str = "",
     stochastic: bool = False,
     sequential: bool = False,
+    cold_start: bool = False,
     overwrite: bool = False,
 ) -> Any:
     """Register a strategy for this process, as a decorator or by a call.
@@ -162,7 +173,7 @@ def register_strategy(
         The name; the function itself where it is used as a bare decorator.
     function : callable, optional
         The strategy; without it, a decorator is returned.
-    family, needs, cost, paper, stochastic, sequential
+    family, needs, cost, paper, stochastic, sequential, cold_start
         As in `StrategyInfo`.
     overwrite : bool
         Replace a strategy of this name, as when a notebook cell runs again.
@@ -195,8 +206,9 @@ def register_strategy(
 
     def register(strategy: Strategy) -> Strategy:
         info = StrategyInfo(
-            chosen_name, strategy, family, tuple(needs), cost, paper, stochastic, sequential
-        )
+            chosen_name, strategy, family, tuple(needs), cost, paper, stochastic, sequential,
+            cold_start=cold_start,
+        )  # fmt: skip
         known = REGISTRY.get(chosen_name)
         if known is not None and known.function is not strategy and not overwrite:
             raise ValueError(

@@ -146,6 +146,25 @@ def features(classifier: Any, X: Any) -> np.ndarray:
     return _check_features(X, len_of(X))
 
 
+def n_classes_of(classifier: Any) -> int:
+    """Return the number of classes, of ``classes_`` after a fit or of ``classes`` before it.
+
+    Raises
+    ------
+    TypeError
+        The estimator has neither.
+    """
+    estimator = estimator_of(classifier)
+    for name in ("classes_", "classes"):
+        classes = getattr(estimator, name, None)
+        if classes is not None:
+            return len(classes)
+    raise TypeError(
+        f"This strategy needs the number of classes, and {type(estimator).__name__} has neither "
+        "classes_ nor classes. Give it its label set: classes=…"
+    )
+
+
 def proba_and_features(classifier: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return ``(predict_proba(…), features(…))``, from one forward pass where possible."""
     estimator = estimator_of(classifier)

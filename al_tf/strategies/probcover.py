@@ -10,7 +10,7 @@ from ..geometry import center_and_scale, max_ball_cover, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
-from ._select import check_pool, labeled_features, proba_and_features
+from ._select import check_pool, features, labeled_features, n_classes_of
 
 RADIUS_SAMPLE = 5000
 
@@ -77,8 +77,8 @@ def probcover(
     Parameters
     ----------
     classifier : learner or estimator
-        With ``transform``, and with ``predict_proba`` for the number of classes; the labeled set
-        is its ``X_training``.
+        With ``transform``, and with ``classes_`` or ``classes`` for the number of classes where
+        `radius` is not given; the labeled set is its ``X_training``.
     X : array-like, shape (n, ...)
         The pool.
     n_instances : int
@@ -106,11 +106,11 @@ def probcover(
     if max_targets < 1:
         raise ValueError(f"max_targets must be 1 or more; got {max_targets}.")
     rng = check_random_state(random_state)
-    proba, pool_features = proba_and_features(classifier, X)
+    pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
     pool_features = pool_features[order]
     if radius is None:
-        radius = purity_radius(pool_features, proba.shape[1], random_state=rng)
+        radius = purity_radius(pool_features, n_classes_of(classifier), random_state=rng)
     targets = pool_features
     if len(pool_features) > max_targets:
         targets = pool_features[np.sort(rng.choice(len(pool_features), max_targets, replace=False))]

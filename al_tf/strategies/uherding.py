@@ -11,7 +11,7 @@ from ..seeding import RandomState, check_random_state
 from ._calibration import calibrated_temperature, tempered
 from ._order import canonical_order
 from ._select import check_pool, labeled_features, proba_and_features
-from .max_herding import herd
+from .max_herding import herd, max_herding
 from .uncertainty import margin_score
 
 EQUAL = 1e-6  # features of unit length nearer than this are equal
@@ -43,7 +43,8 @@ def uherding(
     The coverage is ``mean_y u(y) max_{x in L} k(f(x), f(y))``, as in `max_herding`, with each image
     y weighted by its uncertainty u, one minus the margin of ``softmax(log p / temperature)``. With
     few labels the calibrated temperature is high, u is nearly constant, and images are chosen for
-    coverage; with many labels the bandwidth is small, and they are chosen for uncertainty.
+    coverage; with many labels the bandwidth is small, and they are chosen for uncertainty. Before
+    there is a model, it is `max_herding`.
 
     Parameters
     ----------
@@ -80,6 +81,11 @@ def uherding(
     if temperature is not None and not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature must be a positive number; got {temperature!r}.")
     rng = check_random_state(random_state)
+    if not hasattr(classifier, "predict_proba") and labeled_features(classifier) is None:
+        sigma = 1.0 if sigma is None else sigma
+        return max_herding(
+            classifier, X, n_instances, random_state=rng, sigma=sigma, max_targets=max_targets
+        )
     proba, pool_features = proba_and_features(classifier, X)
     order = canonical_order(pool_features, rng)
     labeled = labeled_features(classifier)

@@ -150,3 +150,14 @@ def test_a_data_script_fails_with_one_message_and_no_traceback(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("DataNotFoundError: ")
     assert "Traceback" not in done.stderr
+
+
+def test_only_splits_and_imbalances_depend_on_the_seed():
+    from al_tf.datasets import depends_on_seed
+
+    assert not depends_on_seed("cifar10")
+    assert not depends_on_seed("fashion_mnist")
+    assert depends_on_seed("cifar10", 0.1)
+    assert depends_on_seed("imbalanced_fashion_mnist")
+    assert depends_on_seed("magnetic_tile")
+    assert depends_on_seed("folder:somewhere")

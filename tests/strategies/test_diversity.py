@@ -25,6 +25,7 @@ class Blobs:
         self.X = centres[self.blob] + spread * rng.standard_normal((sum(sizes), 2))
         self.X = self.X.astype(np.float32)
         self.centres = centres
+        self.classes_ = np.arange(len(sizes))
         self.query_strategy = None
         self.estimator = self
         self.X_training = centres[list(labeled_blobs)].astype(np.float32)

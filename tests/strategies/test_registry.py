@@ -213,3 +213,27 @@ def test_the_kit_says_how_to_install_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "hypothesis", None)
     with pytest.raises(ImportError, match=r"pip install \"al-tf\[testing\]\""):
         check_strategy("entropy")
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in list_strategies() if strategy_info(n).starts_without_model]
+)
+def test_what_starts_without_a_model_chooses_from_features_alone(name):
+    from al_tf.strategies.cold_start import FeaturesOnly
+
+    features = np.random.default_rng(0).random((40, 6)).astype(np.float32)
+    chosen, _ = get_strategy(name)(FeaturesOnly(range(3)), features, 5, random_state=0)
+    assert len(set(chosen.tolist())) == 5
+
+
+def test_which_strategies_start_without_a_model():
+    starting = {n for n in list_strategies() if strategy_info(n).starts_without_model}
+    assert {"random", "typiclust", "probcover", "max_herding", "uherding", "tcm"} <= starting
+    assert not {"margin", "badge", "bait", "drop_query", "bald"} & starting
+
+
+def test_probcover_without_the_number_of_classes_says_so():
+    from al_tf.strategies.cold_start import FeaturesOnly
+
+    with pytest.raises(TypeError, match="needs the number of classes"):
+        get_strategy("probcover")(FeaturesOnly(), np.eye(6, dtype=np.float32), 2)

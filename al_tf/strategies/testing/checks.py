@@ -251,6 +251,8 @@ def _needs(subject: Subject, case: Case, name: str) -> None:
     classifier, calls = spy_on(subject, case)
     subject.answer(name, classifier, case.pool, case.k)
     allowed = {*subject.needs, *(["probabilities"] if subject.wants_committee else [])}
+    if allowed & {"probabilities", "dropout", "joint samples"}:
+        allowed.add("classes")  # their columns tell
     if calls - allowed:
         raise StrategyCheckError(
             name, f"is registered with needs={subject.needs} but uses {sorted(calls)}."

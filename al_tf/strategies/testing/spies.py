@@ -32,6 +32,17 @@ class SpyClassifier(FakeClassifier):
             answer[..., :2, :] = np.nan
         return answer
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """The label set, noted."""
+        if self.calls is not None:
+            self.calls.add("classes")
+        return self._classes
+
+    @classes_.setter
+    def classes_(self, classes: np.ndarray) -> None:
+        self._classes = classes
+
     def transform(self, X: Any) -> np.ndarray:
         """Return the features, noted."""
         return self._note("features", super().transform(X))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 Forward = Callable[[np.ndarray], np.ndarray]
 SMALL_BATCH = 8
 """JAX compiles for each length: for this one, to which few images are filled up, and the largest."""
+_one_at_a_time = threading.Lock()
 
 
 def compiled_forward(model: keras.Model, dtype: Any, *, largest: int) -> Forward:
@@ -30,13 +33,40 @@ def compiled_forward(model: keras.Model, dtype: Any, *, largest: int) -> Forward
     Returns
     -------
     callable
-        ``forward(images) -> ndarray``.
+        ``forward(images) -> ndarray``, computed in `full_float32`.
     """
     import keras
 
     if keras.backend.backend() == "tensorflow":
         return _tensorflow_forward(model, dtype)
     return _jax_forward(model, largest)
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Multiply in float32 proper, on a GPU too.
+
+    GPUs multiply float32 numbers with the 10 bits of TF32 unless told otherwise. Kept features must
+    not depend on the machine that computed them.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        with jax.default_matmul_precision("highest"):
+            yield
+        return
+    import tensorflow as tf
+
+    setting = tf.config.experimental
+    with _one_at_a_time:  # it holds for the whole process
+        before = setting.tensor_float_32_execution_enabled()
+        setting.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            setting.enable_tensor_float_32_execution(before)
 
 
 def _tensorflow_forward(model: keras.Model, dtype: Any) -> Forward:
@@ -47,7 +77,12 @@ def _tensorflow_forward(model: keras.Model, dtype: Any) -> Forward:
 
     signature = [tf.TensorSpec([None, *model.input_shape[1:]], dtype)]
     function = tf.function(run, input_signature=signature).get_concrete_function()
-    return lambda images: function(tf.constant(images)).numpy()
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        with full_float32():
+            return function(tf.constant(images)).numpy()
+
+    return forward
 
 
 def _jax_forward(model: keras.Model, largest: int) -> Forward:
@@ -66,6 +101,7 @@ def _jax_forward(model: keras.Model, largest: int) -> Forward:
         )
         filled = np.zeros((rows, *images.shape[1:]), images.dtype)
         filled[: len(images)] = images
-        return np.asarray(run(trainable, others, filled))[: len(images)]
+        with full_float32():
+            return np.asarray(run(trainable, others, filled))[: len(images)]
 
     return forward

@@ -4,6 +4,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from al_tf import list_backbones, load_backbone
 from al_tf.errors import UnknownNameError
+from al_tf.network import forward_pass
 from al_tf.network.backbones import Backbone
 from al_tf.network.model_files import load_network
 from al_tf.network.pretrained import PretrainedNetwork
@@ -158,6 +160,36 @@ def test_features_that_are_kept_need_no_keras(backbone, images, tmp_path):
         [sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "(5, 1280) []"
+
+
+def precision():
+    """Return how float32 numbers are multiplied: what a GPU may do less exactly than a CPU."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.config.jax_default_matmul_precision
+    import tensorflow as tf
+
+    return tf.config.experimental.tensor_float_32_execution_enabled()
+
+
+def test_features_are_computed_in_float32_proper_whatever_the_device(backbone, monkeypatch):
+    before, within = precision(), []
+    full_float32 = forward_pass.full_float32
+
+    @contextmanager
+    def spied():
+        with full_float32():
+            within.append(precision())
+            yield
+
+    monkeypatch.setattr(forward_pass, "full_float32", spied)
+    backbone.features(np.full((3, 20, 20), 7, np.uint8), cache_dir=False)
+    assert within == ["highest" if keras.backend.backend() == "jax" else False]
+    assert precision() == before
+    with pytest.raises(ZeroDivisionError), full_float32():
+        _ = 1 / 0
+    assert precision() == before
 
 
 def test_fingerprints_tell_sizes_apart_and_nothing_else(backbone):

@@ -1,5 +1,6 @@
 """Networks with a pretrained body: what training moves, what it leaves, and what starts anew."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,7 +35,9 @@ def variables_of(classifier):
 def pretrained():
     body = BODY.keras_model((8, 8))
     return {
-        f"{x.name}/{v.name}": v.value.numpy() for x in innermost_layers(body) for v in x.weights
+        f"{x.name}/{v.name}": keras.ops.convert_to_numpy(v.value)
+        for x in innermost_layers(body)
+        for v in x.weights
     }
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..errors import ImageGoneError
 from ..images import ImageSource
+from .pictures import Pictures
 
-MAX_SHOWN_SIDE = 1024
 CACHE_BYTES = 512 << 20
 CHUNK = 2_048
 MAX_COPIES = 3
@@ -28,12 +28,15 @@ class ImagePool(ABC):
         Of one image as the model sees it: (H, W), or (H, W, C).
     problems : dict of str to str
         What is wrong with each file that is left out, by its name.
+    pictures : Pictures
+        The images as people look at them.
     """
 
     shape: tuple[int, ...]
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}
+        self.pictures = Pictures(self)
         self._lock = threading.RLock()
         self._cache: dict[str, np.ndarray] = {}
         self._cached_bytes = 0
@@ -68,8 +71,14 @@ class ImagePool(ABC):
         """Return the file of an image, or None."""
 
     @abstractmethod
-    def shown(self, image_id: str) -> np.ndarray:
-        """Return an image for people: uint8, at most `MAX_SHOWN_SIDE` a side.
+    def pixels(self, image_id: str, *, at_least: int | None = None) -> np.ndarray:
+        """Return an image in full resolution and depth: uint8 or uint16, (H, W) or (H, W, C).
+
+        Parameters
+        ----------
+        image_id : str
+        at_least : int, optional
+            A longer side in pixels that is enough, see `decode_pixels`.
 
         Raises
         ------
@@ -78,8 +87,19 @@ class ImagePool(ABC):
         """
 
     @abstractmethod
+    def is_unchanged(self, image_id: str) -> bool:
+        """Tell, without reading it, whether an image that was read before would still be the same."""
+
+    def shown(self, image_id: str) -> np.ndarray:
+        """Return an image for people: uint8, at most `pictures.MAX_SHOWN_SIDE` a side.
+
+        Raises as `pixels` does.
+        """
+        return self.pictures.overview(image_id).image
+
+    @abstractmethod
     def file_bytes(self, image_id: str) -> tuple[bytes, str]:
-        """Return an image as a file, and its suffix (``.png``). Raises as `shown` does."""
+        """Return an image as a file, and its suffix (``.png``). Raises as `pixels` does."""
 
     @abstractmethod
     def _decode(self, image_id: str) -> np.ndarray:
@@ -89,7 +109,7 @@ class ImagePool(ABC):
         return len(self.ids)
 
     def seen_by_model(self, image_id: str) -> np.ndarray:
-        """Return an image as the model sees it: uint8 of `shape`. Raises as `shown` does."""
+        """Return an image as the model sees it: uint8 of `shape`. Raises as `pixels` does."""
         image = self._cache.get(image_id)
         if image is None:
             image = self._decode(image_id)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from .pictures import Picture
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -27,7 +29,7 @@ class Neighbour:
     distance: float
     """Euclidean, between features; smaller = more similar."""
     image: np.ndarray = field(repr=False, compare=False)
-    """uint8 (H, W) or (H, W, 3), as the model sees it."""
+    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.pictures.THUMBNAIL_SIDE` a side."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Item:
     path: Path | None
     """The file, or None for an array."""
     image: np.ndarray = field(repr=False, compare=False)
-    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.image_pool.MAX_SHOWN_SIDE` a side."""
+    """uint8 (H, W) or (H, W, 3), at most `al_tf.labeling.pictures.MAX_SHOWN_SIDE` a side."""
+    picture: Picture = field(repr=False, compare=False)
+    """The same with its size in full resolution, and what is shown black and white."""
     predictions: tuple[Prediction, ...]
     """Most probable first; empty without a model, and for audit images, whose labels must not
     lean on the model they judge."""

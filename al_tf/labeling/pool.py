@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
 from ..folders import list_folder
-from ..images import EXTENSIONS, decode_image, image_shape, read_image_file
-from .image_pool import MAX_SHOWN_SIDE, ImagePool
+from ..images import EXTENSIONS, decode_image, decode_pixels, image_shape, read_image_file
+from .image_pool import ImagePool
 
 MODEL_SIDE = 64
 _T = TypeVar("_T")
@@ -115,9 +115,13 @@ class ArrayPool(ImagePool):
         """Return None: there is no file."""
         return None
 
-    def shown(self, image_id: str) -> np.ndarray:
-        """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side."""
-        return _bounded(self._decode(image_id))
+    def is_unchanged(self, image_id: str) -> bool:
+        """Tell whether there is such an image: an array does not change."""
+        return image_id in self._rows
+
+    def pixels(self, image_id: str, *, at_least: int | None = None) -> np.ndarray:
+        """Return an image as it is in the array."""
+        return self._decode(image_id)
 
     def file_bytes(self, image_id: str) -> tuple[bytes, str]:
         """Return an image as PNG, and its suffix."""
@@ -236,8 +240,7 @@ class FolderPool(ImagePool):
 
     def _look_at(self, path: Path, known: dict[Path, Any], bad: dict[Path, Any]) -> None:
         """Enter a file in one of the two tables; an unchanged file is not read again."""
-        stat = path.stat()
-        mark = (stat.st_size, stat.st_mtime_ns)
+        mark = _mark(path)
         for old, new in ((self._known, known), (self._bad, bad)):
             if path in old and old[path][0] == mark:
                 new[path] = old[path]
@@ -262,9 +265,19 @@ class FolderPool(ImagePool):
         """Return the content hash of a file beneath the folder; None if it cannot be read."""
         return self._known[file][1] if file in self._known else None
 
-    def shown(self, image_id: str) -> np.ndarray:
-        """Return an image: uint8, at most `MAX_SHOWN_SIDE` a side. Raises ImageGoneError."""
-        return _bounded(self._read(image_id, size=None, grey=None))
+    def is_unchanged(self, image_id: str) -> bool:
+        """Tell whether an image's file is there with the size and time of change it had."""
+        path = self._files.get(image_id)
+        try:
+            return path is not None and path in self._known and self._known[path][0] == _mark(path)
+        except OSError:
+            return False
+
+    def pixels(self, image_id: str, *, at_least: int | None = None) -> np.ndarray:
+        """Return an image in full resolution and depth. Raises ImageGoneError."""
+        return self._reading(
+            image_id, lambda data, path: decode_pixels(data, str(path), at_least=at_least)
+        )
 
     def _decode(self, image_id: str) -> np.ndarray:
         return self._read(image_id, size=self._size, grey=self._grey)
@@ -304,24 +317,18 @@ class FolderPool(ImagePool):
         )  # Linux allows names that are not valid text
 
 
+def _mark(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written to."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
 def array_id(image: np.ndarray) -> str:
     """Return the content hash of an image in memory: SHA-256 of its shape, dtype and pixels."""
     image = np.ascontiguousarray(image)
     digest = hashlib.sha256(f"{image.dtype.str}{image.shape}".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
-
-
-def _bounded(image: np.ndarray) -> np.ndarray:
-    """Shrink an image for the screen; its aspect is kept."""
-    image = _without_axis(image)
-    if max(image.shape[:2]) <= MAX_SHOWN_SIDE:
-        return image
-    from PIL import Image
-
-    picture = Image.fromarray(image)
-    picture.thumbnail((MAX_SHOWN_SIDE, MAX_SHOWN_SIDE))
-    return np.asarray(picture)
 
 
 def _without_axis(image: np.ndarray) -> np.ndarray:

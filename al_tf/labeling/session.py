@@ -215,6 +215,23 @@ class LabelingSession:
                 if item is not None:
                     return item
 
+    def ahead(self, n: int) -> list[Item]:
+        """Return images of this batch that follow the one `next` returns, up to `n`.
+
+        A desk fetches them early, so that nobody waits. They are not being shown yet: what the
+        model thinks of them may have changed by then.
+        """
+        with self._lock:
+            slots = self.ledger.queue.waiting(self.annotator)[1 : n + 1]
+            model, classifier = self._trainer.model, self._trainer.classifier(self.ledger.answers())
+        items = []
+        for slot in slots:
+            try:
+                items.append(build_item(slot, self.pool, model, classifier))
+            except ImageGoneError:
+                continue  # `next` passes it over
+        return items
+
     def label(self, label: str, *, slot: int | None = None, seconds: float | None = None) -> Event:
         """Record the label of the image shown; it is on the disk when this returns.
 

@@ -31,7 +31,7 @@ def build_item(
     ImageGoneError
         The image cannot be shown any more.
     """
-    image = pool.shown(slot.image)
+    picture = pool.pictures.overview(slot.image)
     blind = slot.purpose == "audit" or model is None or slot.image not in model.row_of
     predictions = () if blind or model is None else _predictions(model, slot.image)
     return Item(
@@ -39,7 +39,8 @@ def build_item(
         image_id=slot.image,
         name=pool.title(slot.image),
         path=pool.path(slot.image),
-        image=image,
+        image=picture.image,
+        picture=picture,
         predictions=predictions,
         score=slot.score,
         strategy=slot.strategy,
@@ -72,7 +73,7 @@ def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tupl
             name=pool.name(labeled[others[i]]),
             label=str(classifier.y_training[others[i]]),
             distance=float(distances[i]),
-            image=pool.seen_by_model(labeled[others[i]]),
+            image=pool.pictures.thumbnail(labeled[others[i]]),
         )
         for i in nearest
     )

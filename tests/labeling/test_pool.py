@@ -9,7 +9,7 @@ from PIL import Image
 
 from al_tf.errors import DataNotFoundError, ImageGoneError
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, open_pool
-from al_tf.labeling.image_pool import MAX_SHOWN_SIDE
+from al_tf.labeling.pictures import MAX_SHOWN_SIDE
 
 from .makers import huge_png, make_folder, truncated_jpeg, write_image
 from .work import NearestMean, make_images

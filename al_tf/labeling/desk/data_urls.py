@@ -49,7 +49,7 @@ class Thumbnails:
                 self._kept.move_to_end(image)
                 return self._kept[image]
         try:
-            url = _encoded(self._pool.shown(image))
+            url = _encoded(self._pool.pictures.thumbnail(image))
         except ImageGoneError:
             return None
         with self._lock:

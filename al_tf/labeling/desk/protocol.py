@@ -6,9 +6,12 @@ end (``front/desk.js``) sends them through a notebook's kernel (`widget.py`) and
 
 - ``look``: which image is to be labeled, and how does the work stand?
 - ``status``: the same without the image; asked while a model is being trained.
-- ``label`` with ``slot`` and ``label``; ``skip`` with ``slot``: an answer to the image shown.
+- ``label`` with ``slot`` and ``label``; ``skip`` with ``slot``: an answer to the image shown. With
+  ``seconds``, the time spent on it; else that since it was first sent counts.
 - ``undo`` with ``slot``: take back the last answer, as seen while that image was shown.
 - ``retrain``: train on all labels so far.
+- ``ahead``: the images that follow in this batch, for a screen that fetches them early.
+- ``view``: a part of an image in full resolution, see `al_tf.labeling.desk.looking`.
 - those of `al_tf.labeling.desk.review`: the grid of all images, images alike, one's past answers.
 
 Every request that changes something names the slot, or the events, it was made at, so one that is
@@ -27,6 +30,7 @@ import numpy as np
 
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
+from . import looking
 from .data_urls import data_url
 from .review import ReviewDesk
 from .wording import isolated, taken_back
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("al_tf.labeling")
 
 MAX_LISTED = 20
-THUMBNAIL_SIDE = 128
+LONGEST_SECONDS = 86_400.0
 
 
 class Desk:
@@ -68,8 +72,11 @@ class Desk:
             ``error`` (a line for people, or None), ``did`` (what was done, in words, or None),
             ``status`` (see `status`) and, unless the status alone was asked for, ``item``
             (see `_item`; None when nothing is left to label). After an error, parts may be
-            missing.
+            missing. To ``ahead`` and ``view``, which wait for nothing else that is asked:
+            ``error`` and ``ahead`` (items) or ``view``.
         """
+        if isinstance(request, dict) and request.get("do") in ("ahead", "view"):
+            return self._picture_reply(request)
         if isinstance(request, dict) and self._review.answers(request.get("do")):
             return self._handle_review(request)
         reply: dict[str, Any] = {"error": None, "did": None}
@@ -86,6 +93,15 @@ class Desk:
             except Exception as error:
                 reply["error"] = reply["error"] or _one_line(error)
         return reply
+
+    def _picture_reply(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return images; nothing changes, so other requests go on meanwhile."""
+        try:
+            if request["do"] == "ahead":
+                return {"error": None, "ahead": list(map(_item, looking.ahead(self.session)))}
+            return {"error": None, "view": looking.view(self.session.pool, request)}
+        except Exception as error:
+            return {"error": _one_line(error)}
 
     def _handle_review(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answer a request of the review grid, without holding up those of the main view."""
@@ -134,10 +150,11 @@ class Desk:
             return None
         if do == "label":
             label = _label(request)
-            event = session.label(label, slot=_slot(request))
+            event = session.label(label, slot=_slot(request), seconds=_seconds(request))
             return f"Labeled {isolated(event.name)} as {isolated(label)}."
         if do == "skip":
-            return f"Skipped {isolated(session.skip(slot=_slot(request)).name)}."
+            event = session.skip(slot=_slot(request), seconds=_seconds(request))
+            return f"Skipped {isolated(event.name)}."
         if do == "undo":
             return self._undo(request.get("slot"))
         if do == "retrain":
@@ -165,6 +182,9 @@ def _item(item: Item) -> dict[str, Any]:
             "id": item.image_id,
             "name": item.name,
             "image": data_url(item.image),
+            "width": item.picture.width,
+            "height": item.picture.height,
+            "highest": item.picture.highest,
             "predictions": [asdict(prediction) for prediction in item.predictions],
             "score": item.score,
             "strategy": item.strategy,
@@ -174,7 +194,7 @@ def _item(item: Item) -> dict[str, Any]:
                     "name": other.name,
                     "label": other.label,
                     "distance": other.distance,
-                    "image": data_url(other.image, THUMBNAIL_SIDE),
+                    "image": data_url(other.image),
                 }
                 for other in item.neighbours
             ],
@@ -182,6 +202,12 @@ def _item(item: Item) -> dict[str, Any]:
             "batch": item.batch,
         }
     )
+
+
+def _seconds(request: dict[str, Any]) -> float | None:
+    """Return the time spent on an image, if the screen measured it."""
+    seconds = looking.optional_number(request, "seconds")
+    return None if seconds is None else min(max(0.0, seconds), LONGEST_SECONDS)
 
 
 def _label(request: dict[str, Any]) -> str:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..image_pool import ImagePool
 from ..reviewing import ReviewFilter, ReviewRow
-from .data_urls import Thumbnails, data_url
+from . import looking
+from .data_urls import Thumbnails
 from .wording import changed, taken_back
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ class ReviewDesk:
 
     def _with_picture(self, image: str) -> dict[str, Any]:
         row = asdict(self.session.reviewer.row(image))
-        return row | {"picture": data_url(self.session.pool.shown(image))}
+        return row | looking.whole(self.session.pool, image)
 
 
 def _filter(request: Mapping[str, Any]) -> ReviewFilter:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import ImageGoneError
 from ...files import new_folder
-from ..desk.protocol import data_url
+from ..desk.data_urls import data_url
 from ..items import ClassQuality, Estimate
 from ..pool import FolderPool
 from .evaluate import Evaluation
@@ -19,7 +19,6 @@ from .export import write_csv
 if TYPE_CHECKING:
     import pandas as pd
 
-PICTURE_SIDE = 320
 MAX_PICTURES = 200
 """Pictures of one class on the page; the table lists every mistake."""
 
@@ -129,7 +128,7 @@ def _figure(pool: FolderPool, row: Mapping[Any, Any]) -> str:
     """Return an image of `Evaluation.table` with its name and prediction."""
     name, predicted = escape(str(row["name"])), str(row["predicted"])
     try:
-        picture = data_url(pool.shown(row["image"]), PICTURE_SIDE)
+        picture = data_url(pool.pictures.thumbnail(row["image"]))
         shown = f'<img src="{picture}" alt="{name}" loading="lazy">'
     except ImageGoneError:
         shown = "<p>The file has gone.</p>"

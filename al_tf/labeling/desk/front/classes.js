@@ -52,6 +52,7 @@ export class ClassPanel {
     } else if (event.key === "Enter" && this.match) {
       const name = this.match;
       this.clearFilter();
+      this.leave();
       this.choose(name);
     }
   }

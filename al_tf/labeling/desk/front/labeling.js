@@ -1,13 +1,16 @@
 // The main view: one image at a time. It keeps no state of its own: every reply says how things stand.
 
+import { Ahead } from "./ahead.js";
 import { commandButton } from "./buttons.js";
 import { ClassPanel } from "./classes.js";
-import { make, plural } from "./elements.js";
+import { make, percent, plural } from "./elements.js";
 import { NumbersPanel } from "./numbers.js";
-import { Stage } from "./stage.js";
+import { Stage, viewer } from "./stage.js";
 import { WhyPanel } from "./why.js";
 
-const GUARD_MS = 250; // nobody sees an image and answers sooner: that is a key or click that bounced
+const BOUNCE_MS = 40; // nobody presses a key twice sooner
+const CLICK_BOUNCE_MS = 250; // of a double click
+const LOOK_MS = 250; // that an image is shown before an answer that waited for it counts
 const POLL_MS = 1_000;
 const BUSY_STATES = ["embedding", "running"];
 const TRAINING = {
@@ -23,11 +26,14 @@ export class LabelingView {
   constructor(root, ask, open) {
     Object.assign(this, { root, ask, open });
     this.item = null;
-    this.busy = false; // an answer is on its way: no other is taken
-    this.turn = 0; // of the newest request; replies to older ones are dropped
-    this.shownAt = Infinity;
+    this.requests = []; // { request, item it was made at }: the first is on its way
+    this.afterwards = undefined; // what to do when none is left
+    this.waiting = []; // answers for images that are not on the screen yet
+    this.turn = 0; // of the newest request; quiet replies to older ones are dropped
+    this.shownAt = Infinity; // until an image is on the screen
     this.build();
-    this.onVisible = () => document.hidden || this.element.hidden || this.busy || this.send({ do: "look" });
+    this.ahead = new Ahead(ask, (item) => this.stage.load(item));
+    this.onVisible = () => document.hidden || this.element.hidden || this.requests.length || this.send({ do: "look" });
     document.addEventListener("visibilitychange", this.onVisible);
     this.send({ do: "look" });
   }
@@ -39,7 +45,15 @@ export class LabelingView {
     part("span", "pill");
     part("p", "error", { role: "alert", hidden: true });
     part("p", "live", { role: "status" });
-    this.stage = new Stage(() => this.imageShown());
+    part("p", "queued", { hidden: true, aria: { live: "polite" } });
+    part("p", "unseen", { aria: { live: "polite" } });
+    this.stage = new Stage({
+      view: viewer(this.ask),
+      painted: () => this.imageShown(),
+      relit: () => this.ahead.reload(),
+      hasKeys: () => this.root.classList.contains("altf-page") || this.root.contains(document.activeElement),
+      leave: () => this.root.focus({ preventScroll: true }),
+    });
     this.classes = new ClassPanel((name) => this.answer(name), () => this.root.focus());
     this.why = new WhyPanel();
     this.numbers = new NumbersPanel();
@@ -58,28 +72,36 @@ export class LabelingView {
     this.element = make("div", { class: "altf-frame" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, this.name, this.place), this.pill),
       make("div", { class: "altf-work" }, this.error, this.stage.element, ...this.classes.elements,
-        make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands), ...Object.values(this.elsewhere)), this.live),
+        make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands), ...Object.values(this.elsewhere)),
+        make("div", { class: "altf-said" }, this.live, this.queued, this.unseen)),
       make("aside", { class: "altf-side", aria: { label: "About the work" } }, this.why.element, ...this.numbers.elements),
     );
+    this.element.addEventListener("click", (event) => this.clicked(event), true);
   }
 
   close() {
     document.removeEventListener("visibilitychange", this.onVisible);
     clearTimeout(this.timer);
-    this.turn = NaN; // no reply is the newest one any more
+    this.closed = true;
+    this.stage.close();
   }
 
+  // Go to another view, once all answers have arrived
   goTo(view, of) {
-    if (this.busy) return;
+    if (this.requests.length) {
+      this.afterwards = () => this.goTo(view, of);
+      return;
+    }
     clearTimeout(this.timer);
     this.turn += 1; // a status that comes now is not for this view
     this.open(view, of);
   }
 
   // Come back from another view, where something was done
-  async resume(did) {
-    await this.send({ do: "look" });
+  resume(did) {
+    this.ahead.forget(); // it may be answered by now
     if (did) this.live.textContent = did;
+    this.send({ do: "look" });
   }
 
   // What the person does ----------------------------------------------------------------------
@@ -88,82 +110,168 @@ export class LabelingView {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (event.key.length === 1 || ["Enter", "Backspace", "Delete"].includes(event.key)) event.stopPropagation();
     if (event.target === this.classes.filter) return this.classes.filterKey(event);
-    const run = this.classes.commandOfKey(event) ?? this.commandOfKey(event.key) ?? this.commandOfKey(event.key.toLowerCase());
+    if (event.target.type === "range" && event.key.startsWith("Arrow")) return;
+    if (event.repeat && ["Enter", " "].includes(event.key)) return event.preventDefault(); // held down
+    const run = this.stage.commandOfKey(event) ?? this.classes.commandOfKey(event)
+      ?? this.commandOfKey(event.key) ?? this.commandOfKey(event.key.toLowerCase());
     if (!run) return;
     event.preventDefault();
-    if (!event.repeat) run();
+    this.byPointer = false;
+    if (!event.repeat || event.shiftKey) run();
+  }
+
+  // After a click, the keyboard is the desk's again: Space must not answer once more
+  clicked(event) {
+    this.byPointer = event.detail > 0;
+    if (this.byPointer && event.target.closest("button")) this.root.focus({ preventScroll: true });
   }
 
   commandOfKey(key) {
+    if (key === "Escape" && this.waiting.length) return () => this.dropWaiting();
     const commands = { ...this.commands, ...this.elsewhere };
     return Object.hasOwn(commands, key) ? () => commands[key].click() : undefined;
   }
 
   answer(label) {
-    if (this.mayAnswer()) this.send({ do: "label", slot: this.item.slot, label });
+    this.give({ do: "label", label });
   }
 
   skip() {
-    if (this.mayAnswer()) this.send({ do: "skip", slot: this.item.slot });
+    this.give({ do: "skip" });
   }
 
   undo() {
-    if (!this.busy && performance.now() - this.shownAt >= GUARD_MS) this.send({ do: "undo", slot: this.item?.slot ?? null });
+    this.give({ do: "undo" });
   }
 
   retrain() {
-    if (!this.busy) this.send({ do: "retrain" });
+    this.send({ do: "retrain" });
   }
 
-  mayAnswer() {
-    return this.item && !this.busy && performance.now() - this.shownAt >= GUARD_MS;
+  // An answer to the image on the screen. Without one, as the next is still on its way, it waits.
+  give(answer) {
+    if (this.isBounce(answer)) return;
+    if (!this.item && answer.do !== "undo") return;
+    if (Number.isFinite(this.shownAt)) this.apply(answer);
+    else this.waiting.push(answer);
+    this.tellWaiting();
+  }
+
+  isBounce(answer) {
+    const now = performance.now();
+    const words = JSON.stringify(answer);
+    const bounced = words === this.last?.words && now - this.last.at < (this.byPointer ? CLICK_BOUNCE_MS : BOUNCE_MS);
+    this.last = { words, at: now };
+    return bounced;
+  }
+
+  apply(answer) {
+    const { item } = this;
+    if (answer.do === "undo") {
+      this.shownAt = Infinity;
+      this.send({ do: "undo", slot: item?.slot ?? null });
+      return;
+    }
+    const seconds = (performance.now() - this.shownAt) / 1000;
+    this.ahead.answered.add(item.slot);
+    this.send({ ...answer, slot: item.slot, seconds });
+    const next = this.ahead.take();
+    if (next) this.showItem(next.item, next.picture);
+    else this.shownAt = Infinity; // nothing to be answered until the reply
+  }
+
+  // Answers that were given before their image could be seen: each image is shown for a moment
+  async applyWaiting() {
+    if (!this.waiting.length || this.pausing) return;
+    this.pausing = true;
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    this.pausing = false;
+    if (this.waiting.length && Number.isFinite(this.shownAt)) this.apply(this.waiting.shift());
+    this.tellWaiting();
+    if (Number.isFinite(this.shownAt)) this.applyWaiting();
+  }
+
+  dropWaiting() {
+    const dropped = this.waiting.splice(0).length;
+    this.tellWaiting();
+    return dropped;
+  }
+
+  tellWaiting() {
+    const n = this.waiting.length;
+    this.root.dataset.waiting = n;
+    this.queued.hidden = !n;
+    this.queued.textContent = n ? `${plural(n, "answer")} for the next ${n > 1 ? "images" : "image"} (Esc: none)` : "";
+    this.stage.element.classList.toggle("altf-late", Boolean(this.item) && !Number.isFinite(this.shownAt));
   }
 
   // Asking and showing ------------------------------------------------------------------------
 
-  // A quiet request holds up no answer; one that is given meanwhile makes its reply void.
-  async send(request, quiet = request.do === "status") {
+  // Requests are sent one after the other; each answer names its image, so that none can hit another.
+  send(request) {
     clearTimeout(this.timer);
-    const turn = ++this.turn;
-    if (!quiet) this.setBusy(true);
-    let reply;
-    try {
-      reply = await this.ask(request);
-    } catch (error) {
-      reply = { error: error.message };
+    this.turn += 1;
+    this.requests.push({ request, item: this.item });
+    this.root.setAttribute("aria-busy", "true");
+    if (this.requests.length === 1) this.work();
+  }
+
+  async work() {
+    while (this.requests.length) {
+      const { request, item } = this.requests[0];
+      let reply;
+      try {
+        reply = await this.ask(request);
+      } catch (error) {
+        reply = this.unsent(error.message, item);
+      }
+      if (this.closed) return;
+      this.requests.shift();
+      this.show(reply, { more: this.requests.length > 0 });
     }
-    if (turn !== this.turn) return;
-    this.setBusy(false);
-    this.show(reply, quiet);
+    this.root.setAttribute("aria-busy", "false");
+    const { afterwards } = this;
+    this.afterwards = undefined;
+    afterwards?.();
   }
 
-  setBusy(busy) {
-    this.busy = busy;
-    this.root.setAttribute("aria-busy", String(busy));
+  // The program did not answer: go back to the image whose answer may be lost
+  unsent(text, item) {
+    const others = this.requests.splice(1).filter(({ request }) => ["label", "skip"].includes(request.do)).length + this.dropWaiting();
+    this.ahead.answered.clear();
+    return { error: others ? `${text} ${plural(others, "further answer")} ${others > 1 ? "were" : "was"} not sent.` : text, item: item ?? undefined };
   }
 
-  show({ error, did, item, status }, quiet) {
+  // A quiet request holds up nothing; any other that is sent meanwhile makes its reply void.
+  async lookQuietly(what) {
+    const { turn } = this;
+    const reply = await this.ask({ do: what }).catch((error) => ({ error: error.message }));
+    if (turn === this.turn && !this.closed) this.show(reply, { quiet: true });
+  }
+
+  show({ error, did, item, status }, { quiet = false, more = false } = {}) {
     const before = this.status?.training.state;
     const now = status?.training.state;
     const failure = status?.training.error;
     if (error) this.showError(error, "Look again", { do: "look" });
     else if (failure) this.showError(`The training failed; the labels are safe. ${failure}`, "Train again", { do: "retrain" });
-    else if (!quiet) this.error.hidden = true;
+    else if (!quiet && !more) this.error.hidden = true;
     if (did) this.live.textContent = did;
     if (status) this.showStatus(status);
+    if (more) return; // what is on the screen is further than this reply
     if (item !== undefined) this.showItem(item);
-    if (BUSY_STATES.includes(now)) this.timer = setTimeout(() => this.send({ do: "status" }), POLL_MS);
-    else if (quiet && now && BUSY_STATES.includes(before)) this.send({ do: "look" }, true); // what the new model predicts
+    if (BUSY_STATES.includes(now)) this.timer = setTimeout(() => this.lookQuietly("status"), POLL_MS);
+    else if (quiet && now && BUSY_STATES.includes(before)) this.lookQuietly("look"); // what the new model predicts
   }
 
   showError(text, remedy, request) {
     const button = make("button", { type: "button", class: "altf-button", textContent: remedy });
-    button.addEventListener("click", () => this.busy || this.send(request));
+    button.addEventListener("click", () => this.send(request));
     this.error.replaceChildren(make("span", { textContent: text }), button);
     this.error.hidden = false;
   }
 
-  showItem(item) {
+  showItem(item, picture) {
     const same = item && this.item && item.slot === this.item.slot && item.image === this.item.image;
     this.item = item;
     this.root.classList.toggle("altf-finished", !item);
@@ -173,19 +281,30 @@ export class LabelingView {
     this.name.title = item ? item.name : "";
     this.place.textContent = item ? `${item.position} of ${item.batch} in this batch` : "";
     this.why.show(item);
-    if (!item) {
-      this.root.dataset.slot = "";
-      this.shownAt = performance.now();
-      this.stage.showEnd(this.status?.remaining);
-    } else if (!same) {
+    if (!item) this.showEnd();
+    else if (!same) {
       this.shownAt = Infinity; // until it has been painted
-      this.stage.show(item);
-    }
+      this.stage.show(item, picture);
+    } else if (!Number.isFinite(this.shownAt)) this.imageShown();
+    if (item) this.ahead.fill(item.slot);
+  }
+
+  showEnd() {
+    this.root.dataset.slot = "";
+    this.shownAt = performance.now();
+    this.stage.showEnd(this.status?.remaining);
+    const dropped = this.dropWaiting();
+    if (dropped) this.live.textContent = `Nothing is left for ${plural(dropped, "answer")} that waited.`;
+    this.unseen.textContent = "Nothing left to label";
   }
 
   imageShown() {
     this.shownAt = performance.now();
     this.root.dataset.slot = this.item?.slot ?? "";
+    this.ahead.answered.delete(this.item?.slot);
+    this.unseen.textContent = announcement(this.item);
+    this.tellWaiting();
+    this.applyWaiting();
   }
 
   showStatus(status) {
@@ -197,4 +316,11 @@ export class LabelingView {
     this.pill.title = training.seconds === null ? "" : `The last training took ${training.seconds.toFixed(1)} s`;
     this.numbers.show(status);
   }
+}
+
+// What a screen reader says of a new image
+function announcement({ name, position, batch, predictions }) {
+  const [first] = predictions;
+  const guess = first ? ` The model predicts ${first.label}, ${percent(first.probability)}.` : "";
+  return `${name}, ${position} of ${batch} in this batch.${guess}`;
 }

@@ -1,7 +1,7 @@
 // The numbers beside the image: progress, advice, files that cannot be shown, estimated accuracy.
 
 import { curveChart } from "./chart.js";
-import { make, minutes, percent, plural } from "./elements.js";
+import { isolated, make, minutes, percent, plural } from "./elements.js";
 
 export class NumbersPanel {
   constructor() {
@@ -10,6 +10,8 @@ export class NumbersPanel {
     this.advice = make("p", { class: "altf-advice" });
     this.problems = make("details", { class: "altf-problems", hidden: true });
     this.headline = make("p", { class: "altf-headline", hidden: true });
+    this.commonest = make("p", { class: "altf-commonest", hidden: true });
+    this.quality = make("table", { class: "altf-quality", hidden: true });
     this.axis = make("div", { class: "altf-axis", role: "group", aria: { label: "Horizontal axis" } },
       this.axisButton("labels"), this.axisButton("minutes"));
     this.curve = make("div", { class: "altf-curve" });
@@ -17,7 +19,7 @@ export class NumbersPanel {
     const heading = (text, ...more) => make("div", { class: "altf-heading" }, make("h3", { textContent: text }), ...more);
     this.elements = [
       make("section", { class: "altf-panel" }, heading("Progress"), this.bar, this.facts, this.advice, this.problems),
-      make("section", { class: "altf-panel" }, heading("Estimated accuracy", this.axis), this.headline, this.curve),
+      make("section", { class: "altf-panel" }, heading("Estimated accuracy", this.axis), this.headline, this.commonest, this.curve, this.quality),
     ];
   }
 
@@ -30,6 +32,7 @@ export class NumbersPanel {
     this.advice.textContent = `${status.advice.stop ? "You may stop." : "Go on."} ${status.advice.reason}`;
     this.showProblems(status);
     this.showCurve();
+    this.showQuality(status);
   }
 
   showProblems(status) {
@@ -58,6 +61,19 @@ export class NumbersPanel {
     else this.curve.textContent = "Begins with the first model and the first labeled image that was drawn at random.";
   }
 
+  // Recall and precision of each class, beside what always the commonest class would reach
+  showQuality({ commonest, quality }) {
+    this.commonest.hidden = this.quality.hidden = !commonest;
+    if (!commonest) return;
+    this.commonest.replaceChildren("Always ", isolated(commonest.label), `: ${percent(commonest.accuracy.value)}`);
+    const cells = (tag, ...texts) => make("tr", {}, ...texts.map((text) => make(tag, {}, text)));
+    this.quality.replaceChildren(
+      make("thead", {}, cells("th", "Class", "Recall", "Precision")),
+      make("tbody", {}, ...quality.map(({ label, recall, precision }) =>
+        make("tr", {}, make("th", { scope: "row" }, isolated(label)), estimateCell(recall), estimateCell(precision)))),
+    );
+  }
+
   axisButton(over) {
     const button = make("button", { type: "button", value: over, textContent: over });
     button.addEventListener("click", () => {
@@ -68,10 +84,20 @@ export class NumbersPanel {
   }
 }
 
+function estimateCell(estimate) {
+  if (!estimate) return make("td", { textContent: "–" });
+  const { value, low, high, n } = estimate;
+  return make("td", {}, `${Math.round(value * n)} of ${n}`, make("small", { textContent: `${percent(low)} to ${percent(high)}` }));
+}
+
 function factRows(status) {
   const rows = [["Labels", `${status.labels} of ${status.images}`]];
   if (status.skipped) rows.push(["Skipped", String(status.skipped)]);
   rows.push(["Time", `${minutes(status.minutes)} min`]);
+  if (status.labels) {
+    const each = status.minutes / status.labels;
+    rows.push(["For each label", `${(60 * each).toFixed(1)} s`], ["The rest would take", `${minutes(each * status.remaining)} min`]);
+  }
   if (status.myLabels !== status.labels) {
     rows.push([`Of these ${status.annotator}`, `${plural(status.myLabels, "label")}, ${minutes(status.myMinutes)} min`]);
   }

@@ -3,7 +3,7 @@
 import { commandButton } from "./buttons.js";
 import { ClassPanel } from "./classes.js";
 import { isolated, make } from "./elements.js";
-import { Stage } from "./stage.js";
+import { Stage, viewer } from "./stage.js";
 
 // The answers that one gave, from the last one back
 export class PastAnswers {
@@ -44,7 +44,7 @@ export class SingleView {
   // images: PastAnswers or ListedImages; open(view, of): go there; leave(did): go back
   constructor(root, ask, open, leave, images) {
     Object.assign(this, { root, ask, open, leave, images });
-    this.stage = new Stage(() => {});
+    this.stage = new Stage({ view: viewer(ask), leave: () => root.focus({ preventScroll: true }) });
     this.classes = new ClassPanel((name) => this.change(name), () => this.root.focus());
     this.build();
     this.go(images.first);
@@ -69,7 +69,9 @@ export class SingleView {
         make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands)), this.live));
   }
 
-  close() {}
+  close() {
+    this.stage.close();
+  }
 
   resume(did) {
     if (did) this.live.textContent = did;
@@ -134,7 +136,7 @@ export class SingleView {
     if (event.key.length === 1 || ["Enter", "Backspace", "Delete", "Escape"].includes(event.key)) event.stopPropagation();
     if (event.target === this.classes.filter) return this.classes.filterKey(event);
     const key = { Backspace: "Delete", g: "Escape" }[event.key] ?? event.key;
-    const run = Object.hasOwn(this.commands, key) ? () => this.commands[key].click() : this.classes.commandOfKey(event);
+    const run = Object.hasOwn(this.commands, key) ? () => this.commands[key].click() : this.stage.commandOfKey(event) ?? this.classes.commandOfKey(event);
     if (!run) return;
     event.preventDefault();
     if (!event.repeat || key.startsWith("Arrow")) run();

@@ -44,8 +44,10 @@ function predictionRows(predictions) {
 }
 
 function neighbourCards(neighbours) {
-  return neighbours.map(({ image, name, label }) =>
-    make("figure", { title: name },
-      make("img", { src: image, alt: name }),
-      make("figcaption", {}, isolated(label))));
+  return neighbours.map(({ image, name, label }) => {
+    const card = make("button", { type: "button", class: "altf-card", title: name, aria: { pressed: "false", label: `${name}, labeled ${label}: larger` } },
+      make("img", { src: image, alt: "" }), isolated(label, "span"));
+    card.addEventListener("click", () => card.setAttribute("aria-pressed", card.getAttribute("aria-pressed") === "false"));
+    return card;
+  });
 }

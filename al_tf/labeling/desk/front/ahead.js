@@ -1,0 +1,44 @@
+// The images that follow, fetched and decoded before they are needed.
+
+export class Ahead {
+  // ask(request) -> Promise of the reply; load(item) -> <img> of its picture, see Stage
+  constructor(ask, load) {
+    Object.assign(this, { ask, load });
+    this.entries = []; // { item, picture: <img> }, in order
+    this.answered = new Set(); // slots that were answered here, and perhaps not yet there
+    this.asking = false;
+  }
+
+  // Fetch what follows the slot that is shown, if little is left
+  async fill(slot) {
+    this.slot = slot;
+    this.keep(this.entries);
+    if (this.asking || this.entries.length > 1) return;
+    this.asking = true;
+    const { ahead = [] } = await this.ask({ do: "ahead" }).catch(() => ({}));
+    this.asking = false;
+    const known = new Map(this.entries.map((entry) => [entry.item.slot, entry]));
+    this.keep(ahead.map((item) => known.get(item.slot) ?? { item, picture: null }));
+    for (const entry of this.entries) entry.picture ??= this.load(entry.item);
+    if (this.slot !== slot && this.entries.length <= 1) this.fill(this.slot);
+  }
+
+  keep(entries) {
+    this.entries = entries.filter(({ item }) => !this.answered.has(item.slot) && item.slot !== this.slot);
+  }
+
+  // The next one, if it is ready to be shown
+  take() {
+    const picture = this.entries[0]?.picture;
+    return picture?.complete && picture.naturalWidth ? this.entries.shift() : undefined;
+  }
+
+  forget() {
+    this.entries = [];
+  }
+
+  // After another light, pictures are fetched anew
+  reload() {
+    for (const entry of this.entries) entry.picture = this.load(entry.item);
+  }
+}

@@ -3,6 +3,8 @@
 import { DIGITS, classButtons } from "./buttons.js";
 import { make } from "./elements.js";
 
+const MANY = 8; // from here on, their buttons are small
+
 export class ClassPanel {
   // choose(name): a class was chosen, by key, click or name; leave(): the box gives the keyboard back
   constructor(choose, leave) {
@@ -18,6 +20,7 @@ export class ClassPanel {
     if (classes.join("\0") !== this.names.join("\0")) {
       this.names = classes;
       this.buttons.replaceChildren(...classButtons(classes, this.choose));
+      this.buttons.classList.toggle("altf-many", classes.length > MANY);
       this.filter.hidden = classes.length <= DIGITS.length;
     }
     perClass.forEach((n, i) => (this.buttons.children[i].lastChild.textContent = n));

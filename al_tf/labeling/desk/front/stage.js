@@ -187,14 +187,14 @@ export class Stage {
     this.place();
   }
 
-  // From fitted to one pixel of the screen for one of the file (or larger, for a small image) and back
+  // From fitted to one pixel of the screen for one of the file (twice as large, where it is by then) and back
   toggleFull(point) {
     if (!this.item) return;
     const fit = fitted(this.size, this.item).scale;
     if (this.at) {
       this.at = null;
       this.place();
-    } else this.zoom(Math.max(1 / fit, 2), point);
+    } else this.zoom(fit < 0.9 ? 1 / fit : 2, point);
   }
 
   move(dx, dy) {

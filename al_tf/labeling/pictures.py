@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from ..images import highest_value, window
-
-if TYPE_CHECKING:
-    from .image_pool import ImagePool
 
 MAX_SHOWN_SIDE = 1024
 """Longest side of a whole image, as it is shown first."""
@@ -23,6 +20,16 @@ KEPT_BYTES = 256 << 20
 """Of whole images in full resolution; the newest is kept in any case."""
 KEPT_OVERVIEWS = 16
 KEPT_THUMBNAILS = 512
+
+
+class PixelSource(Protocol):
+    """Where the pixels come from: an `ImagePool`."""
+
+    def pixels(self, image_id: str, *, at_least: int | None = None) -> np.ndarray:
+        """See `ImagePool.pixels`."""
+
+    def is_unchanged(self, image_id: str) -> bool:
+        """See `ImagePool.is_unchanged`."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,11 @@ class Pictures:
 
     Parameters
     ----------
-    pool : ImagePool
+    pool : PixelSource
+        An `ImagePool`.
     """
 
-    def __init__(self, pool: ImagePool) -> None:
+    def __init__(self, pool: PixelSource) -> None:
         self._pool = pool
         self._lock = threading.Lock()
         self._overviews: OrderedDict[str, Picture] = OrderedDict()

@@ -9,16 +9,16 @@ export class Ahead {
     this.asking = false;
   }
 
-  // Fetch what follows the slot that is shown, if little is left
-  async fill(slot) {
+  // Fetch what follows the slot that is shown, if little is left or all is to be `fresh`
+  async fill(slot, fresh = false) {
     this.slot = slot;
     this.keep(this.entries);
-    if (this.asking || this.entries.length > 1) return;
+    if (this.asking || (this.entries.length > 1 && !fresh)) return;
     this.asking = true;
     const { ahead = [] } = await this.ask({ do: "ahead" }).catch(() => ({}));
     this.asking = false;
-    const known = new Map(this.entries.map((entry) => [entry.item.slot, entry]));
-    this.keep(ahead.map((item) => known.get(item.slot) ?? { item, picture: null }));
+    const pictures = new Map(this.entries.map(({ item, picture }) => [item.slot, picture]));
+    this.keep(ahead.map((item) => ({ item, picture: pictures.get(item.slot) })));
     for (const entry of this.entries) entry.picture ??= this.load(entry.item);
     if (this.slot !== slot && this.entries.length <= 1) this.fill(this.slot);
   }

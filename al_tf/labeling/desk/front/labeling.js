@@ -251,6 +251,7 @@ export class LabelingView {
 
   show({ error, did, item, status }, { quiet = false, more = false } = {}) {
     const before = this.status?.training.state;
+    const isOtherModel = this.status && status && status.training.round !== this.status.training.round;
     const now = status?.training.state;
     const failure = status?.training.error;
     if (error) this.showError(error, "Look again", { do: "look" });
@@ -260,6 +261,7 @@ export class LabelingView {
     if (status) this.showStatus(status);
     if (more) return; // what is on the screen is further than this reply
     if (item !== undefined) this.showItem(item);
+    if (isOtherModel && this.item) this.ahead.fill(this.item.slot, true); // what it thinks of them
     if (BUSY_STATES.includes(now)) this.timer = setTimeout(() => this.lookQuietly("status"), POLL_MS);
     else if (quiet && now && BUSY_STATES.includes(before)) this.lookQuietly("look"); // what the new model predicts
   }

@@ -22,6 +22,7 @@ from .analysis import report_table
 from .errors import AlTfError
 from .experiments import ExperimentConfig, Study, read_meta
 from .experiments.records import PACKED
+from .experiments.study import run_keys
 from .parsing import read_text
 from .report import METRICS, read_experiments, report_drawings
 
@@ -157,7 +158,7 @@ def study_table(folders: Sequence[str | Path]) -> pd.DataFrame:
 
 def _in_words(verdict: pd.DataFrame) -> str:
     """Return which strategies are better than random, which worse, and which neither."""
-    compared = verdict[verdict["verdict"] != "baseline"]
+    compared = verdict[~verdict["verdict"].isin(["baseline", "upper line"])]
     words = compared["verdict"].map(lambda word: word.partition(" (")[0])
     names = compared.groupby(words)["strategy"].agg(", ".join)  # better, no difference, worse
     return "; ".join(f"{word}: {listed}" for word, listed in names.items())
@@ -210,6 +211,8 @@ def _read_config(study: Study) -> tuple[ExperimentConfig | None, list[str], list
     unknown = [k for k, v in named.items() if v.get("name", k) not in list_strategies()]
     known = {k: v for k, v in named.items() if k not in unknown}
     own = {"strategies": list(known), "strategy": {k: v for k, v in known.items() if v}}
+    if "upper_line" in table:
+        own["upper_line"] = [label for label in table["upper_line"] if label in known]
     try:
         config = ExperimentConfig.from_dict({**table, **own})
     except (ValueError, TypeError) as error:
@@ -225,22 +228,21 @@ def _record_faults(study: Study, config: ExperimentConfig, folder: Path) -> Iter
             yield f"{PACKED}: holds other runs than study.toml names, or lines that were edited"
     answers: dict[tuple[int, int], int] = {}
     runs = dict(iter(study.records.groupby(["strategy", "seed"])))
-    for label in study.meta["config"]["strategies"]:
-        for seed in sorted(config.seeds):
-            name = f"{PACKED}: {label}, seed {seed}"
-            if (label, seed) not in runs:
-                yield f"{name}: no records"
-                continue
-            rows = runs[label, seed]
-            faults = list(_run_faults(rows, config, len(study.meta["class_names"])))
-            if faults:  # the first is the cause of others
-                yield f"{name}, {faults[0]}"
-                continue
-            labeled = zip(_joined(rows["queried"]), _joined(rows["queried_labels"]), strict=True)
-            for image, answer in labeled:
-                if answers.setdefault((seed, image), answer) != answer:
-                    yield f"{name}: another label for image {image} than in another run"
-                    break
+    for label, seed in run_keys(study.meta["config"]):
+        name = f"{PACKED}: {label}, seed {seed}"
+        if (label, seed) not in runs:
+            yield f"{name}: no records"
+            continue
+        rows = runs[label, seed]
+        faults = list(_run_faults(rows, config, len(study.meta["class_names"])))
+        if faults:  # the first is the cause of others
+            yield f"{name}, {faults[0]}"
+            continue
+        labeled = zip(_joined(rows["queried"]), _joined(rows["queried_labels"]), strict=True)
+        for image, answer in labeled:
+            if answers.setdefault((seed, image), answer) != answer:
+                yield f"{name}: another label for image {image} than in another run"
+                break
 
 
 def _joined(lists: pd.Series) -> list[int]:
@@ -259,7 +261,7 @@ def _run_faults(rows: pd.DataFrame, config: ExperimentConfig, n_classes: int) ->
         if not _is_integers(ids) or not _is_integers(labels):
             yield f"{place}: queried and queried_labels are not lists of integers"
             return
-        expected = config.initial if number == 0 else config.batch
+        expected = config.batch_of(number) if number else config.initial
         if number and config.stop_budget is not None:
             expected = min(expected, config.stop_budget - total)
         total += len(ids)
@@ -275,7 +277,7 @@ def _run_faults(rows: pd.DataFrame, config: ExperimentConfig, n_classes: int) ->
         stopped = _text(record["stopped"])
         if stopped and number < last:
             yield f"{place}: the run goes on after it was stopped"
-        if number % config.eval_every == 0 or stopped:
+        if total and (number % config.eval_every == 0 or stopped):
             yield from (f"{place}: {fault}" for fault in _value_faults(record, n_classes))
     if last < config.rounds and not _text(rows["stopped"].iloc[-1]):
         yield f"round {last}: the run ends there, {config.rounds} rounds expected"

@@ -1,7 +1,7 @@
 """How much could be gained: the best of the batches that strategies and random draws propose.
 
 In each round the strategies that it names propose a batch each, and so do `RANDOM_BATCHES` random
-draws; a model is fitted with each, and the batch with the lowest loss on validation images is
+draws; a model is fitted with each, and the batch with the lowest Brier loss on validation images is
 labeled. The validation images are outside the pool and the test set, and their labels are the true
 ones. Since it chooses by labels that nobody has, it is no strategy: it says how far the strategies
 are from what a better choice among the same proposals would bring, round by round and greedily.
@@ -20,9 +20,6 @@ from .querying import batch_size, query
 from .setting import Setting
 
 RANDOM_BATCHES = 10
-LEAST_PROBABILITY = 1e-3
-"""Below it the loss of an image rises no more, so that a class without a label, whose probability is
-about 0, does not outweigh all others."""
 
 
 def best_batch(
@@ -69,11 +66,15 @@ def best_batch(
 
 
 def _loss_with(setting: Setting, labeled: np.ndarray, number: int) -> float:
-    """Return the mean log loss on the validation images of a model fitted to `labeled`."""
+    """Return the Brier loss on the validation images, 0 to 2, of a model fitted to `labeled`.
+
+    It is bounded, so that a class without a label does not outweigh all others. Of two tried on
+    CIFAR-10, it led to more accurate models than the error rate.
+    """
     model = build_estimator(setting.config, setting.n_classes)
     model.set_params(random_state=derive_seed(setting.seed, "model", number))
     model.fit(setting.x_train[labeled], setting.answers[labeled])
-    proba = model.predict_proba(setting.x_train[setting.validation])
     true = setting.data.y_train[setting.validation]
-    likelihood = proba[np.arange(len(true)), true]
-    return float(-np.log(np.maximum(likelihood, LEAST_PROBABILITY)).mean())
+    error = np.array(model.predict_proba(setting.x_train[setting.validation]), dtype=np.float64)
+    error[np.arange(len(true)), true] -= 1
+    return float((error**2).sum(axis=1).mean())

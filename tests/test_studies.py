@@ -48,6 +48,19 @@ def test_a_study_as_it_was_made_is_sound(published):
     assert "2 seeds; 10 are the least for a statement" in check.notes
 
 
+def test_a_study_from_nothing_with_an_upper_line_is_sound(tmp_path):
+    config = fast_config(initial=0, batch=[10, 20], rounds=3, upper_line=True, validation=200)
+    folder = tmp_path / "few"
+    run_experiment(config, folder, jobs=0, progress=False)
+    write_report(read_experiments([folder]), folder, command="al-tf report few")
+    check = check_study(folder)
+    assert [fault for fault in check.faults if "records" in fault or ".csv" in fault] == []
+    assert check.summary == "6 runs of 4 rounds, 2 paired seeds"
+    assert "oracle" not in study_table([folder])["verdict"].iloc[0]
+    change_records(folder, lambda r: None if (r["strategy"], r["seed"]) == ("oracle", 1) else r)
+    assert "records.jsonl.gz: oracle, seed 1: no records" in check_study(folder).faults
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.name)
 def test_committed_studies_are_what_their_records_say(path):

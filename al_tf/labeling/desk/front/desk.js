@@ -31,6 +31,7 @@ class DeskViews {
       past: () => new SingleView(this.root, this.ask, open, leave, new PastAnswers(this.ask)),
     };
     const view = views[name]();
+    view.viewName = name;
     this.views.push(view);
     this.root.append(view.element);
     this.root.dataset.view = name;
@@ -42,7 +43,8 @@ class DeskViews {
     view.close();
     view.element.remove();
     this.front.element.hidden = false;
-    delete this.root.dataset.view;
+    if (this.front.viewName) this.root.dataset.view = this.front.viewName;
+    else delete this.root.dataset.view;
     this.root.focus({ preventScroll: true });
     this.front.resume(did);
   }

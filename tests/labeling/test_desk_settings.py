@@ -112,11 +112,32 @@ class TestEstimators:
         assert probe.class_weight == "balanced"
 
 
+NEVER_TRAINED = (
+    "-c",
+    """
+import threading
+from al_tf.cli.main import main
+from al_tf.labeling.desk_settings import DeskSettings
+
+class Slow:
+    def fit(self, X, y):
+        threading.Event().wait()
+
+    def predict_proba(self, X):
+        raise AssertionError("never fitted")
+
+DeskSettings.build_estimator = lambda self, classes: Slow()
+main()
+""",
+)
+"""Arguments of Python for a desk whose first training never ends."""
+
+
 class Desk:
     """`al-tf label` as a process, without a browser."""
 
-    def __init__(self, *arguments):
-        command = [sys.executable, "-m", "al_tf", "label", *map(str, arguments), "--no-browser"]
+    def __init__(self, *arguments, start=("-m", "al_tf")):
+        command = [sys.executable, *start, "label", *map(str, arguments), "--no-browser"]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=interruptible,
@@ -176,6 +197,18 @@ class TestCommands:
             arguments = ("nowhere", "--ledger", tmp_path / "l.db", "--port", server.server_port)
             assert "is not available" in self.fails(*arguments)
         assert not (tmp_path / "l.db").exists()
+
+    def test_ctrl_c_waits_for_no_training(self, folder, tmp_path):
+        """It would wait for ever here; the labels are in the ledger anyhow."""
+        ledger = tmp_path / "l.db"
+        pool = FolderPool(folder)
+        with LabelLedger(ledger) as book:
+            book.fix_classes(["good", "bad"])
+            for image, label in zip(pool.ids, ["good", "bad", "good"], strict=False):
+                book.label(image, label, annotator="ann")
+        desk = Desk(folder, "--ledger", ledger, "--model", "cnn", start=NEVER_TRAINED)
+        assert re.search(r"token=", desk.address)
+        assert "Stopped with 3 labels" in desk.stop()
 
     def test_a_new_ledger_needs_classes(self, folder, tmp_path):
         message = self.fails(folder, "--ledger", tmp_path / "l.db", "--model", "cnn")

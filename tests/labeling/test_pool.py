@@ -67,6 +67,19 @@ class TestSources:
             open_pool(tmp_path)
 
 
+@pytest.mark.parametrize("progress", [False, True])
+def test_many_files_are_looked_at_with_a_bar_if_one_is_wanted(tmp_path, monkeypatch, progress):
+    bars = []
+
+    def bar(files, **options):
+        bars.append((len(files), not options["disable"]))
+        return files
+
+    monkeypatch.setattr("tqdm.auto.tqdm", bar)
+    FolderPool(make_folder(tmp_path), progress=progress)
+    assert bars == [(6, progress)]
+
+
 class TestViews:
     def test_scaled_for_the_model_and_as_they_are_for_people(self, tmp_path):
         Image.new("RGB", (300, 200), "red").save(tmp_path / "a.png")

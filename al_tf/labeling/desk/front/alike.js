@@ -8,6 +8,7 @@ import { Selection, stepOfKey } from "./selection.js";
 import { ThumbnailLoader } from "./thumbnails.js";
 
 const SIZES = [12, 24, 48, 63];
+const CELL_WIDTH = 152; // at least, in pixels: a glance must tell the exceptions
 
 export class AlikeView {
   // image: the one that the others are like; open(view, of): go there; leave(did): go back
@@ -21,7 +22,7 @@ export class AlikeView {
     this.grid = new Grid({
       label: "Images alike; untick the exceptions", fill: (cell, place) => this.fill(cell, place),
       seen: (first, end) => this.thumbnails.want([this.image, ...this.rows.slice(first, end).map((row) => row.image)]),
-      choose: (place, event) => this.tick(place, event.shiftKey),
+      choose: (place, event) => this.tick(place, event.shiftKey), leastWidth: CELL_WIDTH,
     });
     this.build();
     this.list();
@@ -40,7 +41,7 @@ export class AlikeView {
     };
     this.element = make("div", { class: "altf-frame altf-review altf-alike" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, make("span", { class: "altf-name", textContent: "Images alike" }), this.count)),
-      make("div", { class: "altf-tools altf-reference" }, this.picture, this.words), this.error,
+      make("div", { class: "altf-choosing altf-reference" }, this.picture, this.words), this.error,
       make("div", { class: "altf-scroll" }, this.grid.element),
       make("div", { class: "altf-actions" }, ...this.classes.elements,
         make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands)), this.live));

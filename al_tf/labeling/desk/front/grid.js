@@ -2,7 +2,7 @@
 
 import { isolated, make } from "./elements.js";
 
-const LEAST_WIDTH = 124; // of a cell, in pixels
+const LEAST_WIDTH = 124;
 const CAPTION = 44; // height below the picture
 const ROWS_AHEAD = 2; // rows drawn beyond those in view
 let grids = 0;
@@ -16,9 +16,9 @@ export function placesInView({ top, height, rowHeight, columns, total }) {
 
 export class Grid {
   // label: of the list, for screen readers; fill(cell, place); seen(first, end): these are drawn;
-  // choose(place, event): clicked; enter(place): double-clicked
-  constructor({ label, fill, seen, choose, enter }) {
-    Object.assign(this, { fill, seen, enter, total: 0, columns: 1, width: LEAST_WIDTH });
+  // choose(place, event): clicked; enter(place): double-clicked; leastWidth: of a cell, in pixels
+  constructor({ label, fill, seen, choose, enter, leastWidth = LEAST_WIDTH }) {
+    Object.assign(this, { fill, seen, enter, leastWidth, total: 0, columns: 1, width: leastWidth });
     this.number = ++grids;
     this.cells = new Map(); // place -> element
     this.sheet = make("div", { class: "altf-sheet", role: "presentation" });
@@ -48,7 +48,7 @@ export class Grid {
   layOut() {
     const inner = this.element.clientWidth;
     if (!inner) return; // not on the screen
-    this.columns = Math.max(1, Math.floor(inner / LEAST_WIDTH));
+    this.columns = Math.max(Math.min(2, this.total), Math.floor(inner / this.leastWidth), 1);
     this.width = Math.floor(inner / this.columns);
     this.sheet.style.height = `${Math.ceil(this.total / this.columns) * this.rowHeight}px`;
     this.draw();

@@ -100,6 +100,7 @@ export class LabelingView {
   // Come back from another view, where something was done
   resume(did) {
     this.ahead.forget(); // it may be answered by now
+    if (Number.isFinite(this.shownAt)) this.shownAt = performance.now(); // the time there is not this image's
     if (did) this.live.textContent = did;
     this.send({ do: "look" });
   }

@@ -30,7 +30,7 @@ export class ReviewTools {
     });
     this.details = make("details", { class: "altf-conditions" }, make("summary", { textContent: "Filter" }),
       make("div", { class: "altf-choices" }, this.label, this.annotator, this.agreement, this.round, this.name));
-    this.element = make("div", { class: "altf-tools" }, this.kinds, this.details);
+    this.element = make("div", { class: "altf-choosing" }, this.kinds, this.details);
     requestAnimationFrame(() => (this.details.open = this.element.clientWidth >= ROOM));
     this.showKind();
   }

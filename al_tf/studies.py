@@ -165,7 +165,7 @@ def _in_words(verdict: pd.DataFrame) -> str:
 
 
 def metric_of(folder: str | Path) -> str:
-    """Return what a study's verdict is about: ``accuracy`` or ``f1_macro``.
+    """Return what a study's verdict is about, for example ``accuracy``; see `al_tf.report.METRICS`.
 
     Parameters
     ----------
@@ -183,7 +183,8 @@ def metric_of(folder: str | Path) -> str:
 
     metric = str(read_provenance(Path(folder) / CURVES).get("metric"))
     if metric not in METRICS:
-        raise ValueError(f"{folder}: its figures are about {metric!r}, not accuracy or f1_macro.")
+        known = ", ".join(METRICS)
+        raise ValueError(f"{folder}: its figures are about {metric!r}; expected one of: {known}.")
     return metric
 
 
@@ -292,6 +293,11 @@ def _value_faults(record: dict[str, Any], n_classes: int) -> Iterator[str]:
     recall = record.get("recall")
     if not isinstance(recall, list) or len(recall) != n_classes or not all(map(_is_rate, recall)):
         yield f"recall is not a list of {n_classes} numbers between 0 and 1"
+    precision = record.get("average_precision")  # which earlier versions did not record
+    if isinstance(precision, list) and (
+        len(precision) != n_classes or not all(_is_rate(v) or v != v for v in precision)
+    ):
+        yield f"average_precision is not a list of {n_classes} numbers between 0 and 1"
     for name in ("seconds_query", "seconds_fit", "seconds_eval"):
         if not isinstance(record[name], (int, float)) or not 0 <= record[name] < np.inf:
             yield f"{name} {record[name]!r} is not a time in seconds"

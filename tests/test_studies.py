@@ -189,6 +189,10 @@ def twice(ids):
         # records: possible values
         (in_round(2, accuracy=1.5), "round 2: accuracy 1.5 is not between 0 and 1"),
         (in_round(2, recall=[0.5]), "round 2: recall is not a list of 10 numbers"),
+        (
+            in_round(2, average_precision=[2.0] * 10),
+            "average_precision is not a list of 10 numbers",
+        ),
         (in_round(2, recall=None), "round 2: recall is not a list of 10 numbers"),
         (in_round(2, seconds_fit=-1.0), "round 2: seconds_fit -1.0 is not a time"),
         (in_round(1, queried=lambda ids: ids[1:]), "round 1: 9 images labeled, 10 expected"),
@@ -299,7 +303,7 @@ def test_the_table_of_committed_studies_is_the_generated_one(al_tf):  # noqa: F8
 def test_the_metric_is_read_from_the_learning_curves(folder):
     assert metric_of(folder) == "f1_macro"
     save(folder / "learning_curves.png", provenance={"metric": "loss"})
-    with pytest.raises(ValueError, match="its figures are about 'loss', not accuracy or f1_macro"):
+    with pytest.raises(ValueError, match="its figures are about 'loss'; expected one of: accuracy"):
         metric_of(folder)
 
 

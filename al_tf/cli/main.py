@@ -14,7 +14,7 @@ import typer
 
 from ..errors import AlTfError, RunFailedError
 from ..files import storage_explained
-from . import cache, data, evaluation, experiments, labeling, studies
+from . import cache, data, evaluation, experiments, label_studio, labeling, studies
 
 app = typer.Typer(
     name="al-tf",
@@ -94,3 +94,4 @@ evaluation.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 app.add_typer(studies.app, name="study")
+app.add_typer(label_studio.app, name="label-studio")

@@ -249,6 +249,47 @@ class Chooser:
         ]
         return [candidates[i] for i in rng.permutation(len(candidates))]
 
+    def rank(
+        self,
+        *,
+        pool: ImagePool,
+        inputs: ImagePool | PoolFeatures,
+        unavailable: set[str],
+        classifier: PoolClassifier | None,
+        size: int,
+        place: int,
+    ) -> list[Candidate]:
+        """Return images outside the audit reserve in the order in which they are to be labeled.
+
+        With a strategy that judges each image by itself these are all images that the model has
+        scored. A strategy that composes batches, and the cold start, give one batch.
+
+        Parameters
+        ----------
+        pool, inputs, unavailable, classifier
+            As in `batch`.
+        size : int
+            Images in a batch.
+        place : int
+            Tells this ranking from others of the same ledger: it seeds the draws.
+        """
+        rng = stream(self.seed, "rank", place)
+        free = [
+            image
+            for image in pool.ids
+            if image not in unavailable and audit_rank(image, self.seed) >= self.audit_share
+        ]
+        n = size if classifier is None or self._composes_batches() else len(free)
+        return self._chosen(pool, inputs, free, n, classifier, rng)
+
+    def _composes_batches(self) -> bool:
+        from ..strategies import strategy_info
+
+        if not isinstance(self.strategy, str):
+            return True
+        info = strategy_info(self.strategy)
+        return info.sequential or "diversity" in info.family
+
     def _chosen(
         self,
         pool: ImagePool,

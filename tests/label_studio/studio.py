@@ -46,6 +46,7 @@ class Studio:
             "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(documents),
             "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
             "LABEL_STUDIO_HOST": self.url,
+            "ML_BLOCK_LOCAL_IP": "false", "SSRF_PROTECTION_ENABLED": "false",
             "SECRET_KEY": "of-no-importance",
             "COLLECT_ANALYTICS": "false", "LATEST_VERSION_CHECK": "false",
             "SENTRY_DSN": "", "FRONTEND_SENTRY_DSN": "",

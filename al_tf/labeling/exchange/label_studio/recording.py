@@ -209,7 +209,7 @@ class Recorder:
 
 
 def record_all(
-    recorder: Recorder, image: str, name: str, task: TaskAnswers
+    recorder: Recorder, image: str, name: str, task: TaskAnswers, **details: Any
 ) -> tuple[int, int, int]:
     """Record the answers of one task; return how many are new, known and taken back.
 
@@ -220,8 +220,10 @@ def record_all(
         See `Recorder.record`.
     task : TaskAnswers
         If it is complete, older annotations of it that the ledger has were deleted.
+    **details
+        See `Recorder.record`.
     """
-    new = sum(recorder.record(image, name, answer) for answer in task.answers)
+    new = sum(recorder.record(image, name, answer, **details) for answer in task.answers)
     gone = 0
     if task.complete_at:
         present = {answer.key for answer in task.answers}

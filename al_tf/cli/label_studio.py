@@ -1,0 +1,122 @@
+"""The commands for Label Studio: its backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .labeling import _names, _warn
+
+app = typer.Typer(
+    help="Predictions and scores for Label Studio while people label there.", no_args_is_help=True
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Predictions and scores for Label Studio while people label there."""
+
+
+@app.command()
+def serve(
+    ledger: Annotated[Path, typer.Option(help="Where answers and settings are kept.")],
+    images: Annotated[
+        Path,
+        typer.Option(
+            help="The folder of images. Those of Label Studio's tasks that are not in it are "
+            "fetched into its subfolder from_label_studio."
+        ),
+    ],
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9090,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
+    ] = "127.0.0.1",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Comma-separated; for a new ledger. [default: the choices of the first project]"
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Address of Label Studio. [default: what it says when it connects]"),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LABEL_STUDIO_API_KEY",
+            help="Access token of a user there, with --url. [default: what it gives itself]",
+        ),
+    ] = None,
+    basic_auth: Annotated[
+        str | None,
+        typer.Option(
+            envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio must give here."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="As in `al-tf label`. [default: the ledger's, else auto]")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="probe: name of the pretrained network.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
+    ] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(
+            help="Images in the order of a strategy that composes batches. "
+            "[default: the ledger's, else 10]"
+        ),
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels at which the model sees the images.")
+    ] = None,
+) -> None:
+    """Be the machine-learning backend of Label Studio: predict, sort, and record what is labeled."""
+    from dataclasses import replace
+
+    from ..labeling import FolderPool, LabelLedger
+    from ..labeling.desk_settings import read_settings, resolve_settings, store_settings
+    from ..labeling.exchange.label_studio.client import StudioClient
+    from ..labeling.exchange.label_studio.live import LiveLabeling
+    from ..labeling.exchange.label_studio.server import LOOPBACK, BackendServer
+
+    if url is not None and token is None:
+        raise ValueError("--url needs --token: an access token of a user of Label Studio.")
+    if basic_auth is not None and ":" not in basic_auth:
+        raise ValueError("--basic-auth must have the form USER:PASSWORD.")
+    book = LabelLedger(ledger)
+    settings, advice = resolve_settings(
+        read_settings(book),
+        model=model,
+        backbone=backbone,
+        size=size,
+        strategy=strategy,
+        batch_size=batch,
+    )
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+    settings = replace(settings, grey=len(pool.shape) == 2)
+    if (names := _names(classes)) is not None:
+        book.fix_classes(names)
+    _warn([advice] if advice is not None else [])
+    if host not in LOOPBACK and basic_auth is None:
+        _warn(["anybody who reaches this port can add labels. --basic-auth asks for a password."])
+    client = None if url is None or token is None else StudioClient(url, token)
+    live = LiveLabeling(book, pool, settings, client=client)
+    store_settings(book, settings)
+    try:
+        BackendServer(live, host=host, port=port, password=basic_auth).run(
+            lambda address: typer.echo(
+                f"The backend of Label Studio: {address}\n"
+                "Add it there under Settings, Model. Ctrl-C stops it; every answer is kept."
+            )
+        )
+    finally:
+        live.close()
+    typer.echo(f"Stopped with {len(book.answers())} answers in {ledger}.")
+    book.close()

@@ -1,0 +1,498 @@
+"""`LiveLabeling`: a ledger and a model behind Label Studio while people label there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ....errors import AlTfError, DataCorruptError, LabelStudioError
+from ....files import write_atomically
+from ....images import decode_image
+from ...background import BackgroundTask
+from ...choosing import Chooser, check_needs
+from ...desk_settings import DeskSettings
+from ...items import TrainingStatus
+from ...ledger import LabelLedger
+from ...pool import FolderPool
+from ...scored_model import ScoredModel
+from ...trainer import Trainer
+from .addresses import ImageIndex, upload_name
+from .annotations import TaskAnswers, read_tasks
+from .client import OUR_VERSIONS, StudioClient
+from .files import ImportResult, match_tasks
+from .interface import Control, read_interface
+from .recording import Recorder, record_all
+
+_log = logging.getLogger("al_tf.labeling")
+
+ANNOTATOR = "label-studio"
+FETCHED_FOLDER = "from_label_studio"
+SETUP_SECONDS = 2.0
+"""How long Label Studio may wait for a training under way; it gives up after three."""
+_PROJECTS, _FETCHED = "label studio: projects", "label studio: fetched"
+_CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What is known of the pool with one model: the scores that Label Studio sorts by."""
+
+    version: str
+    model: ScoredModel | None
+    scores: Mapping[str, float]
+    """Score of each image that may be labeled next; the highest comes first."""
+    shown: frozenset[str] | None
+    """Images whose class is not predicted: the audit reserve."""
+
+
+@dataclass
+class _Project:
+    """A project of Label Studio that uses this backend."""
+
+    control: Control
+    client: StudioClient | None = None
+    images: dict[int, str] = field(default_factory=dict)
+    """The image of each task whose image is known."""
+    written: str = ""
+    """The version of the predictions that were written to it last."""
+
+
+class LiveLabeling:
+    """Answers Label Studio's requests for predictions, and records what is annotated there.
+
+    Every annotation is in the ledger before its webhook is answered. A model is then trained in
+    the background, as the labeling desk does it; where Label Studio gives its address and a token
+    (it does, when the backend is connected), new predictions and scores are written to the
+    project, and annotations made while the backend was away are fetched.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+        Without classes it takes the choices of the first project.
+    pool : FolderPool
+    settings : DeskSettings
+        Which model and strategy.
+    client : StudioClient, optional
+        Asked in place of the address and token that Label Studio gives.
+
+    Attributes
+    ----------
+    ledger : LabelLedger
+    pool : FolderPool
+    """
+
+    def __init__(
+        self,
+        ledger: LabelLedger,
+        pool: FolderPool,
+        settings: DeskSettings,
+        *,
+        client: StudioClient | None = None,
+    ) -> None:
+        self.ledger, self.pool = ledger, pool
+        self._settings, self._client = settings, client
+        self._index = ImageIndex(pool)
+        self._lock = threading.RLock()
+        self._trainer: Trainer | None = None
+        self._chooser: Chooser | None = None
+        self._ranking: Ranking | None = None
+        self._projects: dict[int, _Project] = {}
+        self._emails: dict[int, str] = {}
+        self._refused: dict[str, str] = {}
+        self._to_sync: set[int] = set()
+        self._outside = BackgroundTask(lambda: None)
+        if ledger.classes:
+            self._begin(ledger.classes)
+        for number, interface in (ledger.setting(_PROJECTS) or {}).items():
+            try:
+                self._open_project(int(number), interface)
+            except LabelStudioError as error:
+                _log.warning("Project %s of Label Studio: %s", number, error)
+
+    # What Label Studio asks ---------------------------------------------------------------
+
+    def setup(self, request: Mapping[str, Any]) -> str:
+        """Take in a project, and return the version of the present predictions.
+
+        Parameters
+        ----------
+        request : dict
+            ``project`` (``"NUMBER.TIME"``), ``schema`` (its labeling interface), ``hostname`` and
+            ``access_token`` of Label Studio.
+
+        Raises
+        ------
+        LabelStudioError
+            The labeling interface does not fit the ledger's classes; the message says why.
+        """
+        number = _project_number(request.get("project"))
+        project = self._open_project(number, str(request.get("schema") or ""))
+        host, token = request.get("hostname"), request.get("access_token")
+        if self._client is None and host and token:
+            project.client = StudioClient(str(host), str(token))
+        if project.client is not None and not project.images:
+            self._reach_out(number)
+        self._wait()
+        return self.ranking().version
+
+    def predict(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return a prediction for each task: class, probability, and the strategy's score.
+
+        Parameters
+        ----------
+        request : dict
+            ``tasks``, ``project`` and ``label_config``.
+
+        Returns
+        -------
+        list of dict
+            In the order of the tasks, none left out: ``result`` is empty, and ``score`` None,
+            where nothing is known of an image.
+        """
+        tasks = request.get("tasks")
+        if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+            raise LabelStudioError("Expected a list of tasks.")
+        number = _project_number(request.get("project"))
+        project = self._open_project(number, str(request.get("label_config") or ""))
+        images = self._images_of(tasks, project)
+        if None in images:
+            self._reach_out(number)
+        ranking = self.ranking()
+        return [_prediction(image, ranking, project.control) for image in images]
+
+    def webhook(self, request: Mapping[str, Any]) -> ImportResult | None:
+        """Take in what happened in a project; None for what is of no concern.
+
+        Parameters
+        ----------
+        request : dict
+            ``action``, ``project``, and what the action is about.
+        """
+        action = request.get("action")
+        about = request.get("project")
+        if not isinstance(about, Mapping):
+            return None
+        if action == "START_TRAINING":
+            self._train()
+            return None
+        if action in ("TASKS_CREATED", "PROJECT_UPDATED"):
+            number = _project_number(about.get("id"))
+            self._open_project(number, str(about.get("label_config") or ""))
+            self._reach_out(number)
+        if action == "ANNOTATIONS_DELETED":
+            return self._take_back(request.get("annotations"))
+        if action in _CREATED:
+            return self._annotated(about, request.get("annotation"), request.get("task"))
+        return None
+
+    def ranking(self) -> Ranking:
+        """Return the present scores; they change with each model."""
+        with self._lock:
+            trainer, chooser = self._trainer, self._chooser
+            if trainer is None or chooser is None:
+                return Ranking(f"{OUR_VERSIONS}0", None, {}, None)
+            answers = self.ledger.answers()
+            model = trainer.model
+            place = trainer.round if model is not None else len(answers)
+            version = f"{OUR_VERSIONS}{place}" if model is not None else f"{OUR_VERSIONS}0.{place}"
+            if self._ranking is not None and self._ranking.version == version:
+                return self._ranking
+            candidates = chooser.rank(
+                pool=self.pool,
+                inputs=trainer.inputs,
+                unavailable=self.ledger.queue.unavailable(ANNOTATOR),
+                classifier=trainer.classifier(answers),
+                size=self._settings.batch_size,
+                place=place,
+            )
+            self._ranking = Ranking(version, model, _scores(candidates), self._blind())
+            return self._ranking
+
+    @property
+    def training(self) -> TrainingStatus | None:
+        """What the training is doing; None before the classes are known."""
+        return None if self._trainer is None else self._trainer.status
+
+    def wait(self) -> None:
+        """Wait until nothing is being trained, fetched or written."""
+        if self._trainer is not None:
+            self._trainer.let_finish(None)
+        self._outside.wait()
+
+    def close(self) -> None:
+        """Train and write nothing more; what was answered is in the ledger."""
+        self._outside.close()
+        if self._trainer is not None:
+            self._trainer.close(wait=False)
+        self.ledger.close()
+
+    # Projects and images --------------------------------------------------------------------
+
+    def _open_project(self, number: int, interface: str) -> _Project:
+        with self._lock:
+            project = self._projects.get(number)
+            if not interface and project is not None:
+                return project
+            control = read_interface(interface, self.ledger.classes)
+            if self._trainer is None:
+                self._begin(control.classes)
+            if project is None:
+                project = _Project(control, self._client)
+                self._projects[number] = project
+            project.control = control
+            kept = self.ledger.setting(_PROJECTS) or {}
+            if kept.get(str(number)) != interface:
+                self.ledger.store(_PROJECTS, kept | {str(number): interface})
+            return project
+
+    def _begin(self, classes: Sequence[str]) -> None:
+        """Fix the classes, and train on what is in the ledger."""
+        names = self.ledger.fix_classes(classes)
+        estimator = self._settings.build_estimator(names)
+        check_needs(self._settings.strategy, estimator)
+        self._chooser = Chooser(
+            strategy=self._settings.strategy,
+            cold_start=self._settings.cold_start,
+            audit_share=float(self.ledger.setting("audit_share") or 0.0),
+            repeat_share=0.0,
+            seed=self.ledger.settle("seed", 0),
+        )
+        self._trainer = Trainer(estimator, self.pool, self.ledger, names, ANNOTATOR)
+        self._trainer.subscribe(self._training_changed)
+        self._trainer.prepare()
+        self._train()
+
+    def _images_of(self, tasks: Sequence[Mapping[str, Any]], project: _Project) -> list[str | None]:
+        with self._lock:
+            rows = [TaskAnswers(task.get("data") or {}, task.get("id")) for task in tasks]
+            fetched = self.ledger.setting(_FETCHED) or {}
+            ids = set(self.pool.ids)
+            images: list[str | None] = []
+            matched, _ = match_tasks(rows, self._index, project.control.image_key)
+            by_row = {id(row): image for image, row in matched}
+            for row in rows:
+                image = by_row.get(id(row))
+                kept = fetched.get(str(row.data.get(project.control.image_key)))
+                image = kept if kept in ids else image
+                images.append(image)
+                if image is not None and isinstance(row.number, int):
+                    project.images[row.number] = image
+            return images
+
+    def _blind(self) -> frozenset[str] | None:
+        """Return the audit reserve, whose labels must not lean on a prediction."""
+        from ...choosing import audit_rank
+
+        chooser = self._chooser
+        if chooser is None or not chooser.audit_share:
+            return None
+        ids = self.pool.ids
+        return frozenset(i for i in ids if audit_rank(i, chooser.seed) < chooser.audit_share)
+
+    # Answers ---------------------------------------------------------------------------------
+
+    def _annotated(self, about: Mapping[str, Any], annotations: Any, tasks: Any) -> ImportResult:
+        number = _project_number(about.get("id"))
+        project = self._open_project(number, str(about.get("label_config") or ""))
+        annotations = annotations if isinstance(annotations, list) else [annotations]
+        tasks = tasks if isinstance(tasks, list) else [tasks]
+        by_number = {task.get("id"): task for task in tasks if isinstance(task, Mapping)}
+        whole = []
+        for annotation in annotations:
+            task = by_number.get((annotation or {}).get("task"))
+            if task is None or not isinstance(task.get("data"), Mapping):
+                raise LabelStudioError("Expected an annotation with its task.")
+            whole.append({**task, "annotations": [annotation]})
+        with self._lock:
+            result = self._record(whole, project, complete=False)
+        if result.unmatched:
+            self._reach_out(number)  # its image may be fetched
+        return result
+
+    def _record(
+        self, tasks: Sequence[Mapping[str, Any]], project: _Project, *, complete: bool
+    ) -> ImportResult:
+        """Record the annotations of tasks, and train if anything is new."""
+        reading = _read(tasks, self.ledger.classes, complete, self._emails, project.control.name)
+        images = self._images_of(tasks, project)
+        ranking = self._ranking
+        recorder = Recorder(self.ledger)
+        recorded = known = gone = 0
+        unmatched, named = [], {}
+        for image, task in zip(images, reading.tasks, strict=True):
+            if image is None:
+                if task.answers:
+                    unmatched.append(f"{task.title}: no image of the folder")
+                continue
+            details: dict[str, Any] = {}
+            if ranking is not None and ranking.model is not None:
+                round_of = 0 if self._trainer is None else self._trainer.round
+                details = {"round": round_of, "score": ranking.scores.get(image)}
+            new, old, deleted = record_all(recorder, image, self.pool.name(image), task, **details)
+            recorded, known, gone = recorded + new, known + old, gone + deleted
+            if line := recorder.disagreement(image):
+                named[image] = f"{self.pool.name(image)}: {line}"
+        for line in unmatched:
+            _log.warning("An annotation in Label Studio is not recorded yet: %s", line)
+        if recorded or gone:
+            self._train()
+        return ImportResult(
+            recorded, known, gone, tuple(unmatched), tuple(reading.dropped), tuple(named.values())
+        )
+
+    def _take_back(self, annotations: Any) -> ImportResult:
+        keys = [str(a["id"]) for a in annotations or [] if isinstance(a, Mapping) and "id" in a]
+        with self._lock:
+            recorder = Recorder(self.ledger)
+            gone = sum(recorder.take_back(key) for key in keys)
+            if gone:
+                self._train()
+        return ImportResult(0, 0, gone, (), (), ())
+
+    # Training, and the server of Label Studio --------------------------------------------------
+
+    def _train(self) -> None:
+        if self._trainer is not None:
+            self._trainer.start(self.ledger.answers())
+
+    def _wait(self) -> None:
+        if self._trainer is not None and self._trainer.is_quick:
+            self._trainer.let_finish(SETUP_SECONDS)
+
+    def _training_changed(self) -> None:
+        if self._trainer is not None and self._trainer.status.state in ("ready", "none"):
+            self._outside.start(self._write_and_fetch)
+
+    def _reach_out(self, number: int) -> None:
+        """Fetch the tasks of a project, in the background."""
+        with self._lock:
+            self._to_sync.add(number)
+        self._outside.start(self._write_and_fetch)
+
+    def _write_and_fetch(self) -> None:
+        """Fetch what is asked for, then write new predictions; failures are logged."""
+        threading.current_thread().name = "al_tf and Label Studio"
+        with self._lock:
+            to_sync, self._to_sync = self._to_sync, set()
+            projects = dict(self._projects)
+        for number, project in projects.items():
+            if project.client is None:
+                continue
+            try:
+                if number in to_sync or not project.images:
+                    self._fetch(number, project, project.client)
+                self._write(number, project, project.client)
+            except (AlTfError, OSError, KeyError, TypeError, ValueError) as error:
+                _log.warning("Project %d of Label Studio: %s", number, error)
+
+    def _fetch(self, number: int, project: _Project, client: StudioClient) -> None:
+        """Bring tasks, annotations and missing images of a project up to date."""
+        emails = client.emails()
+        tasks = client.tasks(number)
+        with self._lock:
+            self._emails |= emails
+            images = self._images_of(tasks, project)
+        missing = [t for t, image in zip(tasks, images, strict=True) if image is None]
+        if missing and self._download(missing, project, client):
+            self.pool.refresh()
+            self._train()
+        with self._lock:
+            self._record(tasks, project, complete=True)
+
+    def _download(
+        self, tasks: Sequence[Mapping[str, Any]], project: _Project, client: StudioClient
+    ) -> int:
+        """Keep the images of tasks that are not in the folder; return how many."""
+        fetched = dict(self.ledger.setting(_FETCHED) or {})
+        before = len(fetched)
+        for task in tasks:
+            address = (task.get("data") or {}).get(project.control.image_key)
+            if not isinstance(address, str) or not address or address in self._refused:
+                continue
+            try:
+                content = client.download(address)
+                decode_image(content, address)
+            except (LabelStudioError, DataCorruptError) as error:
+                self._refused[address] = str(error)
+                _log.warning("No image for task %s of Label Studio: %s", task.get("id"), error)
+                continue
+            fetched[address] = _keep(content, address, self.pool.folder / FETCHED_FOLDER)
+        if len(fetched) > before:
+            self.ledger.store(_FETCHED, fetched)
+        return len(fetched) - before
+
+    def _write(self, number: int, project: _Project, client: StudioClient) -> None:
+        """Write the present predictions to a project, unless they are there."""
+        ranking = self.ranking()
+        if project.written == ranking.version or not project.images:
+            return
+        predictions = [
+            {"task": task, **_prediction(image, ranking, project.control)}
+            for task, image in project.images.items()
+        ]
+        client.write_predictions(number, predictions)
+        project.written = ranking.version
+
+
+def _prediction(image: str | None, ranking: Ranking, control: Control) -> dict[str, Any]:
+    """Return a prediction as Label Studio takes it."""
+    result: list[dict[str, Any]] = []
+    model = ranking.model
+    seen = image is not None and not (ranking.shown and image in ranking.shown)
+    if seen and model is not None and image in model.row_of:
+        proba = model.proba[model.row_of[str(image)]]  # (K,)
+        best = int(proba.argmax())
+        result = control.result(model.classes[best], float(proba[best]))
+    score = None if image is None else ranking.scores.get(image)
+    return {"result": result, "score": score, "model_version": ranking.version}
+
+
+def _scores(candidates: Sequence[Any]) -> dict[str, float]:
+    """Return the score of each candidate; a place in the order where the scores do not descend."""
+    scores = [candidate.score for candidate in candidates]
+    if None in scores or any(a < b for a, b in zip(scores, scores[1:], strict=False)):
+        n = len(candidates)
+        scores = [(n - place) / n for place in range(n)]
+    return {c.image: float(score) for c, score in zip(candidates, scores, strict=True)}
+
+
+def _read(
+    tasks: Sequence[Mapping[str, Any]],
+    classes: Sequence[str],
+    complete: bool,
+    emails: Mapping[int, str],
+    control: str,
+) -> Any:
+    try:
+        return read_tasks(tasks, classes, complete=complete, emails=emails, control=control)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        if isinstance(error, AlTfError):
+            raise
+        raise LabelStudioError(
+            f"An annotation has another form than Label Studio gives it ({error})."
+        ) from error
+
+
+def _keep(content: bytes, address: str, folder: Path) -> str:
+    """Write a fetched image; return its content hash."""
+    image = hashlib.sha256(content).hexdigest()
+    name = upload_name(address) or Path(urlsplit(address).path).name
+    suffix = Path(name).suffix.lower()
+    folder.mkdir(exist_ok=True)
+    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:60]
+    target = folder / f"{stem}_{image[:12]}{suffix if suffix.isascii() else ''}"
+    write_atomically(target, lambda temporary: temporary.write_bytes(content))
+    return image
+
+
+def _project_number(value: Any) -> int:
+    text = str(value or "").partition(".")[0]
+    if not (text.isascii() and text.isdecimal()):
+        raise LabelStudioError(f"Expected the number of a project; got {value!r}.")
+    return int(text)

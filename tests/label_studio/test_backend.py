@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def folder(documents, request):
 
 
 def truth(task):
-    return CLASSES[int(task["data"]["image"].rpartition("%20")[2][:2]) >= 13]
+    return CLASSES[int(name_of(task)[5:7]) >= 13]
 
 
 def connect(studio, folder, live, classes=CLASSES, **more):
@@ -76,6 +77,10 @@ def connect(studio, folder, live, classes=CLASSES, **more):
         "POST", "/api/ml", json={"project": project, "url": live.url, "title": "al_tf"} | more
     )
     return project
+
+
+def name_of(task):
+    return unquote(task["data"]["image"]).rpartition("/")[2]
 
 
 def scores(studio, project):
@@ -117,11 +122,11 @@ def test_labels_come_by_webhook_and_scores_go_back(studio, folder, tmp_path):
             studio.annotate(task["id"], choice(truth(task)), lead_time=3.5)
             live.wait()
         ranking = live.ranking()
-        order = sorted(ranking.scores, key=ranking.scores.get, reverse=True)
-        assert [live.pool.name(i) for i in order[:5]] == [
-            t["data"]["image"].rpartition("/")[2].replace("%20", " ")
-            for t in by_score(studio, project)[:5]
-        ]
+        assert {version for _, version in scores(studio, project).values()} == {ranking.version}
+        sorted_there = by_score(studio, project)
+        assert {name_of(t): t["predictions_score"] for t in sorted_there} == {
+            live.pool.name(image): pytest.approx(score) for image, score in ranking.scores.items()
+        }
         shown = [t for t in studio.tasks(project) if t["predictions"]]
         right = [t["predictions"][0]["result"][0]["value"]["choices"] == [truth(t)] for t in shown]
         assert np.mean(right) > 0.9
@@ -129,3 +134,67 @@ def test_labels_come_by_webhook_and_scores_go_back(studio, folder, tmp_path):
         assert len(rows) == 12
         assert set(rows["annotator"]) == {"ann@example.org"}
         assert set(rows["seconds"]) == {3.5}
+
+
+def test_edits_deletions_skips_and_what_happened_while_it_was_away(studio, folder, tmp_path):
+    with backend(tmp_path / "labels.db", folder) as live:
+        port = live.port
+        project = connect(studio, folder, live)
+        tasks = studio.tasks(project)
+        first, second, third = (t["id"] for t in tasks[:3])
+        kept = studio.annotate(first, choice("dark"))
+        gone = studio.annotate(second, choice("dark"))
+        studio.annotate(third, was_cancelled=True)
+        studio.ask("PATCH", f"/api/annotations/{kept}/", json={"result": [choice("bright")]})
+        studio.ask("DELETE", f"/api/annotations/{gone}/")
+        until(lambda: len(live.ledger.answers()) == 2)
+        answers = {live.pool.name(i): e.label for i, e in live.ledger.answers().items()}
+        assert answers == {name_of(tasks[0]): "bright", name_of(tasks[2]): None}
+    studio.annotate(second, choice("dark"), lead_time=9.0)  # nobody listens
+    studio.ask("DELETE", f"/api/annotations/{kept}/")
+    with backend(tmp_path / "labels.db", folder, port=port) as live:
+        studio.ask("GET", f"/api/ml?project={project}")  # as its page "Model" does
+        until(lambda: name_of(tasks[1]) in live.ledger.current()["name"].tolist())
+        live.wait()
+        answers = {live.pool.name(i): e.label for i, e in live.ledger.answers().items()}
+        assert answers == {name_of(tasks[1]): "dark", name_of(tasks[2]): None}
+
+
+def test_uploaded_images_are_fetched_with_the_token(studio, folder, tmp_path):
+    (tmp_path / "new").mkdir()
+    with backend(tmp_path / "labels.db", folder) as live:
+        project = connect(studio, folder, live)
+        for i in range(3):
+            path = write_image(tmp_path / "new" / f"new {i}.png", value=3 + 100 * i)
+            studio.upload(project, path)
+        studio.import_tasks(project, [{"data": {"image": "https://localhost:1/none.png"}}])
+        until(lambda: len(live.pool) == 33)
+        live.wait()
+        new = [t for t in studio.tasks(project) if "upload" in t["data"]["image"]]
+        studio.annotate(new[0]["id"], choice("dark"))
+        until(lambda: len(live.ledger.answers()) == 1)
+        (event,) = live.ledger.standing()
+        assert event.name.startswith("from_label_studio/new_0_")
+        assert live.pool.path(event.image).read_bytes() == (tmp_path / "new/new 0.png").read_bytes()
+
+
+def test_two_projects_on_one_ledger_and_one_that_does_not_fit(studio, folder, tmp_path):
+    with backend(tmp_path / "labels.db", folder) as live:
+        one = connect(studio, folder, live)
+        two = connect(studio, folder, live, classes=CLASSES[::-1])
+        studio.annotate(studio.tasks(one)[0]["id"], choice("dark"))
+        studio.annotate(studio.tasks(two)[29]["id"], choice("bright"))
+        until(lambda: live.training.round >= 1)
+        live.wait()
+        assert len(live.ledger.answers()) == 2
+        assert all(len(scores(studio, project)) == 30 for project in (one, two))
+        with pytest.raises(AssertionError, match="no control that fits"):
+            connect(studio, folder, live, classes=["cat", "dog"])
+
+
+def test_a_password_is_asked_for(studio, folder, tmp_path):
+    login = {"auth_method": "BASIC_AUTH", "basic_auth_user": "me", "basic_auth_pass": "secret"}
+    with backend(tmp_path / "labels.db", folder, password="me:secret") as live:
+        with pytest.raises(AssertionError, match="authentication parameters"):
+            connect(studio, folder, live)
+        connect(studio, folder, live, **login)

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -456,7 +457,7 @@ def _prediction(image: str | None, ranking: Ranking, control: Control) -> dict[s
 def _scores(candidates: Sequence[Any]) -> dict[str, float]:
     """Return the score of each candidate; a place in the order where the scores do not descend."""
     scores = [candidate.score for candidate in candidates]
-    if None in scores or any(a < b for a, b in zip(scores, scores[1:], strict=False)):
+    if None in scores or any(a < b for a, b in pairwise(scores)):
         n = len(candidates)
         scores = [(n - place) / n for place in range(n)]
     return {c.image: float(score) for c, score in zip(candidates, scores, strict=True)}

@@ -13,6 +13,7 @@ import logging
 import signal
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ....errors import AlTfError, DeskError
@@ -215,10 +216,9 @@ class BackendServer:
     async def _run(self, ready: Callable[[str], None]) -> None:
         self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
         for name in (signal.SIGINT, signal.SIGTERM):
-            try:
+            # not in the main thread, nor on Windows
+            with suppress(NotImplementedError, RuntimeError, ValueError):
                 self._loop.add_signal_handler(name, self._stopped.set)
-            except (NotImplementedError, RuntimeError, ValueError):
-                pass  # not the main thread, or Windows
         try:
             sockets = bind_sockets(self._port, self._host)
         except (OSError, OverflowError) as error:

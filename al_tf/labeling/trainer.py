@@ -152,8 +152,8 @@ class Trainer:
             return seconds < QUICK_SECONDS
         return isinstance(self.inputs, PoolFeatures) and self.inputs.complete
 
-    def let_finish(self, timeout: float) -> None:
-        """Wait some seconds for a training under way; a failure is left to `wait`."""
+    def let_finish(self, timeout: float | None) -> None:
+        """Wait (None: to the end) for a training under way; a failure is left to `wait`."""
         self._task.wait(timeout)
 
     def close(self, *, wait: bool) -> None:

@@ -170,7 +170,7 @@ def test_uploaded_images_are_fetched_with_the_token(studio, folder, tmp_path):
         studio.import_tasks(project, [{"data": {"image": "https://localhost:1/none.png"}}])
         until(lambda: len(live.pool) == 33)
         live.wait()
-        new = [t for t in studio.tasks(project) if "upload" in t["data"]["image"]]
+        new = [t for t in studio.tasks(project) if "/data/upload/" in t["data"]["image"]]
         studio.annotate(new[0]["id"], choice("dark"))
         until(lambda: len(live.ledger.answers()) == 1)
         (event,) = live.ledger.standing()
@@ -181,7 +181,9 @@ def test_uploaded_images_are_fetched_with_the_token(studio, folder, tmp_path):
 def test_two_projects_on_one_ledger_and_one_that_does_not_fit(studio, folder, tmp_path):
     with backend(tmp_path / "labels.db", folder) as live:
         one = connect(studio, folder, live)
-        two = connect(studio, folder, live, classes=CLASSES[::-1])
+        two = studio.project(labeling_interface(CLASSES[::-1]))
+        studio.import_tasks(two, [{"data": task["data"]} for task in studio.tasks(one)])
+        studio.ask("POST", "/api/ml", json={"project": two, "url": live.url, "title": "al_tf"})
         studio.annotate(studio.tasks(one)[0]["id"], choice("dark"))
         studio.annotate(studio.tasks(two)[29]["id"], choice("bright"))
         until(lambda: live.training.round >= 1)

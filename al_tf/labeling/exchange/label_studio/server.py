@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import re
 import signal
 from base64 import b64encode
 from collections.abc import Callable
@@ -63,7 +64,8 @@ class _Handler(RequestHandler):
     def refuse(self, status: int, text: str) -> None:
         """Answer with an error; Label Studio shows people nothing but the reason of the status."""
         line = " ".join(text.split())
-        reason = line.encode("ascii", "replace").decode()[:_LONGEST_REASON]
+        plain = re.sub(r"[<>]", "", line)  # tornado lets no markup into a status
+        reason = plain.encode("ascii", "replace").decode()[:_LONGEST_REASON]
         self.set_status(status, reason)
         self.finish({"error": line})
 

@@ -34,7 +34,7 @@ _log = logging.getLogger("al_tf.labeling")
 
 ANNOTATOR = "label-studio"
 FETCHED_FOLDER = "from_label_studio"
-SETUP_SECONDS = 2.0
+SETUP_SECONDS = 1.0
 """How long Label Studio may wait for a training under way; it gives up after three."""
 _PROJECTS, _FETCHED = "label studio: projects", "label studio: fetched"
 _CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
@@ -140,7 +140,7 @@ class LiveLabeling:
         if project.client is not None and not project.images:
             self._reach_out(number)
         self._wait()
-        return self.ranking().version
+        return self.version
 
     def predict(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return a prediction for each task: class, probability, and the strategy's score.
@@ -192,6 +192,16 @@ class LiveLabeling:
             return self._annotated(about, request.get("annotation"), request.get("task"))
         return None
 
+    @property
+    def version(self) -> str:
+        """Name of the present predictions; it changes with each model."""
+        trainer = self._trainer
+        if trainer is None:
+            return f"{OUR_VERSIONS}0"
+        if trainer.model is None:
+            return f"{OUR_VERSIONS}0.{len(self.ledger.answers())}"
+        return f"{OUR_VERSIONS}{trainer.round}"
+
     def ranking(self) -> Ranking:
         """Return the present scores; they change with each model."""
         with self._lock:
@@ -199,8 +209,9 @@ class LiveLabeling:
             if trainer is None or chooser is None:
                 return Ranking(f"{OUR_VERSIONS}0", None, {}, None)
             answers = self.ledger.answers()
+            number = trainer.round  # before its model: one that ends now gets a ranking of its own
             model = trainer.model
-            place = trainer.round if model is not None else len(answers)
+            place = number if model is not None else len(answers)
             version = f"{OUR_VERSIONS}{place}" if model is not None else f"{OUR_VERSIONS}0.{place}"
             if self._ranking is not None and self._ranking.version == version:
                 return self._ranking

@@ -140,7 +140,7 @@ class _Webhook(_Handler):
 
 class _Versions(_Handler):
     def get(self) -> None:
-        self.reply({"versions": [self.live.ranking().version]})
+        self.reply({"versions": [self.live.version]})
 
 
 class _Empty(_Handler):

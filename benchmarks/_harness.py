@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESULTS = HERE / "results"
 PACKAGES = ("al-tf", "tensorflow", "keras", "numpy", "scikit-learn", "scipy", "modAL-python", "scikeras",
-            "scikit-activeml", "onnxruntime")  # fmt: skip
+            "scikit-activeml", "cleanlab", "onnxruntime")  # fmt: skip
 PEERS = {"scikeras": ".venv-peers", "skactiveml": ".venv-skactiveml", "onnxruntime": ".venv-onnx",
          "modal": ".venv-compat"}  # fmt: skip
 

@@ -12,6 +12,10 @@ from .errors import UnknownLabelError, check_one_of
 from .seeding import RandomState, check_random_state
 
 SCORES = ("self_confidence", "normalized_margin")
+PENALTY = 0.01
+"""C of a probe that judges labels. It is below that of a probe that learns from them: the more
+closely a model follows its labels, the more it believes those that are wrong
+(``benchmarks/suspects.py``)."""
 
 
 @dataclass(frozen=True)

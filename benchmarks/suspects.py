@@ -40,7 +40,7 @@ DATASETS: dict[str, dict[str, Any]] = {
 LABELS = (200, 1000)
 RATES = (0.1, 0.3)
 PENALTIES = (0.01, 0.3)
-"""C of the judging probe: that of `al_tf.labeling.suspects`, and the probe's default."""
+"""C of the judging probe: that of `al_tf.suspects`, and the probe's default."""
 
 
 class Case(NamedTuple):

@@ -9,7 +9,9 @@ import numpy as np
 from ..seeding import stream
 
 
-def oracle_answers(y: np.ndarray, noise: Any, n_classes: int, seed: int) -> np.ndarray:
+def oracle_answers(
+    y: np.ndarray, noise: Any, n_classes: int, seed: int, *, annotator: int | None = None
+) -> np.ndarray:
     """Return what the oracle would answer for every image, whenever it is asked.
 
     An answer belongs to the image and the seed: asking in another order, or twice, changes
@@ -26,6 +28,8 @@ def oracle_answers(y: np.ndarray, noise: Any, n_classes: int, seed: int) -> np.n
         K.
     seed : int
         Master seed of the run.
+    annotator : int, optional
+        Which of several, whose errors are independent of each other.
 
     Returns
     -------
@@ -37,7 +41,8 @@ def oracle_answers(y: np.ndarray, noise: Any, n_classes: int, seed: int) -> np.n
         A matrix that is not K x K, or with a row that is not a distribution.
     """
     cumulative = np.cumsum(_confusion(noise, n_classes), axis=1)  # (K, K)
-    draws = stream(seed, "oracle").random(len(y))
+    who = () if annotator is None else (annotator,)
+    draws = stream(seed, "oracle", *who).random(len(y))
     answers = (draws[:, None] >= cumulative[y]).sum(axis=1)  # (n,)
     return np.minimum(answers, n_classes - 1).astype(np.int64)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..seeding import RandomState
-from ..suspects import out_of_fold_proba, suspect_labels
+from ..suspects import PENALTY, out_of_fold_proba, suspect_labels
 from .image_pool import ImagePool
 from .ledger import Event
 from .pool_features import PoolFeatures
@@ -16,11 +16,6 @@ from .training_set import training_labels
 
 if TYPE_CHECKING:
     import pandas as pd
-
-PENALTY = 0.01
-"""C of the probe that judges labels. It is below that of a probe that learns from them: the more
-closely a model follows its labels, the more it believes those that are wrong
-(``benchmarks/suspects.py``)."""
 
 
 def suspect_answers(

@@ -24,69 +24,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..seeding import derive_seed, stream
+from ..seeding import derive_seed
 from ..suspects import PENALTY, out_of_fold_proba, suspect_labels
 from .config import StrategySpec
-from .estimators import build_estimator
-from .oracles import oracle_answers
+from .estimators import Estimator, build_estimator
+from .oracles import Panel
+from .querying import query
 from .records import Record
-
-if TYPE_CHECKING:
-    from .setting import Setting
+from .setting import Setting
 
 N_FOLDS = 5
-
-
-@dataclass(frozen=True)
-class Panel:
-    """What each annotator answers about each image, whenever asked, and who is asked first."""
-
-    answers: np.ndarray
-    """Class indices, int ``(A, n)``."""
-    first: np.ndarray
-    """The annotator who is asked first, int ``(n,)``; the next in number is the next asked."""
-
-    def __len__(self) -> int:
-        return len(self.answers)
-
-    @property
-    def first_answers(self) -> np.ndarray:
-        """The first answer about each image ``(n,)``."""
-        return self.answers[self.first, np.arange(len(self.first))]
-
-    def answer(self, image: int, number: int) -> int:
-        """Return the answer of the annotator who is asked as number 0, 1, … about an image."""
-        return int(self.answers[(self.first[image] + number) % len(self), image])
-
-
-def make_panel(y: np.ndarray, annotators: Sequence[Any], n_classes: int, seed: int) -> Panel:
-    """Draw what a seed's annotators answer.
-
-    Parameters
-    ----------
-    y : ndarray of int, shape (n,)
-        True classes.
-    annotators : sequence
-        Of each its error rate, or its matrix of P(answer | true class); see `oracle_answers`.
-    n_classes : int
-    seed : int
-        Master seed of the run.
-
-    Returns
-    -------
-    Panel
-    """
-    answers = [
-        oracle_answers(y, noise, n_classes, seed, annotator=number)
-        for number, noise in enumerate(annotators)
-    ]
-    first = stream(seed, "first annotator").integers(len(answers), size=len(y))
-    return Panel(np.stack(answers), first)
 
 
 class AnswerSheet:
@@ -148,6 +98,45 @@ class AnswerSheet:
     def _note(self, image: int, answer: int) -> None:
         self._of.setdefault(image, []).append(answer)
         self._log.append((image, answer))
+
+
+def ask_annotators(
+    setting: Setting,
+    spec: StrategySpec,
+    estimator: Estimator,
+    records: Sequence[Record],
+    size: int,
+) -> AnswerSheet:
+    """Buy the answers of the round that follows `records`.
+
+    Parameters
+    ----------
+    setting : Setting
+        With a panel of annotators.
+    spec : StrategySpec
+        Chooses new images, and says how many answers they get.
+    estimator : Estimator
+        The fitted model of the round before; not used while nothing is labeled.
+    records : sequence of dict
+        Of the run, from round 0 on.
+    size : int
+        How many answers to buy.
+
+    Returns
+    -------
+    AnswerSheet
+        With all answers of the run.
+    """
+    assert setting.panel is not None
+    sheet, number = AnswerSheet(setting.panel, records), len(records)
+
+    def choose(n: int) -> Iterable[int]:
+        images, labels = sheet.labels()
+        n = min(n, len(setting.pool) - len(images))
+        return map(int, query(setting, spec, estimator, images, labels, number, n)) if n else ()
+
+    spend(sheet, spec, size, lambda: in_doubt(setting, sheet, spec.doubt, number), choose)
+    return sheet
 
 
 def spend(
@@ -228,9 +217,7 @@ def doubts(setting: Setting, images: np.ndarray, labels: np.ndarray, number: int
     return 1.0 - np.nan_to_num(suspects.score, nan=1.0)
 
 
-def in_doubt(
-    setting: Setting, sheet: AnswerSheet, threshold: float, number: int
-) -> list[int]:
+def in_doubt(setting: Setting, sheet: AnswerSheet, threshold: float, number: int) -> list[int]:
     """Return the images of one answer whose label is in doubt, the most doubtful first."""
     images, labels = sheet.labels()
     doubt = doubts(setting, images, labels, number)

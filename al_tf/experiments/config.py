@@ -18,6 +18,7 @@ from .values import as_plain, check_fields, none_for_text
 
 UPPER_LINE = "oracle"
 """Label of the runs that `ExperimentConfig.upper_line` adds."""
+RELABEL = ("never", "always", "when_doubtful")
 MOST_SEEDS = 10_000
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
@@ -42,6 +43,12 @@ class StrategySpec:
     """Registered name of the strategy."""
     params: Mapping[str, Any] = field(default_factory=dict)
     """Keyword arguments of the strategy."""
+    relabel: str = "never"
+    """When another annotator is asked about a labeled image: ``never``, ``always``,
+    ``when_doubtful``; see `al_tf.experiments.annotators`. Needs several `annotators`."""
+    doubt: Annotated[float, Interval(ge=0, lt=1)] = 0.5
+    """For ``when_doubtful``: ask from this doubt on, 1 - p with p the probability that a model
+    which has not seen the label gives it."""
 
     def __post_init__(self) -> None:
         from ..strategies import get_strategy, strategy_info
@@ -58,6 +65,7 @@ class StrategySpec:
                 f"The label {UPPER_LINE!r} is reserved for the upper line, which sees labels and is no "
                 "strategy: set upper_line=True."
             )
+        check_one_of("relabel", self.relabel, RELABEL)
         reserved = ("classifier", "X", "n_instances", "random_state")
         what = f"Strategy {self.name!r}"
         check_parameters(what, get_strategy(self.name), self.params, reserved)
@@ -130,6 +138,9 @@ class ExperimentConfig:
     """What a round's fit starts from: see `KerasImageClassifier`."""
     noise: Any = 0.0
     """Oracle's error rate, or its K x K matrix of P(answer | true class)."""
+    annotators: Any = ()
+    """In place of `noise`: an error rate or a K x K matrix for each of several annotators. Every image
+    has one who is asked first; budgets count answers. See `al_tf.experiments.annotators`."""
     stop_budget: Annotated[int, Ge(1)] | None = None
     """Stop a run at this many labels; the last batch is cut to fit."""
     stop_kappa: Annotated[float, Interval(gt=0, le=1)] | None = None
@@ -153,7 +164,7 @@ class ExperimentConfig:
         settings["strategies"] = _as_specs(self.strategies)
         settings["seeds"] = _as_seeds(settings["seeds"])
         settings["upper_line"] = _as_labels(self.upper_line, settings["strategies"])
-        for name in ("imbalance", "noise", "batch"):
+        for name in ("imbalance", "noise", "annotators", "batch"):
             settings[name] = _as_tuples(settings[name])
         settings["model_params"] = _with_text_keys(settings["model_params"])
         if has_backbone(settings["model"]) and settings["backbone"] is None:
@@ -196,13 +207,14 @@ class ExperimentConfig:
         # later settings, left out where they are not used: other digests stay as they were
         unused = [name for name in ("backbone", "backbone_size") if plain[name] is None]
         unused += [] if self.upper_line else ["upper_line", "validation"]
+        unused += [] if self.annotators else ["annotators"]
         for name in unused:
             del plain[name]
         plain["strategies"] = [s.label for s in self.strategies]
         plain["strategy"] = {
-            s.label: {"name": s.name, **s.params}
+            s.label: {"name": s.name, **s.params, **_relabeling(s)}
             for s in self.strategies
-            if s.params or s.label != s.name
+            if s.params or s.label != s.name or s.relabel != "never"
         }
         return plain
 
@@ -248,7 +260,9 @@ class ExperimentConfig:
         for label in listed:
             params = dict(tables.get(label, {})) if isinstance(label, str) else {}
             name = params.pop("name", label)
-            specs.append(StrategySpec(label, name, params) if isinstance(label, str) else label)
+            further = {key: params.pop(key) for key in ("relabel", "doubt") if key in params}
+            spec = StrategySpec(label, name, params, **further) if isinstance(label, str) else label
+            specs.append(spec)
         return cls(strategies=tuple(specs), **table)
 
 
@@ -295,6 +309,15 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
             + "\nUse another folder, or the settings there. Only strategies, seeds, rounds and an "
             "upper line may be added to an experiment."
         )
+
+
+def _relabeling(spec: StrategySpec) -> dict[str, Any]:
+    """Return what a strategy's table says about second answers; nothing where there are none."""
+    if spec.relabel == "never":
+        return {}
+    return {"relabel": spec.relabel} | (
+        {"doubt": spec.doubt} if spec.relabel == "when_doubtful" else {}
+    )
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -388,6 +411,7 @@ def _check_together(config: ExperimentConfig) -> None:
         raise ValueError(
             f"noise should be a rate from 0 to 1 or a matrix with a row per class; got {rate!r}."
         )
+    _check_annotators(config)
     _check_batch(config.batch)
     if not config.initial and not config.rounds:
         raise ValueError("initial=0 and rounds=0 label nothing; set one of them.")
@@ -396,6 +420,27 @@ def _check_together(config: ExperimentConfig) -> None:
         raise ValueError(
             f"rounds={config.rounds} is not a multiple of eval_every={config.eval_every}, so the "
             "last round would not be evaluated."
+        )
+
+
+def _check_annotators(config: ExperimentConfig) -> None:
+    several = config.annotators
+    if not isinstance(several, tuple) or not all(
+        isinstance(a, int | float | tuple) for a in several
+    ):
+        raise ValueError(
+            "annotators should be a list with an error rate or a matrix for each; got "
+            f"{_as_lists(several)!r}."
+        )
+    if several and config.noise != 0:
+        raise ValueError("noise and annotators both say how often answers are wrong; set one.")
+    if several and config.upper_line:
+        raise ValueError("The upper line asks one annotator who knows; leave annotators out.")
+    asking_again = [spec.label for spec in config.strategies if spec.relabel != "never"]
+    if asking_again and len(several) < 2:
+        raise ValueError(
+            f"Strategy {asking_again[0]!r} asks a second annotator, and there is none. Set "
+            "annotators=[0.1, 0.1, 0.1], say."
         )
 
 

@@ -15,6 +15,7 @@ from ..agreement import cohen_kappa
 from ..errors import RecordError, check_one_of
 from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
+from .annotators import AnswerSheet, ask_annotators
 from .config import UPPER_LINE, ExperimentConfig
 from .estimators import Estimator, build_estimator
 from .features import sees_features, with_features
@@ -100,6 +101,7 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
         else:
             estimator = build_estimator(setting.config, setting.n_classes)
             record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
+            record |= _paid_answers(setting, record)
             record |= _stopping(setting, estimator, None, [record])
         write_atomically(model, estimator.save_weights)
         write_json(path, record)
@@ -141,9 +143,11 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
     scratch = setting.config.fit_mode == "scratch"
     first = next(number for number, record in enumerate(records) if record["n_labeled"])
     for number in range(len(records) - 1 if scratch else first, len(records)):
-        labeled, answers = _labeled_until(records[: number + 1])
+        labeled, answers = _labeled_until(setting, records[: number + 1])
         n_new = len(records[number]["queried"])
         again = _learn(setting, estimator, labeled, answers, number, n_new)
+        if setting.panel is not None:
+            again |= {"n_labeled": len(AnswerSheet(setting.panel, records[: number + 1]))}
         if difference := first_difference(again, records[number]):
             raise RecordError(
                 f"{checkpoint} cannot be read, and training the model of round {number} again gives "
@@ -156,19 +160,25 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
 
 def _round(setting: Setting, label: str, estimator: Estimator, records: Sequence[Record]) -> Record:
     """Query with the model of the last record, label, fit and evaluate."""
-    labeled, answers = _labeled_until(records)
+    labeled, answers = _labeled_until(setting, records)
     before = _stop_proba(setting, estimator) if len(labeled) else None
+    number, n_before, paid, proposed_by = len(records), len(labeled), {}, None
     start = time.perf_counter()
     if label == UPPER_LINE:
-        ids, proposed_by = best_batch(setting, estimator, labeled, answers, len(records))
+        ids, proposed_by = best_batch(setting, estimator, labeled, answers, number)
     else:
         spec = setting.config.spec(label)
-        size = batch_size(setting, len(records), len(labeled))
-        ids = query(setting, spec, estimator, labeled, answers, len(records), size)
-        proposed_by = None
+        size = batch_size(setting, number, records[-1]["n_labeled"])
+        if setting.panel is None:
+            ids = query(setting, spec, estimator, labeled, answers, number, size)
+        else:
+            sheet = ask_annotators(setting, spec, estimator, records, size)
+            labeled, answers = sheet.labels()
+            ids, paid = labeled[n_before:], sheet.fields(since=records[-1]["n_labeled"])
     seconds = time.perf_counter() - start
-    labeled, answers = np.append(labeled, ids), np.append(answers, setting.answers[ids])
-    record = _learn(setting, estimator, labeled, answers, len(records), len(ids))
+    if setting.panel is None:
+        labeled, answers = np.append(labeled, ids), np.append(answers, setting.answers[ids])
+    record = _learn(setting, estimator, labeled, answers, number, len(ids)) | paid
     record |= {"strategy": label, "seconds_query": seconds}
     if proposed_by is not None:
         record |= {"proposed_by": proposed_by}
@@ -178,11 +188,21 @@ def _round(setting: Setting, label: str, estimator: Estimator, records: Sequence
     return record
 
 
-def _labeled_until(records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids labeled in these rounds and the oracle's answers, in the order of labeling."""
+def _labeled_until(setting: Setting, records: Sequence[Record]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids labeled in these rounds and their labels, in the order of labeling."""
+    if setting.panel is not None:
+        return AnswerSheet(setting.panel, records).labels()
     labeled = np.concatenate([r["queried"] for r in records]).astype(np.intp)
     answers = np.concatenate([r["queried_labels"] for r in records]).astype(np.int64)
     return labeled, answers
+
+
+def _paid_answers(setting: Setting, record: Record) -> Record:
+    """Return what the record of round 0 holds of the answers of several annotators."""
+    if setting.panel is None:
+        return {}
+    asked = {"asked": record["queried"], "answered": record["queried_labels"]}
+    return AnswerSheet(setting.panel, [asked]).fields(since=0)
 
 
 def _learn(
@@ -212,14 +232,14 @@ def _learn(
         "seconds_fit": seconds,
         "steps": estimator.history_["steps"],
         "loss": losses[-1] if losses else None,
-        "queried": labeled[-n_new:].tolist(),
-        "queried_labels": answers[-n_new:].tolist(),
+        "queried": labeled[len(labeled) - n_new :].tolist(),
+        "queried_labels": answers[len(labeled) - n_new :].tolist(),
     }
 
 
 def _without_labels(setting: Setting) -> Record:
     """Return the record of a round 0 without labels, and so without a model."""
-    return {
+    record: Record = {
         "dataset": setting.data.name,
         "strategy": None,
         "seed": setting.seed,
@@ -234,6 +254,7 @@ def _without_labels(setting: Setting) -> Record:
         "queried_labels": [],
         **dict.fromkeys(("kappa", "uncertainty", "stopped")),
     }
+    return record | _paid_answers(setting, record)
 
 
 def _evaluate(setting: Setting, estimator: Estimator) -> Record:

@@ -1,7 +1,9 @@
-"""Answers to queries: the true labels, or labels with errors at a stated rate."""
+"""Answers to queries: the true labels, labels with errors, or those of several annotators."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,6 +47,53 @@ def oracle_answers(
     draws = stream(seed, "oracle", *who).random(len(y))
     answers = (draws[:, None] >= cumulative[y]).sum(axis=1)  # (n,)
     return np.minimum(answers, n_classes - 1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What each annotator answers about each image, whenever asked, and who is asked first."""
+
+    answers: np.ndarray
+    """Class indices, int ``(A, n)``."""
+    first: np.ndarray
+    """The annotator who is asked first, int ``(n,)``; the next in number is the next asked."""
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    @property
+    def first_answers(self) -> np.ndarray:
+        """The first answer about each image ``(n,)``."""
+        return self.answers[self.first, np.arange(len(self.first))]
+
+    def answer(self, image: int, number: int) -> int:
+        """Return the answer of the annotator who is asked as number 0, 1, … about an image."""
+        return int(self.answers[(self.first[image] + number) % len(self), image])
+
+
+def make_panel(y: np.ndarray, annotators: Sequence[Any], n_classes: int, seed: int) -> Panel:
+    """Draw what a seed's annotators answer.
+
+    Parameters
+    ----------
+    y : ndarray of int, shape (n,)
+        True classes.
+    annotators : sequence
+        Of each its error rate, or its matrix of P(answer | true class); see `oracle_answers`.
+    n_classes : int
+    seed : int
+        Master seed of the run.
+
+    Returns
+    -------
+    Panel
+    """
+    answers = [
+        oracle_answers(y, noise, n_classes, seed, annotator=number)
+        for number, noise in enumerate(annotators)
+    ]
+    first = stream(seed, "first annotator").integers(len(answers), size=len(y))
+    return Panel(np.stack(answers), first)
 
 
 def _confusion(noise: Any, n_classes: int) -> np.ndarray:

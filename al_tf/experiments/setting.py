@@ -11,7 +11,7 @@ import numpy as np
 
 from ..seeding import stream
 from .config import ExperimentConfig
-from .oracles import oracle_answers
+from .oracles import Panel, make_panel, oracle_answers
 
 if TYPE_CHECKING:
     from ..datasets import ImageDataset
@@ -31,6 +31,7 @@ class Setting:
     validation: np.ndarray  # ids outside the pool that the upper line chooses by
     x_train: np.ndarray  # what the model sees of the training images: themselves, or features
     x_test: np.ndarray
+    panel: Panel | None = None  # several annotators, where the experiment has them
 
     @property
     def n_classes(self) -> int:
@@ -115,18 +116,22 @@ def make_setting(config: ExperimentConfig, seed: int) -> Setting:
             f"{config.labels_per_run} labels, but the pool of {data.name} holds {len(pool)} images. "
             "Lower rounds, batch or initial."
         )
+    y, n_classes = data.y_train, len(data.class_names)
+    panel = make_panel(y, config.annotators, n_classes, seed) if config.annotators else None
+    answers = oracle_answers(y, config.noise, n_classes, seed)
     stop_size = min(config.stop_set, len(pool))
     return Setting(
         config=config,
         seed=seed,
         data=data,
-        answers=oracle_answers(data.y_train, config.noise, len(data.class_names), seed),
+        answers=answers if panel is None else panel.first_answers,
         pool=pool,
         initial=_initial_ids(config, data.y_train, pool, stream(seed, "initial")),
         stop_set=stream(seed, "stop set").choice(pool, stop_size, replace=False),
         validation=validation,
         x_train=data.x_train,
         x_test=data.x_test,
+        panel=panel,
     )
 
 

@@ -32,6 +32,7 @@ class Given:
         self.features_of_pool, self.proba = features, proba
         self.estimator = self
         self.X_training = np.arange(N_LABELED)[:, None]
+        self.classes_ = np.arange(proba.shape[1])
 
     def predict_proba(self, X):
         return self.proba[self.rows(X)]

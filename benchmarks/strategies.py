@@ -69,18 +69,18 @@ def save_pool(folder: Path, features: np.ndarray, proba: np.ndarray, labels: np.
         np.save(folder / f"{name}.npy", array)
 
 
-def make_pool(folder: Path, n: int) -> None:
+def make_pool(folder: Path, n: int, width: int = WIDTH) -> None:
     """Write features like those of a trained network: classes in a few directions, noise, ReLU."""
     rng = np.random.default_rng(0)
     centres = 1.5 * rng.standard_normal((N_CLASSES, 12))
-    mixing = rng.standard_normal((12, WIDTH)) / np.sqrt(12)
+    mixing = rng.standard_normal((12, width)) / np.sqrt(12)
     labels = rng.integers(0, N_CLASSES, n)
-    features = np.empty((n, WIDTH), dtype=np.float32)
+    features = np.empty((n, width), dtype=np.float32)
     proba = np.empty((n, N_CLASSES), dtype=np.float32)
     for start in range(0, n, 50_000):
         part = slice(start, min(start + 50_000, n))
         hidden = centres[labels[part]] + rng.standard_normal((part.stop - start, 12))
-        noise = 0.3 * rng.standard_normal((part.stop - start, WIDTH))
+        noise = 0.3 * rng.standard_normal((part.stop - start, width))
         features[part] = np.maximum(hidden @ mixing + noise, 0)
         logits = -((hidden[:, None] - centres) ** 2).sum(axis=2) / 4
         unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))

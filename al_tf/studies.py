@@ -235,9 +235,14 @@ def _record_faults(study: Study, config: ExperimentConfig, folder: Path) -> Iter
             yield f"{name}: no records"
             continue
         rows = runs[label, seed]
+        if config.annotators and "asked" not in rows:
+            yield f"{name}: the answers of the annotators are missing"
+            continue
         faults = list(_run_faults(rows, config, len(study.meta["class_names"])))
         if faults:  # the first is the cause of others
             yield f"{name}, {faults[0]}"
+            continue
+        if config.annotators:  # who may answer differently from run to run
             continue
         labeled = zip(_joined(rows["queried"]), _joined(rows["queried_labels"]), strict=True)
         for image, answer in labeled:
@@ -265,9 +270,11 @@ def _run_faults(rows: pd.DataFrame, config: ExperimentConfig, n_classes: int) ->
         expected = config.batch_of(number) if number else config.initial
         if number and config.stop_budget is not None:
             expected = min(expected, config.stop_budget - total)
-        total += len(ids)
-        if len(ids) != expected:
-            yield f"{place}: {len(ids)} images labeled, {expected} expected"
+        paid = record["asked"] if config.annotators else ids  # of several, each answer
+        total += len(paid)
+        if len(paid) != expected:
+            what = "answers" if config.annotators else "images labeled"
+            yield f"{place}: {len(paid)} {what}, {expected} expected"
         if record["n_labeled"] != total or len(labels) != len(ids):
             yield f"{place}: n_labeled and the lists of images and labels do not agree"
         if len({*ids}) < len(ids) or asked & {*ids}:

@@ -34,6 +34,8 @@ BENCHMARKS = (
     "cnn",
     "defects",
     "probe",
+    "suspects",
+    "annotators",
 )
 
 

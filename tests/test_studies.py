@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from al_tf.experiments import read_meta, run_experiment
+from al_tf.experiments.config import StrategySpec
 from al_tf.experiments.study import write_meta
 from al_tf.plots import build_provenance, read_figure_table, read_provenance, save_figure
 from al_tf.report import lossy_data_note, read_experiments, write_report
@@ -34,6 +35,15 @@ def published(tmp_path_factory):
             shutil.rmtree(path)
     write_meta(folder, {"about": "Does margin beat random?", **read_meta(folder)})
     return folder
+
+
+def test_answers_of_several_annotators_are_counted(tmp_path):
+    again = StrategySpec("again", "margin", relabel="always")
+    config = fast_config(annotators=[0.2, 0.2, 0.2], strategies=again, rounds=2, batch=(5, 10))
+    run_experiment(config, tmp_path, jobs=0, progress=False)
+    assert [f for f in check_study(tmp_path).faults if "missing" not in f] == []
+    in_round(1, strategy="again", asked=lambda ids: ids[1:])(tmp_path)
+    assert any("round 1: 4 answers, 5 expected" in f for f in check_study(tmp_path).faults)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-tracking test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
+.PHONY: help install report badges guide figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-tracking test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ report: $(READY)  ## Execute every notebook there is data for (PROFILE=quick): e
 
 figures-check: $(READY)  ## Check the committed studies against their records, without training
 	$(BIN)/al-tf study check figures/*/
+
+guide: $(READY)  ## Write what `al-tf strategies --for` says from the committed studies
+	$(BIN)/python -c "from al_tf.guide import write_table; write_table('figures')"
 
 badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
 	$(BIN)/python notebooks/stamp.py

@@ -18,7 +18,7 @@ FLOORS = [
     {"network", "strategies"},
     {"learner"},
     {"experiments", "analysis"},
-    {"report", "studies", "labeling", "plots"},
+    {"report", "studies", "guide", "labeling", "plots"},
     {"cli", "__main__"},
 ]
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
@@ -35,6 +35,7 @@ NEIGHBORS = {
     ("report", "plots"),
     ("studies", "report"),
     ("studies", "plots"),
+    ("guide", "studies"),
     ("__main__", "cli"),
 }
 """Rooms of one floor of which the first may import the second."""

@@ -155,10 +155,34 @@ def report(
         typer.echo(f"Verdict and figures: {folder}", err=True)
 
 
-def strategies() -> None:
-    """List the strategies: what each needs, what it costs, where it comes from."""
+def strategies(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--for",
+            help="Say what the committed studies found on data like this: a "
+            "dataset, or a folder with a subfolder for each class.",
+        ),
+    ] = None,
+    labels: Annotated[
+        int | None, typer.Option(min=1, help="--for: how many there will be.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="--for: cnn or probe; any if not given.")
+    ] = None,
+) -> None:
+    """List the strategies: what each needs, costs, comes from. Or what studies say about them."""
     from ..strategies import list_strategies, strategy_info
 
+    if data is not None:
+        from ..guide import guide, regime_of
+
+        if labels is None:
+            raise typer.BadParameter("--for needs --labels, how many labels there will be.")
+        typer.echo(guide(regime_of(data, labels, model)))
+        return
+    if labels is not None or model is not None:
+        raise typer.BadParameter("--labels and --model go with --for.")
     infos = [strategy_info(name) for name in list_strategies()]
     rows = [(i.name, i.family, ", ".join(i.needs) or "-", i.cost, i.paper or "-") for i in infos]
     print_table(("name", "family", "needs", "cost", "paper"), rows)

@@ -27,6 +27,7 @@ from .strategies import function_path
 FURTHER_MODULES = (
     "al_tf.experiments.setting",
     "al_tf.report",
+    "al_tf.guide",
     "al_tf.studies",
     "al_tf.labeling.costs",
     "al_tf.labeling.desk.server",

@@ -78,7 +78,7 @@ def peer_query(name, features, proba, labels, batch):
         asked = features[:KDE_ROWS] if len(features) > 10_000 else features
         return lambda: KernelDensity(bandwidth=KDE_BANDWIDTH).fit(features).score_samples(asked)
     from skactiveml.base import SkactivemlClassifier
-    from skactiveml.pool import Badge, CoreSet, TypiClust
+    from skactiveml.pool import Badge, CoreSet, MaxHerding, ProbCover, TypiClust
 
     class Known(SkactivemlClassifier):
         """Answers for the rows in the order of the pool, so that no fit is timed."""
@@ -97,7 +97,11 @@ def peer_query(name, features, proba, labels, batch):
         return lambda: Badge(random_state=0).query(
             features, known, clf=classifier, fit_clf=False, batch_size=batch
         )
-    query = {"kcenter": CoreSet, "typiclust": TypiClust}[name](random_state=0).query
+    if name == "probcover":
+        query = ProbCover(n_classes=proba.shape[1], random_state=0).query
+    else:
+        peers = {"kcenter": CoreSet, "typiclust": TypiClust, "max_herding": MaxHerding}
+        query = peers[name](random_state=0).query
     return lambda: query(features, known, batch_size=batch)
 
 

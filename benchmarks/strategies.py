@@ -3,13 +3,15 @@
     python benchmarks/strategies.py [--quick] [--pools N,N] [--repetitions N] [--peers-python PATH]
     python benchmarks/strategies.py --peers-only    # the strategies that peers have, a few minutes
     python benchmarks/strategies.py --strategies badge,margin
+    python benchmarks/strategies.py --wide          # 1,280 columns, 10,000 and 50,000 rows
 
 Features of 64 columns, 10 classes, 200 labeled: of Fashion-MNIST's images from a network trained
 on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
 query in a process of its own, ours and the peers' in turns. The peers are scikit-learn's
 `KernelDensity` (at 50,000 rows timed on 5,000 of them and scaled up) and scikit-activeml's
-`CoreSet`, `Badge` and `TypiClust`. Writes ``results/strategies.json`` and ``.png``, or
-``results/strategies_peers.json``.
+`CoreSet`, `Badge`, `TypiClust`, `ProbCover` and `MaxHerding`. With ``--wide``, features have the 1,280
+columns of EfficientNet-Lite0, all simulated. Writes ``results/strategies.json`` and ``.png``, or
+``strategies_peers.json``, or ``strategies_wide.json``.
 """
 
 from __future__ import annotations
@@ -39,6 +41,9 @@ ONCE = {("kde", 50_000), ("softmax_outlier", 50_000)}  # half a minute and more 
 PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on."""
 FLOORS = {"kcenter"}
+WIDE, WIDE_SIZES = 1280, (10_000, 50_000)
+WIDE_PEERS = PEERS | {"kde": 0, "badge": 10_000, "probcover": 10_000, "max_herding": 10_000}
+"""Those of n x n distances take 0.8 GB at 10,000 rows and 20 GB at 50,000."""
 
 
 REAL_UP_TO = 50_000
@@ -91,21 +96,22 @@ def make_pool(folder: Path, n: int, width: int = WIDTH) -> None:
 def cells(args) -> list[tuple[str, int, int, str]]:
     """Return (strategy, rows, batch, side) of everything to run."""
     names = [name for name in list_strategies() if name not in LEFT_OUT]
+    peers = WIDE_PEERS if args.wide else PEERS
     chosen = []
     for n in args.pools:
         for name in ["kde", *names]:
             if n > LARGEST.get(name, n):
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE
-            for batch in (100,) if once else (100, 1000):
+            for batch in (100,) if once or args.wide else (100, 1000):
                 chosen.append((name, n, batch, "al_tf"))
-            if args.peers_python and n <= PEERS.get(name, 0):
+            if args.peers_python and n <= peers.get(name, 0):
                 chosen.append((name, n, 100, "peer"))
                 chosen += [(name, n, 100, "floor")] * (name in FLOORS)
     if args.strategies:
         chosen = [cell for cell in chosen if cell[0] in args.strategies.split(",")]
     if args.peers_only:
-        chosen = [cell for cell in chosen if cell[2] == 100 and cell[1] <= PEERS.get(cell[0], 0)]
+        chosen = [cell for cell in chosen if cell[2] == 100 and cell[1] <= peers.get(cell[0], 0)]
     return chosen
 
 
@@ -195,7 +201,7 @@ def report(rows: list[_harness.Row], exponents: dict[str, float]) -> None:
         print("\n" + _harness.table(lines, columns | {"growth": "growth n^"}))
 
 
-def draw(rows: list[_harness.Row], path: Path) -> None:
+def draw(rows: list[_harness.Row], path: Path, width: int) -> None:
     import matplotlib
 
     matplotlib.use("agg")
@@ -217,7 +223,7 @@ def draw(rows: list[_harness.Row], path: Path) -> None:
         ax.set(xscale="log", yscale="log", xlabel="pool", ylabel=unit)
         ax.grid(alpha=0.3)
     axes[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.suptitle("One query of 100 images, features of 64 columns")
+    figure.suptitle(f"One query of 100 images, features of {width:,} columns")
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -227,9 +233,8 @@ def main(argv: list[str] | None = None) -> None:
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only the smallest pool")
-    parser.add_argument(
-        "--pools", default=",".join(map(str, SIZES)), help="sizes of the pools, separated by commas"
-    )
+    parser.add_argument("--pools", help="sizes of the pools, separated by commas")
+    parser.add_argument("--wide", action="store_true", help=f"features of {WIDE:,} columns")
     parser.add_argument("--repetitions", type=int, default=3, help="of pools up to 50,000")
     parser.add_argument("--strategies", help="only these, separated by commas; nothing is written")
     parser.add_argument(
@@ -237,7 +242,11 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--peers-python", help="interpreter of an environment with scikit-activeml")
     args = parser.parse_args(argv)
-    args.pools = SIZES[:1] if args.quick else [int(n) for n in args.pools.split(",")]
+    sizes = WIDE_SIZES if args.wide else SIZES
+    args.pools = [int(n) for n in args.pools.split(",")] if args.pools else list(sizes)
+    if args.quick:
+        args.pools = args.pools[:1]
+    width = WIDE if args.wide else WIDTH
     if args.peers_only:
         args.pools = [n for n in args.pools if n <= max(PEERS.values())]
     facts = _harness.machine()
@@ -247,9 +256,10 @@ def main(argv: list[str] | None = None) -> None:
         except _harness.Skipped as reason:
             print(f"SKIPPED: the peers ({reason})")
     with tempfile.TemporaryDirectory() as folder:
-        make_pool(Path(folder) / "simulated", max(args.pools))
+        make_pool(Path(folder) / "simulated", max(args.pools), width)
         try:
-            make_real_pool(Path(folder) / "fashion_mnist")
+            if not args.wide:
+                make_real_pool(Path(folder) / "fashion_mnist")
         except DataNotFoundError as reason:
             print(f"SKIPPED: features of real images, simulated ones instead ({reason})")
         rows = measure(args, Path(folder))
@@ -266,16 +276,18 @@ def main(argv: list[str] | None = None) -> None:
         print("\n" + _harness.table(peers, headings))
     if args.strategies:
         return
+    part = "_peers" if args.peers_only else "_wide" if args.wide else ""
     path = _harness.write(
-        "strategies_peers" if args.peers_only else "strategies",
-        "One query on features of 64 columns (10 classes, 200 labeled), each in a process of its own.",
+        f"strategies{part}",
+        f"One query on features of {width:,} columns (10 classes, 200 labeled), each in a process of "
+        "its own.",
         rows,
         facts,
         growth_exponents=exponents,
         against_peers=peers,
         peers_versions=_harness.versions(args.peers_python) if args.peers_python else None,
     )
-    draw(rows, path.with_suffix(".png"))
+    draw(rows, path.with_suffix(".png"), width)
     print(f"\nWritten: {path} and {path.with_suffix('.png').name}")
 
 

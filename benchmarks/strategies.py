@@ -141,7 +141,8 @@ def measure(args, folder: Path) -> list[_harness.Row]:
             "batch": batch,
             "seconds": median(v["seconds"] for v in values),
             "peak_mb": median(v["peak_mb"] for v in values),
-            "values": {key: [v[key] for v in values] for key in ("seconds", "peak_mb")},
+            "cpu_seconds": median(v["cpu_seconds"] for v in values),
+            "values": {key: [v[key] for v in values] for key in values[0]},
         }
         for (name, n, batch, side), values in answers.items()
     ]

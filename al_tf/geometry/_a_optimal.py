@@ -155,18 +155,25 @@ def _forward(
 def _backward(
     X: np.ndarray, weights: np.ndarray, k: int, inverse: np.ndarray, fisher: np.ndarray
 ) -> np.ndarray:
-    """Return which `k` of the rows stay, after dropping those whose loss is least."""
+    """Return which `k` of the rows stay, after dropping those whose loss is least.
+
+    With ``A = X M⁻¹ Xᵀ``, ``B = X M⁻¹ F M⁻¹ Xᵀ`` and j the row dropped, ``M⁻¹`` becomes
+    ``M⁻¹ + c a aᵀ`` with ``a = M⁻¹ x_j``, so that A and B follow from their columns j.
+    """
     X = X.astype(np.float64)
+    solved = X @ inverse
+    forms, worths = solved @ X.T, solved @ fisher @ solved.T
     kept = np.arange(len(X))
     for _ in range(len(X) - k):
-        solved = X[kept] @ inverse
-        leverage = np.einsum("ij,ij->i", solved, X[kept])
-        worth = np.einsum("ij,ij->i", solved @ fisher, solved)
         # 1 - w h > 0, as the row itself is part of M; rounding may hide it
-        remaining = np.maximum(1 - weights[kept] * leverage, np.finfo(np.float64).eps)
-        drop = int(np.argmin(weights[kept] * worth / remaining))
-        c = weights[kept[drop]] / remaining[drop]
-        inverse = inverse + c * np.outer(solved[drop], solved[drop])
+        remaining = np.maximum(1 - weights[kept] * forms[kept, kept], np.finfo(np.float64).eps)
+        drop = int(np.argmin(weights[kept] * worths[kept, kept] / remaining))
+        j = kept[drop]
+        c = weights[j] / remaining[drop]
+        of_a, of_b = forms[:, j].copy(), worths[:, j].copy()
+        forms += c * np.outer(of_a, of_a)
+        mixed = np.outer(of_a, of_b)
+        worths += c * (mixed + mixed.T) + c**2 * of_b[j] * np.outer(of_a, of_a)
         kept = np.delete(kept, drop)
     return kept
 

@@ -36,6 +36,7 @@ BENCHMARKS = (
     "probe",
     "suspects",
     "annotators",
+    "desk",
 )
 
 

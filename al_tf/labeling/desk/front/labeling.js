@@ -32,7 +32,7 @@ export class LabelingView {
     this.turn = 0; // of the newest request; quiet replies to older ones are dropped
     this.shownAt = Infinity; // until an image is on the screen
     this.build();
-    this.ahead = new Ahead(ask, (item) => this.stage.load(item));
+    this.ahead = new Ahead(ask, (item) => this.stage.load(item), (n) => (this.root.dataset.ahead = n));
     this.onVisible = () => document.hidden || this.element.hidden || this.requests.length || this.send({ do: "look" });
     document.addEventListener("visibilitychange", this.onVisible);
     this.send({ do: "look" });

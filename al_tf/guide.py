@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def regime_of(dataset: str, labels: int, model: str | None = None) -> Regime:
     UnknownNameError, DataNotFoundError
         There is no such dataset, or it is not on this machine.
     """
-    options = {}
+    options: dict[str, Any] = {}
     if Path(dataset).expanduser().is_dir():
         dataset = f"folder:{dataset}"
     if dataset.startswith("folder:"):

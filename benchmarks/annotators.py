@@ -114,6 +114,7 @@ def measured(config: ExperimentConfig, folder: Path, jobs: int) -> list[_harness
                 "dataset": config.dataset,
                 "errors": rate,
                 "metric": metric,
+                "seeds": line.n_seeds,
                 **ends[line.strategy],
                 "aubc": line.value,
                 "final": float(final[line.strategy].mean()),
@@ -148,7 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         folder = args.folder / f"{dataset}-{rate}{'-quick' if args.quick else ''}"
         rows += measured(config, folder, args.jobs)
         print(f"{dataset}, errors {rate}: done", flush=True)
-    columns = ("case", "dataset", "errors", "images", "wrong_labels", "aubc", "final")
+    columns = ("case", "dataset", "errors", "seeds", "images", "wrong_labels", "aubc", "final")
     columns += ("difference", "low", "high", "verdict")
     print(_harness.table(rows, dict(zip(columns, columns, strict=True))))
     path = _harness.write(
@@ -156,7 +157,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         "500 answers of three annotators who err, spent on new images or on second opinions.",
         rows,
         facts,
-        seeds=seeds,
     )
     print(f"\nWritten: {path}")
 

@@ -30,6 +30,7 @@ SHOWN_BY = {
     "al_tf.labeling.Prediction": "al_tf.labeling.LabelingSession",
     "al_tf.labeling.Progress": "al_tf.labeling.LabelingSession",
     "al_tf.labeling.TrainingStatus": "al_tf.labeling.LabelingSession",
+    "al_tf.labeling.exchange.label_studio.ImportResult": "al_tf.labeling.exchange.label_studio.import_annotations",
     "al_tf.labeling.ledger.Candidate": "al_tf.labeling.LabelLedger",
     "al_tf.labeling.ledger.Event": "al_tf.labeling.LabelLedger",
     "al_tf.labeling.ledger.Slot": "al_tf.labeling.LabelingSession",

@@ -119,6 +119,21 @@ def attainable_gain(
         the seeds that all three have; ``attainable`` is 1 for a strategy as good as the upper
         line, 0 for one as good as the baseline, negative for a worse one. Where the upper line is
         not above the baseline, ``attainable`` and its interval are NaN, and ``note`` says so.
+
+    Examples
+    --------
+    Margin has half of the gain that was there to be had:
+
+    >>> import pandas as pd
+    >>> from al_tf.analysis import attainable_gain
+    >>> gains = {"random": 0.0, "margin": 0.05, "oracle": 0.1}
+    >>> results = pd.DataFrame(
+    ...     [("digits", strategy, seed, n, 0.5 + gain + n / 1000)
+    ...      for strategy, gain in gains.items() for seed in range(5) for n in (100, 200)],
+    ...     columns=["dataset", "strategy", "seed", "n_labeled", "accuracy"])
+    >>> attainable_gain(results)[["strategy", "gain", "upper_gain", "attainable"]].round(3)
+      strategy  gain  upper_gain  attainable
+    0   margin  0.05         0.1         0.5
     """
     lines = []
     for dataset, rows in by_dataset(check_results(results, metric)):

@@ -32,6 +32,21 @@ class FinishedRound:
         The record: ``strategy``, ``seed``, ``round``, ``n_labeled``, ``accuracy`` and ``f1_macro``
         in [0, 1] (None in rounds that are not evaluated), ``seconds_query``, ``seconds_fit``,
         ``queried`` (ids of the images labeled for this round), and the others of `load_records`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf.experiments import ExperimentConfig, run_experiment
+    >>> config = ExperimentConfig(
+    ...     dataset="digits", strategies=["random"], seeds=[0], model="logistic",
+    ...     initial=50, batch=25, rounds=2, pool=200)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = run_experiment(
+    ...         config, folder, jobs=0, progress=False,
+    ...         on_round=lambda done: print(done.record["n_labeled"], done.is_last))
+    50 False
+    75 False
+    100 True
     """
 
     study: str

@@ -86,6 +86,19 @@ def export_tasks(
     -------
     int
         Number of tasks.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from al_tf.labeling import ArrayPool, LabelLedger
+    >>> from al_tf.labeling.exchange.label_studio import export_tasks
+    >>> pool = ArrayPool(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    >>> with tempfile.TemporaryDirectory() as folder, LabelLedger(f"{folder}/labels.db") as ledger:
+    ...     classes = ledger.fix_classes(["good", "defective"])
+    ...     event = ledger.label(pool.ids[0], "good", annotator="ana")
+    ...     export_tasks(ledger, pool, f"{folder}/tasks.json", url_prefix="https://example.org/")
+    2
     """
     control = default_control(ledger.classes)
     prefix = default_url_prefix(pool) if url_prefix is None else url_prefix
@@ -114,7 +127,20 @@ def default_url_prefix(pool: ImagePool) -> str:
 
 
 def local_files_setup(pool: FolderPool) -> str:
-    """Return how Label Studio is set up to show the files of `default_url_prefix`."""
+    """Return how Label Studio is set up to show the files of `default_url_prefix`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image
+    >>> from al_tf.labeling import FolderPool
+    >>> from al_tf.labeling.exchange.label_studio import local_files_setup
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Image.new("L", (20, 20)).save(f"{folder}/a.png")
+    ...     text = local_files_setup(FolderPool(folder))
+    >>> print(text)  # doctest: +ELLIPSIS
+    To show the images, Label Studio must run with LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED=true ...
+    """
     folder = pool.folder.resolve()
     return (
         "To show the images, Label Studio must run with "
@@ -158,6 +184,27 @@ def import_annotations(
     LabelStudioError
         It cannot be decided which control holds the class, no task matches an image, or there is
         no annotation at all; nothing was recorded.
+
+    Examples
+    --------
+    What one ledger exports, another imports, once:
+
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from al_tf.labeling import ArrayPool, LabelLedger
+    >>> from al_tf.labeling.exchange.label_studio import export_tasks, import_annotations
+    >>> pool = ArrayPool(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with LabelLedger(f"{folder}/ana.db") as ana, LabelLedger(f"{folder}/bob.db") as bob:
+    ...         for ledger in (ana, bob):
+    ...             classes = ledger.fix_classes(["good", "defective"])
+    ...         event = ana.label(pool.ids[0], "good", annotator="ana")
+    ...         n = export_tasks(ana, pool, f"{folder}/tasks.json", url_prefix="https://example.org/")
+    ...         for _ in range(2):
+    ...             done = import_annotations(bob, f"{folder}/tasks.json")
+    ...             print(done.recorded, done.known)
+    1 0
+    0 1
     """
     reading = read_file(Path(path), ledger.classes)
     index = None if pool is None else ImageIndex(pool)

@@ -37,7 +37,20 @@ class Control:
 
 
 def labeling_interface(classes: Sequence[str]) -> str:
-    """Return Label Studio's interface for one choice among the classes, as XML."""
+    """Return Label Studio's interface for one choice among the classes, as XML.
+
+    Examples
+    --------
+    >>> from al_tf.labeling.exchange.label_studio import labeling_interface
+    >>> print(labeling_interface(["good", "defective"]), end="")
+    <View>
+      <Image name="image" value="$image"/>
+      <Choices name="choice" toName="image" choice="single" showInLine="true">
+        <Choice value="good"/>
+        <Choice value="defective"/>
+      </Choices>
+    </View>
+    """
     choices = "\n".join(f"    <Choice value={quoteattr(label)}/>" for label in classes)
     return (
         f'<View>\n  <Image name="{TO}" value="${IMAGE_KEY}"/>\n'

@@ -37,6 +37,7 @@ BENCHMARKS = (
     "suspects",
     "annotators",
     "desk",
+    "alike",
 )
 
 

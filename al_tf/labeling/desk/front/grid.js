@@ -3,6 +3,8 @@
 import { isolated, make } from "./elements.js";
 
 const LEAST_WIDTH = 124;
+const NARROW = 480; // width of a grid whose cells may be as much smaller
+const CLOSER = 0.85;
 const CAPTION = 44; // height below the picture
 const ROWS_AHEAD = 2; // rows drawn beyond those in view
 let grids = 0;
@@ -48,7 +50,8 @@ export class Grid {
   layOut() {
     const inner = this.element.clientWidth;
     if (!inner) return; // not on the screen
-    this.columns = Math.max(Math.min(2, this.total), Math.floor(inner / this.leastWidth), 1);
+    const least = this.leastWidth * (inner < NARROW ? CLOSER : 1);
+    this.columns = Math.max(1, Math.floor(inner / least));
     this.width = Math.floor(inner / this.columns);
     this.sheet.style.height = `${Math.ceil(this.total / this.columns) * this.rowHeight}px`;
     this.draw();

@@ -23,7 +23,7 @@ export class ReviewView {
     this.classes = new ClassPanel((name) => this.change(name), () => this.grid.element.focus());
     this.grid = new Grid({
       label: "Images", fill: (cell, place) => this.fill(cell, place), seen: (first, end) => this.seen(first, end),
-      choose: (place, event) => this.choose(place, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey }),
+      choose: (place, event) => this.choose(place, { extend: event.shiftKey, toggle: event.ctrlKey || event.metaKey || event.pointerType === "touch" }),
       enter: (place) => this.enter(place),
     });
     this.build();
@@ -40,7 +40,7 @@ export class ReviewView {
       Delete: commandButton("Delete", "Clear", () => this.change(null), "Del"),
       a: commandButton("a", "Alike", () => this.openAlike()),
       u: commandButton("u", "Undo", () => this.undo()),
-      g: commandButton("g", "Back to labeling", () => this.leave()),
+      g: commandButton("g", "Label", () => this.leave()),
     };
     this.element = make("div", { class: "altf-frame altf-review" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, make("span", { class: "altf-name", textContent: "All images" }), this.count)),

@@ -10,7 +10,7 @@ const KINDS = {
   unlabeled: ["Unlabeled", "Images without an answer"],
   all: ["All", "Every image"],
 };
-const ROOM = 620; // pixels of width from which the conditions are open
+const ROOM = 620; // pixels of width and of height from which the conditions are open
 const TYPING_MS = 250; // after the last letter typed
 
 export class ReviewTools {
@@ -31,7 +31,7 @@ export class ReviewTools {
     this.details = make("details", { class: "altf-conditions" }, make("summary", { textContent: "Filter" }),
       make("div", { class: "altf-choices" }, this.label, this.annotator, this.agreement, this.round, this.name));
     this.element = make("div", { class: "altf-choosing" }, this.kinds, this.details);
-    requestAnimationFrame(() => (this.details.open = this.element.clientWidth >= ROOM));
+    requestAnimationFrame(() => (this.details.open = this.element.clientWidth >= ROOM && innerHeight >= ROOM));
     this.showKind();
   }
 

@@ -140,6 +140,11 @@ def test_edits_deletions_skips_and_what_happened_while_it_was_away(studio, folde
     with backend(tmp_path / "labels.db", folder) as live:
         port = live.port
         project = connect(studio, folder, live)
+        until(lambda: len(scores(studio, project)) == 30)
+    with backend(tmp_path / "labels.db", folder, port=port) as live:
+        studio.ask("GET", f"/api/ml?project={project}")
+        live.wait()
+        assert len(scores(studio, project)) == 30  # and one each
         tasks = studio.tasks(project)
         first, second, third = (t["id"] for t in tasks[:3])
         kept = studio.annotate(first, choice("dark"))

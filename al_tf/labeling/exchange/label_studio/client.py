@@ -51,6 +51,8 @@ class StudioClient:
         version = predictions[0]["model_version"]
         path = f"api/projects/{project}"
         versions = self._ask("GET", f"{path}/model-versions/").json()
+        if version in versions:  # written before a restart
+            self._ask("DELETE", f"{path}/model-versions/", json={"model_version": version})
         self._ask("POST", f"{path}/import/predictions", json=list(predictions))
         self._ask("PATCH", f"{path}/", json={"model_version": version})
         for old in versions:

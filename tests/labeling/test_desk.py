@@ -279,7 +279,7 @@ class TestReview:
         for request in (
             {"do": "review"}, {"do": "thumbnails", "images": [image]},
             {"do": "alike", "image": image}, {"do": "past", "image": None, "step": -1},
-            {"do": "change", "label": "bright", "images": {image: 1}}, {"do": "takeback", "last": 2},
+            {"do": "image", "image": image}, {"do": "change", "label": "bright", "images": {image: 1}}, {"do": "takeback", "last": 2},
         ):  # fmt: skip
             reply = screen.handle(request)
             assert reply["error"] is None
@@ -395,6 +395,8 @@ class TestReview:
             {"do": "takeback"}, {"do": "takeback", "last": 0}, {"do": "takeback", "last": 2**70},
             {"do": "takeback", "last": "1"}, {"do": "takeback", "last": 1},
             {"do": "past"}, {"do": "past", "step": 0}, {"do": "past", "step": True}, {"do": "past", "step": "1"},
+            {"do": "image"}, {"do": "image", "image": "a" * 64}, {"do": "image", "image": ["IMAGE"]},
+            {"do": "image", "image": "../../etc/passwd"},
             {"do": "past", "step": 1, "image": 7}, {"do": "past", "step": -1, "image": "../x"},
         ],
         ids=lambda request: str(request)[:60],

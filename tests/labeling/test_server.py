@@ -232,7 +232,7 @@ def test_the_grid_s_requests_need_the_token_too_and_have_the_same_address(server
     requests = [
         {"do": "review"}, {"do": "thumbnails", "images": [image]}, {"do": "alike", "image": image},
         {"do": "change", "label": "dark", "images": {image: None}}, {"do": "takeback", "last": 1},
-        {"do": "past", "step": -1},
+        {"do": "past", "step": -1}, {"do": "image", "image": image},
     ]  # fmt: skip
     for request in requests:
         body = json.dumps(request).encode()

@@ -42,8 +42,10 @@ PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on."""
 FLOORS = {"kcenter"}
 WIDE, WIDE_SIZES = 1280, (10_000, 50_000)
-WIDE_PEERS = PEERS | {"kde": 0, "badge": 10_000, "probcover": 10_000, "max_herding": 10_000}
+WIDE_PEERS = PEERS | {"badge": 10_000, "probcover": 10_000, "max_herding": 10_000}
 """Those of n x n distances take 0.8 GB at 10,000 rows and 20 GB at 50,000."""
+WIDE_LEFT_OUT = LEFT_OUT | {"kde", "softmax_outlier", "softmax_kde"}
+"""The last two do not see features."""
 
 
 REAL_UP_TO = 50_000
@@ -95,11 +97,12 @@ def make_pool(folder: Path, n: int, width: int = WIDTH) -> None:
 
 def cells(args) -> list[tuple[str, int, int, str]]:
     """Return (strategy, rows, batch, side) of everything to run."""
-    names = [name for name in list_strategies() if name not in LEFT_OUT]
+    left_out = WIDE_LEFT_OUT if args.wide else LEFT_OUT
+    names = [name for name in ["kde", *list_strategies()] if name not in left_out]
     peers = WIDE_PEERS if args.wide else PEERS
     chosen = []
     for n in args.pools:
-        for name in ["kde", *names]:
+        for name in names:
             if n > LARGEST.get(name, n):
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE

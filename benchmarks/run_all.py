@@ -38,6 +38,7 @@ BENCHMARKS = (
     "annotators",
     "desk",
     "alike",
+    "label_studio",
 )
 
 

@@ -30,7 +30,7 @@ LABELS, BATCH, EPOCHS = 60, 20, 2
 PROBE_OPTIONS, PROBE_SIZE = {}, 32
 """,
     "08_write_your_own_strategy": "PROFILE = 'smoke'",
-    "09_few_labels": "PROFILE, JOBS, DATASET, FASHION, SIZE = 'smoke', 0, 'digits', 'digits', 32",
+    "09_few_labels": "PROFILE, JOBS, DATASET, SIZE = 'smoke', 0, 'digits', 32",
 }
 DATASET_NAMES = ("DATASET", "FASHION")  # parameters that name the real set
 

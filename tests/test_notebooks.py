@@ -25,9 +25,9 @@ STRATEGIES = 'random,kcenter,entropy_density'
 """,
     "06_entropy_cluster": "PROFILE, JOBS = 'smoke', 0",
     "07_defect_inspection": """
-PROFILE, JOBS, DATASET, OPTIONS, DEFECTIVE = "smoke", 0, "digits", {}, [8]
-LABELS, BATCH, EPOCHS = 60, 20, 2
-PROBE_OPTIONS, PROBE_SIZE = {}, 32
+PROFILE, JOBS, DATASET, DEFECTIVE = "smoke", 0, "digits", [8]
+LABELS, BATCH = 60, 20
+PROBE_OPTIONS, PROBE_SIZE, CNN_OPTIONS = {}, 32, {}
 """,
     "08_write_your_own_strategy": "PROFILE = 'smoke'",
     "09_few_labels": "PROFILE, JOBS, DATASET, SIZE = 'smoke', 0, 'digits', 32",

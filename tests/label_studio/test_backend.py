@@ -114,7 +114,10 @@ def test_labels_come_by_webhook_and_scores_go_back(studio, folder, tmp_path):
         first = by_score(studio, project)
         assert [t["predictions_score"] for t in first[:5]] == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
         assert {t["predictions_score"] for t in first[5:]} == {None}
-        seen = set()
+        studio.annotate(first[0]["id"], choice(truth(first[0])), lead_time=3.5)
+        live.wait()
+        assert {version for _, version in scores(studio, project).values()} == {"al_tf 0.1"}
+        seen = {first[0]["id"]}
         for _ in range(12):
             task = by_score(studio, project)[0]
             assert task["id"] not in seen
@@ -131,7 +134,7 @@ def test_labels_come_by_webhook_and_scores_go_back(studio, folder, tmp_path):
         right = [t["predictions"][0]["result"][0]["value"]["choices"] == [truth(t)] for t in shown]
         assert np.mean(right) > 0.9
         rows = live.ledger.current()
-        assert len(rows) == 12
+        assert len(rows) == 13
         assert set(rows["annotator"]) == {"ann@example.org"}
         assert set(rows["seconds"]) == {3.5}
 

@@ -370,8 +370,8 @@ class LiveLabeling:
     # Training, and the server of Label Studio --------------------------------------------------
 
     def _train(self) -> None:
-        if self._trainer is not None:
-            self._trainer.start(self.ledger.answers())
+        if self._trainer is not None and not self._trainer.start(self.ledger.answers()):
+            self._outside.start(self._write_and_fetch)  # the order without a model has changed
 
     def _wait(self) -> None:
         if self._trainer is not None and self._trainer.is_quick:

@@ -20,7 +20,7 @@ def list_profiles() -> list[str]:
     --------
     >>> from al_tf.experiments import list_profiles
     >>> list_profiles()
-    ['quick', 'report', 'smoke']
+    ['probe', 'quick', 'report', 'smoke']
     """
     return sorted(p.name[:-5] for p in _folder().iterdir() if p.name.endswith(".toml"))
 

@@ -30,7 +30,7 @@ SHOWN = {
     "forest": "Difference to random in the area under the curve, with its 95 % interval.",
     "label_savings": "Labels that random needs for its final accuracy, divided by the labels that "
     "the strategy needs for the same.",
-    "penalty": "How often the strategy of the row was beaten by that of the column, summed over "
+    "penalty": "How often the strategy of the row beats that of the column, over the "
     "label counts (Ash et al. 2020).",
     "class_balance": "Which classes each strategy asked for, round by round.",
     "seconds": "Seconds in a round: choosing, training, testing.",

@@ -239,7 +239,7 @@ class Chooser:
         n_repeat = min(quota(self.repeat_share, counts, "repeat", size), len(old))
         n_chosen = size - n_audit - n_repeat
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
-        if not chosen:  # what is left is the audit reserve
+        if n_chosen and not chosen:  # what is left is the audit reserve
             n_audit, n_repeat = min(size, len(reserve)), 0
         picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
         candidates = [

@@ -23,6 +23,7 @@ def page(chromium):
 @pytest.fixture
 def session(images, tmp_path):
     options = {"classes": CLASSES, "batch_size": 10, "annotator": "maria", "random_state": 0}
+    options["repeat_share"] = 0.0
     pool = FolderPool(images[0], size=32)
     with LabelingSession(Pixels(), pool, tmp_path / "labels.db", **options) as session:
         yield session

@@ -342,6 +342,21 @@ class TestReview:
         assert reply["item"]["slot"] == item["slot"]
         assert reply["status"]["labels"] == 0
 
+    def test_images_alike_give_no_hint_of_the_answer_that_a_blind_repeat_had(self, desk):
+        with desk.session(batch_size=4, audit_share=0.0, repeat_share=0.5) as session:
+            while not any(s.purpose == "repeat" for s in session.ledger.queue.waiting("annotator")):
+                desk.answer(session, 1)
+                session.next()
+            slots = session.ledger.queue.waiting("annotator")
+            image = next(slot.image for slot in slots if slot.purpose == "repeat")
+            assert session.ledger.answer(image) is not None
+            alike = Desk(session).handle({"do": "alike", "image": image})["alike"]
+            reference = alike["image"]
+            assert (reference["label"], reference["event"], reference["purpose"]) == (
+                None, None, "repeat",
+            )  # fmt: skip
+            assert image not in [row["image"] for row in alike["rows"]]
+
     def test_the_past_is_shown_with_its_answer(self, screen, desk):
         assert screen.handle({"do": "past", "image": None, "step": -1})["past"] is None
         names = []

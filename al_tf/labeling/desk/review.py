@@ -18,7 +18,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..image_pool import ImagePool
@@ -118,7 +118,11 @@ class ReviewDesk:
         limit = _integer(request, "limit", 1, MAX_THUMBNAILS) or ALIKE
         reviewer = self.session.reviewer
         rows = reviewer.alike(image, limit)
-        alike = {"image": asdict(reviewer.row(image)), "rows": [asdict(row) for row in rows]}
+        row = reviewer.row(image)
+        waiting = self.session.ledger.queue.waiting(self.session.annotator)
+        if any(slot.image == image and slot.purpose == "repeat" for slot in waiting):
+            row = replace(row, state="unlabeled", label=None, event=None, purpose="repeat")  # blind
+        alike = {"image": asdict(row), "rows": [asdict(row) for row in rows]}
         return {"alike": alike | {"last": self._choices()["last"]}}
 
     def _change(self, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ export class AlikeView {
     const reply = await this.waiting({ do: "alike", image: this.image, limit: SIZES[this.size] });
     if (!reply?.alike) return;
     const { image: reference, rows } = reply.alike;
-    const takesPart = reference.state === "unlabeled" && reference.purpose !== "audit";
+    const takesPart = reference.state === "unlabeled" && reference.purpose === "";
     this.reference = reference;
     this.rows = takesPart ? [reference, ...rows] : rows;
     this.selection.reset(this.rows.length);

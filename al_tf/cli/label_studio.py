@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .labeling import _names, _warn
+from .labeling import _names, _warn, new_or_kept
 
 app = typer.Typer(
     help="Predictions and scores for Label Studio while people label there.", no_args_is_help=True
@@ -80,7 +80,7 @@ def serve(
     """Be the machine-learning backend of Label Studio: predict, sort, and record what is labeled."""
     from dataclasses import replace
 
-    from ..labeling import FolderPool, LabelLedger
+    from ..labeling import FolderPool
     from ..labeling.desk_settings import read_settings, resolve_settings, store_settings
     from ..labeling.exchange.label_studio.client import StudioClient
     from ..labeling.exchange.label_studio.live import LiveLabeling
@@ -90,33 +90,35 @@ def serve(
         raise ValueError("--url needs --token: an access token of a user of Label Studio.")
     if basic_auth is not None and ":" not in basic_auth:
         raise ValueError("--basic-auth must have the form USER:PASSWORD.")
-    book = LabelLedger(ledger)
-    settings, advice = resolve_settings(
-        read_settings(book),
-        model=model,
-        backbone=backbone,
-        size=size,
-        strategy=strategy,
-        batch_size=batch,
-    )
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
-    settings = replace(settings, grey=len(pool.shape) == 2)
-    if (names := _names(classes)) is not None:
-        book.fix_classes(names)
-    _warn([advice] if advice is not None else [])
-    if host not in LOOPBACK and basic_auth is None:
-        _warn(["anybody who reaches this port can add labels. --basic-auth asks for a password."])
-    client = None if url is None or token is None else StudioClient(url, token)
-    live = LiveLabeling(book, pool, settings, client=client)
-    store_settings(book, settings)
-    try:
-        BackendServer(live, host=host, port=port, password=basic_auth).run(
-            lambda address: typer.echo(
-                f"The backend of Label Studio: {address}\n"
-                "Add it there under Settings, Model. Ctrl-C stops it; every answer is kept."
-            )
+    with new_or_kept(ledger) as book:
+        settings, advice = resolve_settings(
+            read_settings(book),
+            model=model,
+            backbone=backbone,
+            size=size,
+            strategy=strategy,
+            batch_size=batch,
         )
-    finally:
-        live.close()
-    typer.echo(f"Stopped with {len(book.answers())} answers in {ledger}.")
-    book.close()
+        pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+        settings = replace(settings, grey=len(pool.shape) == 2)
+        if (names := _names(classes)) is not None:
+            book.fix_classes(names)
+        _warn([advice] if advice is not None else [])
+        if host not in LOOPBACK and basic_auth is None:
+            _warn(
+                ["anybody who reaches this port can add labels. --basic-auth asks for a password."]
+            )
+        client = None if url is None or token is None else StudioClient(url, token)
+        live = LiveLabeling(book, pool, settings, client=client)
+        store_settings(book, settings)
+        try:
+            BackendServer(live, host=host, port=port, password=basic_auth).run(
+                lambda address: typer.echo(
+                    f"The backend of Label Studio: {address}\n"
+                    "Add it there under Settings, Model. Ctrl-C stops it; every answer is kept."
+                )
+            )
+        finally:
+            live.close()
+        typer.echo(f"Stopped with {len(book.answers())} answers in {ledger}.")
+        book.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,7 @@ import typer
 from ._tables import print_table
 
 if TYPE_CHECKING:
-    from ..labeling import LabelingSession
+    from ..labeling import LabelingSession, LabelLedger
     from ..labeling.desk_settings import DeskSettings
 
 FORMATS = ("csv", "history", "folders", "label-studio", "model")
@@ -103,29 +104,29 @@ def _open_session(
     from dataclasses import replace
 
     from ..folders import left_out_line
-    from ..labeling import FolderPool, LabelingSession, LabelLedger
+    from ..labeling import FolderPool, LabelingSession
     from ..labeling.desk_settings import store_settings
 
     pool = FolderPool(folder, size=settings.size, grey=settings.grey, progress=True)
     _warn(filter(None, [left_out_line(pool.left_out)]))
     settings = replace(settings, grey=len(pool.shape) == 2)
-    book = LabelLedger(ledger)
-    if names is None and not book.classes:
-        raise ValueError(
-            f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
+    with new_or_kept(ledger) as book:
+        if names is None and not book.classes:
+            raise ValueError(
+                f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
+            )
+        classes = book.check_classes(book.classes if names is None else names)
+        session = LabelingSession(
+            settings.build_estimator(classes),
+            pool,
+            book,
+            classes=classes,
+            batch_size=settings.batch_size,
+            strategy=settings.strategy,
+            cold_start=settings.cold_start,
+            annotator=annotator or getpass.getuser(),
         )
-    classes = book.check_classes(book.classes if names is None else names)
-    session = LabelingSession(
-        settings.build_estimator(classes),
-        pool,
-        book,
-        classes=classes,
-        batch_size=settings.batch_size,
-        strategy=settings.strategy,
-        cold_start=settings.cold_start,
-        annotator=annotator or getpass.getuser(),
-    )
-    store_settings(book, settings)
+        store_settings(book, settings)
     return session
 
 
@@ -229,20 +230,24 @@ def import_labels(
     classes: Annotated[
         list[str] | None, typer.Option(help=f"Begin a new ledger with these. {_CLASSES}")
     ] = None,
+    control: Annotated[
+        str | None,
+        typer.Option(help="Name of the Choices that holds the class, if several might."),
+    ] = None,
 ) -> None:
     """Record the annotations of a Label Studio export in a ledger."""
     from ..errors import LedgerError
-    from ..labeling import FolderPool, LabelLedger
+    from ..labeling import FolderPool
     from ..labeling.exchange.label_studio import import_annotations
 
     names = _names(classes)
     if names is None and not ledger.exists():  # a mistyped name is no new ledger
         raise LedgerError(f"{ledger}: there is no such ledger. --classes begins a new one.")
     pool = None if images is None else FolderPool(images, progress=True)
-    book = LabelLedger(ledger)
-    if names is not None:
-        book.fix_classes(names)
-    done = import_annotations(book, tasks, pool=pool)
+    with new_or_kept(ledger) as book:
+        if names is not None:
+            book.fix_classes(names)
+        done = import_annotations(book, tasks, pool=pool, control=control)
     gone = f" {done.taken_back} taken back: deleted there." if done.taken_back else ""
     typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.{gone}")
     _warn(f"no image: {line}" for line in done.unmatched)
@@ -273,6 +278,22 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(export)
     app.command("import")(import_labels)
     app.command()(predict)
+
+
+@contextmanager
+def new_or_kept(path: Path) -> Iterator[LabelLedger]:
+    """Open a ledger; what fails in between leaves no file where there was none."""
+    from ..labeling import LabelLedger
+
+    is_new = not path.exists()
+    book = LabelLedger(path)
+    try:
+        yield book
+    except BaseException:
+        if is_new and not len(book.history()):
+            book.close()
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _names(classes: list[str] | None) -> list[str] | None:

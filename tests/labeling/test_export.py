@@ -231,6 +231,29 @@ class TestCommands:
         assert done.output == "8 recorded, 0 in the ledger already.\n"
         assert LabelLedger(tmp_path / "new.db").current()["label"].tolist() == ODD_CLASSES
 
+    @pytest.mark.parametrize("content", ["not JSON", "[]", '[{"data": {"image": "odd.png"}}]'])
+    def test_a_failed_import_leaves_no_new_ledger(self, tmp_path, content):
+        (tmp_path / "tasks.json").write_text(content)
+        arguments = ["import", str(tmp_path / "new.db"), str(tmp_path / "tasks.json")]
+        done = CliRunner().invoke(app, [*arguments, "--classes", "good,bad"])
+        assert done.exit_code
+        assert [path.name for path in tmp_path.iterdir()] == ["tasks.json"]
+
+    @pytest.mark.parametrize("command", [["label"], ["label-studio", "serve", "--images"]])
+    def test_a_failed_start_leaves_no_new_ledger(self, folder, tmp_path, command):
+        ledger = tmp_path / "new.db"
+        options = ["--ledger", str(ledger), "--model", "cnn", "--classes", "one"]
+        done = CliRunner().invoke(app, [*command, str(folder), *options])
+        assert "two" in str(done.exception)
+        assert not list(tmp_path.glob("new.db*"))
+
+    def test_a_failed_import_keeps_a_ledger_that_was_there(self, labeled, tmp_path):
+        before = labeled.history()
+        (tmp_path / "tasks.json").write_text("[]")
+        arguments = ["import", str(labeled.path), str(tmp_path / "tasks.json")]
+        assert CliRunner().invoke(app, arguments).exit_code
+        assert labeled.history().equals(before)
+
     def test_csv_for_excel(self, labeled, tmp_path):
         out = tmp_path / "out.csv"
         done = CliRunner().invoke(app, ["export", str(labeled.path), str(out), "--excel"])

@@ -319,6 +319,39 @@ class TestIn:
         with pytest.raises((DataCorruptError, UnknownLabelError), match=r"in\.json"):
             import_annotations(ledger, tmp_path / "in.json", pool=pool)
 
+    @pytest.mark.parametrize("form", ["csv", "json"])
+    @pytest.mark.parametrize(
+        ("name", "control"), [("choice", None), ("quality", "quality"), ("quality", None)]
+    )
+    def test_free_text_in_a_table_that_happens_to_hold_a_class(
+        self, ledger, pool, tmp_path, form, name, control
+    ):
+        rows = [
+            {"image": "0.png", "id": 1, name: "good", "note": "bad", "annotator": 1, "annotation_id": 4},
+            {"image": "1.png", "id": 2, name: "bad", "note": "good", "annotator": 1, "annotation_id": 5},
+        ]  # fmt: skip
+        path = tmp_path / f"in.{form}"
+        if form == "csv":
+            pd.DataFrame(rows).to_csv(path, index=False)
+        else:
+            path.write_text(json.dumps(rows))
+        if name == "quality" and control is None:
+            with pytest.raises(LabelStudioError, match=r"\['note', 'quality'\] all .* --control"):
+                import_annotations(ledger, path, pool=pool)
+            return
+        done = import_annotations(ledger, path, pool=pool, control=control)
+        assert done.dropped == ("2 × choices of the control 'note'",)
+        labels = dict(zip(ledger.current()["name"], ledger.current()["label"], strict=True))
+        assert labels == {"0.png": "good", "1.png": "bad"}
+
+    def test_a_control_that_is_not_there(self, bring, ledger, pool, tmp_path):
+        path = tmp_path / "in.json"
+        path.write_text(json.dumps([task("0.png", annotation("good"))]))
+        with pytest.raises(
+            LabelStudioError, match=r"named 'other'. There are choices in \['choice'"
+        ):
+            import_annotations(ledger, path, pool=pool, control="other")
+
     def test_a_table_of_a_spreadsheet(self, ledger, pool, tmp_path):
         text = "\ufeffid,image,choice,annotator,annotation_id,lead_time\r\n1,0.png,good,3,9,\r\n"
         (tmp_path / "in.csv").write_text(text, newline="")

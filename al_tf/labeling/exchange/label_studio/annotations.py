@@ -16,7 +16,7 @@ from typing import Any
 
 from ....errors import DataCorruptError, LabelStudioError, UnknownLabelError
 from ....parsing import parse_json, read_text
-from .interface import IMAGE_KEY
+from .interface import FROM, IMAGE_KEY
 
 OUR_IMAGE, OUR_NAME, OUR_ANNOTATOR = "al_tf_image", "al_tf_name", "al_tf_annotator"
 """Columns of a task's data that `export_tasks` writes; no other column is taken for them."""
@@ -88,7 +88,7 @@ class Reading:
     """How many parts were left out, by what they are."""
 
 
-def read_file(path: Path, classes: Sequence[str]) -> Reading:
+def read_file(path: Path, classes: Sequence[str], control: str | None = None) -> Reading:
     """Read an export of Label Studio: "JSON", "JSON-MIN" or "CSV".
 
     Parameters
@@ -96,6 +96,8 @@ def read_file(path: Path, classes: Sequence[str]) -> Reading:
     path : Path
     classes : sequence of str
         Of the ledger; they tell which control holds the class.
+    control : str, optional
+        See `read_tasks`.
 
     Raises
     ------
@@ -111,9 +113,11 @@ def read_file(path: Path, classes: Sequence[str]) -> Reading:
     if text.lstrip("\ufeff \r\n\t")[:1] in ("[", "{"):
         tasks, complete = _json_tasks(path, text)
     else:
-        tasks, complete = _csv_tasks(path, text, classes), False
+        tasks, complete = _csv_tasks(path, text, classes, control), False
     try:
-        return read_tasks(tasks, classes, complete=complete)
+        if control is not None:
+            _check_control(tasks, control)
+        return read_tasks(tasks, classes, complete=complete, control=control)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         if isinstance(error, UnknownLabelError | LabelStudioError):
             raise type(error)(f"{path}: {error}") from error
@@ -144,14 +148,15 @@ def read_tasks(
     emails : dict of int to str, optional
         Of Label Studio's users, by their number.
     control : str, optional
-        Name of the ``Choices`` that holds the class; else the one whose choices are classes.
+        Name of the ``Choices`` that holds the class; else the one whose choices are classes, and
+        of several such that of `labeling_interface`.
 
     Raises
     ------
     UnknownLabelError
         A choice that is not among the classes.
     LabelStudioError
-        Two controls have choices among the classes.
+        Several controls have choices among the classes, and none is that of `labeling_interface`.
     """
     tasks = list(tasks)
     dropped: Counter[str] = Counter()
@@ -180,20 +185,16 @@ _NOTHING: Any = object()
 
 def _our_control(tasks: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> str | None:
     """Return the name of the control whose choices are classes; None if there are no choices."""
-    values: dict[str | None, Counter[str]] = defaultdict(Counter)
-    for task in tasks:
-        for annotation in task.get("annotations") or []:
-            for part in annotation.get("result") or []:
-                if part.get("type") == "choices":
-                    values[part.get("from_name")].update(map(str, part["value"]["choices"]))
-    values = {name: seen for name, seen in values.items() if seen}
+    values = _chosen(tasks)
     ours = {name: sum(n for v, n in seen.items() if v in classes) for name, seen in values.items()}
     best = [name for name, n in ours.items() if n and all(v in classes for v in values[name])]
     best = best or [name for name, n in ours.items() if n]
+    if len(best) > 1 and FROM in best:  # a table does not tell choices from free text
+        return FROM
     if len(best) > 1:
         raise LabelStudioError(
             f"the controls {sorted(map(str, best))} all hold choices among the classes "
-            f"{list(classes)}. Export the one that is meant, or give the others other names."
+            f"{list(classes)}. Name the one that is meant (`control`; on the command line --control)."
         )
     if best:
         return best[0]
@@ -203,6 +204,25 @@ def _our_control(tasks: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> 
             f"no choice is among the classes {list(classes)} of the ledger. Chosen were {named}."
         )
     return None
+
+
+def _chosen(tasks: Sequence[Mapping[str, Any]]) -> dict[str | None, Counter[str]]:
+    """Return how often each choice was made, by the control; those without any are left out."""
+    values: dict[str | None, Counter[str]] = defaultdict(Counter)
+    for task in tasks:
+        for annotation in task.get("annotations") or []:
+            for part in annotation.get("result") or []:
+                if part.get("type") == "choices":
+                    values[part.get("from_name")].update(map(str, part["value"]["choices"]))
+    return {name: seen for name, seen in values.items() if seen}
+
+
+def _check_control(tasks: Sequence[Mapping[str, Any]], control: str) -> None:
+    if control not in (values := _chosen(tasks)):
+        raise LabelStudioError(
+            f"nothing was chosen in a control named {control!r}. There are choices in "
+            f"{sorted(map(str, values)) or 'none'}."
+        )
 
 
 def _label(
@@ -313,7 +333,9 @@ def _grouped(rows: Iterable[dict[str, Any]], path: Path) -> list[dict[str, Any]]
     return list(tasks.values())
 
 
-def _csv_tasks(path: Path, text: str, classes: Sequence[str]) -> list[dict[str, Any]]:
+def _csv_tasks(
+    path: Path, text: str, classes: Sequence[str], control: str | None
+) -> list[dict[str, Any]]:
     csv.field_size_limit(_WIDEST_FIELD)
     try:
         rows = list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"), newline=""), strict=True))
@@ -328,7 +350,9 @@ def _csv_tasks(path: Path, text: str, classes: Sequence[str]) -> list[dict[str, 
     values = {
         key: {c for row in rows for c in _choices(row[key])} for key in header - {"id", *_ROW}
     }
-    controls = sorted(key for key, seen in values.items() if seen & set(classes))
+    controls = sorted(
+        key for key, seen in values.items() if seen & set(classes) or (seen and key == control)
+    )
     if not controls:
         seen = sorted(key for key in values if not key.startswith("al_tf_"))
         raise UnknownLabelError(

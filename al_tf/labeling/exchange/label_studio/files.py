@@ -151,7 +151,11 @@ def local_files_setup(pool: FolderPool) -> str:
 
 
 def import_annotations(
-    ledger: LabelLedger, path: str | os.PathLike[str], *, pool: ImagePool | None = None
+    ledger: LabelLedger,
+    path: str | os.PathLike[str],
+    *,
+    pool: ImagePool | None = None,
+    control: str | None = None,
 ) -> ImportResult:
     """Record the annotations of a Label Studio export in the ledger.
 
@@ -170,6 +174,9 @@ def import_annotations(
         What Label Studio exports as "JSON", "JSON-MIN" or "CSV".
     pool : ImagePool, optional
         For tasks without a content hash.
+    control : str, optional
+        Name of the ``Choices`` that holds the class. By default the one whose choices are classes;
+        of several such, the one named as `labeling_interface` names it.
 
     Returns
     -------
@@ -206,7 +213,7 @@ def import_annotations(
     1 0
     0 1
     """
-    reading = read_file(Path(path), ledger.classes)
+    reading = read_file(Path(path), ledger.classes, control)
     index = None if pool is None else ImageIndex(pool)
     matched, unmatched = match_tasks(reading.tasks, index)
     _check_something_is_there(Path(path), reading, matched, unmatched, index)

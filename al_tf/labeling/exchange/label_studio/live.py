@@ -100,6 +100,7 @@ class LiveLabeling:
         self._settings, self._client = settings, client
         self._index = ImageIndex(pool)
         self._lock = threading.RLock()
+        self._ranks = threading.Lock()  # apart: ranking may take longer than `setup` has
         self._trainer: Trainer | None = None
         self._chooser: Chooser | None = None
         self._ranking: Ranking | None = None
@@ -110,6 +111,10 @@ class LiveLabeling:
         self._outside = BackgroundTask(lambda: None)
         if ledger.classes:
             self._begin(ledger.classes)
+        else:
+            settings.build_estimator(
+                ("a", "b")
+            )  # loaded now: Label Studio waits briefly for `setup`
         for number, interface in (ledger.setting(_PROJECTS) or {}).items():
             try:
                 self._open_project(int(number), interface)
@@ -204,7 +209,7 @@ class LiveLabeling:
 
     def ranking(self) -> Ranking:
         """Return the present scores; they change with each model."""
-        with self._lock:
+        with self._ranks:
             trainer, chooser = self._trainer, self._chooser
             if trainer is None or chooser is None:
                 return Ranking(f"{OUR_VERSIONS}0", None, {}, None)

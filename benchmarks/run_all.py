@@ -34,6 +34,7 @@ BENCHMARKS = (
     "cnn",
     "defects",
     "probe",
+    "few_labels",
     "suspects",
     "annotators",
     "desk",

@@ -162,7 +162,7 @@ def test_python_m_al_tf_is_the_same_command(command):
         script.stdout,
         script.stderr,
     )
-    assert "python" not in module.stdout + module.stderr
+    assert "python -m" not in module.stdout + module.stderr
 
 
 def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):

@@ -221,7 +221,7 @@ def test_no_other_address(server, path):
     status, _, body = get(server, path)
     known = path.partition("?")[0] in ("/", "/desk.js")
     assert status == (200 if known else 404)
-    assert b"root:" not in body
+    assert b"root:x:0" not in body
     assert b"def " not in body
     if not known:
         assert post(server, path=path)[0] == (200 if path == "/ask" else 404)

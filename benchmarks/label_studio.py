@@ -11,7 +11,8 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -65,20 +66,31 @@ def main(argv: Sequence[str] | None = None) -> None:
         ledger.fix_classes(CLASSES)
         live = LiveLabeling(ledger, pool, settings)
         live.wait()
-        rows = measure(live, labels, args.repetitions)
+        with serving(live) as url:
+            rows = measure(live, url, labels, args.repetitions)
         live.close()
     print(f"\n{table(rows, {'case': '', 'seconds': 'seconds', 'per_second': 'a second'})}")
     what = f"{len(labels):,} tiles, {FIRST_LABELS} labels and more; over HTTP on one machine"
     print(f"\nWritten: {write('label_studio', what, rows, facts)}")
 
 
-def measure(live: LiveLabeling, labels: np.ndarray, repetitions: int) -> list[dict]:
+@contextmanager
+def serving(live: LiveLabeling) -> Iterator[str]:
+    """Serve in a thread; yields the address."""
     ready = threading.Event()
     server = BackendServer(live, port=0)
     thread = threading.Thread(target=server.run, args=(lambda address: ready.set(),))
     thread.start()
     ready.wait()
-    url, session = f"http://127.0.0.1:{server.port}", requests.Session()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.stop()
+        thread.join()
+
+
+def measure(live: LiveLabeling, url: str, labels: np.ndarray, repetitions: int) -> list[dict]:
+    session = requests.Session()
     order = np.random.default_rng(0).permutation(len(labels))
     for task in order[:FIRST_LABELS]:
         session.post(f"{url}/webhook", json=annotation(int(task), int(labels[task])))
@@ -99,8 +111,6 @@ def measure(live: LiveLabeling, labels: np.ndarray, repetitions: int) -> list[di
         start = time.perf_counter()
         session.post(f"{url}/predict", json=predictions([int(task)])).raise_for_status()
         single.append(time.perf_counter() - start)
-    server.stop()
-    thread.join()
     cases = {
         "an annotation, then new scores for every tile": waited,
         "predictions for every tile": took,

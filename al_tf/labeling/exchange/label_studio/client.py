@@ -43,10 +43,17 @@ class StudioClient:
         users = self._ask("GET", "api/users/").json()
         return {int(user["id"]): str(user["email"]) for user in users if user.get("email")}
 
-    def write_predictions(self, project: int, predictions: Sequence[dict[str, Any]]) -> None:
+    def write_predictions(
+        self,
+        project: int,
+        predictions: Sequence[dict[str, Any]],
+        kept: Sequence[str] | None = None,
+    ) -> None:
         """Add predictions of one model version to a project, and show them in place of older ones.
 
-        Our older versions are deleted once the new one is shown.
+        Our older versions are deleted once the new one is shown, but for those in `kept` (None:
+        all). Label Studio refuses the annotation of somebody who has a task open with a prediction
+        that is gone.
         """
         version = predictions[0]["model_version"]
         path = f"api/projects/{project}"
@@ -56,7 +63,8 @@ class StudioClient:
         self._ask("POST", f"{path}/import/predictions", json=list(predictions))
         self._ask("PATCH", f"{path}/", json={"model_version": version})
         for old in versions:
-            if str(old).startswith(OUR_VERSIONS) and old != version:
+            is_ours = str(old).startswith(OUR_VERSIONS) and old != version
+            if is_ours and kept is not None and old not in kept:
                 self._ask("DELETE", f"{path}/model-versions/", json={"model_version": old})
 
     def download(self, address: str) -> bytes:

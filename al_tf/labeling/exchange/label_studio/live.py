@@ -36,6 +36,8 @@ ANNOTATOR = "label-studio"
 FETCHED_FOLDER = "from_label_studio"
 SETUP_SECONDS = 1.0
 """How long Label Studio may wait for a training under way; it gives up after three."""
+KEPT_VERSIONS = 5
+"""Of predictions beside the newest: more than models that come while somebody has a task open."""
 _PROJECTS, _FETCHED = "label studio: projects", "label studio: fetched"
 _CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 
@@ -60,8 +62,8 @@ class _Project:
     client: StudioClient | None = None
     images: dict[int, str] = field(default_factory=dict)
     """The image of each task whose image is known."""
-    written: str = ""
-    """The version of the predictions that were written to it last."""
+    written: list[str] = field(default_factory=list)
+    """The versions of the predictions that were written to it, the last ones at the end."""
 
 
 class LiveLabeling:
@@ -447,14 +449,15 @@ class LiveLabeling:
     def _write(self, number: int, project: _Project, client: StudioClient) -> None:
         """Write the present predictions to a project, unless they are there."""
         ranking = self.ranking()
-        if project.written == ranking.version or not project.images:
+        if ranking.version in project.written[-1:] or not project.images:
             return
         predictions = [
             {"task": task, **_prediction(image, ranking, project.control)}
             for task, image in project.images.items()
         ]
-        client.write_predictions(number, predictions)
-        project.written = ranking.version
+        kept = project.written or None  # after a restart people have tasks open from before
+        client.write_predictions(number, predictions, kept)
+        project.written = [*project.written, ranking.version][-KEPT_VERSIONS:]
 
 
 def _prediction(image: str | None, ranking: Ranking, control: Control) -> dict[str, Any]:

@@ -63,7 +63,8 @@ test-label-studio: $(READY)  ## Files and backend against a real Label Studio, i
 	else echo "SKIPPED: make test-label-studio (Label Studio cannot be installed here, see above)."; fi
 
 label-studio-tests: $(READY)
-	AL_TF_REQUIRE_LABEL_STUDIO=1 $(BIN)/python -m pytest -m label_studio tests/label_studio
+	$(BIN)/python -m pip install --quiet playwright
+	AL_TF_REQUIRE_LABEL_STUDIO=1 $(BIN)/python -m pytest -rs -m label_studio tests/label_studio
 
 .venv-label-studio/.ready: tests/label_studio/requirements.txt
 	$(PYTHON) -m venv $(@D)

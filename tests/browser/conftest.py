@@ -51,20 +51,25 @@ def chromium():
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory):
-    """A folder of image files, and the answer to each by its name; names give nothing away."""
+    """A folder of image files, and the answer to each by its name."""
+    folder = tmp_path_factory.mktemp("images")
+    return folder, write_images(folder, 300)
+
+
+def write_images(folder, n):
+    """Write image files and return the answer to each by its name; names give nothing away."""
     found = {status.name for status in dataset_status() if status.found}
     if "magnetic_tile" in found:
         data, defective = load_dataset("magnetic_tile", size=96, labels="binary"), [1]
     else:
         warnings.warn("magnetic_tile is not on this machine: digits take its place", stacklevel=1)
         data, defective = load_dataset("digits"), [0, 6, 8, 9]  # those with a closed loop
-    folder = tmp_path_factory.mktemp("images")
     truth = {}
-    for i in np.random.default_rng(0).permutation(len(data.x_train))[:300]:
+    for i in np.random.default_rng(0).permutation(len(data.x_train))[:n]:
         name = f"part {i:04}.png"
         Image.fromarray(data.x_train[i]).save(folder / name)
         truth[name] = CLASSES[int(data.y_train[i] in defective)]
-    return folder, truth
+    return truth
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sphinx.util import logging
 
@@ -136,10 +137,11 @@ def _with_interval(value: float, low: float, high: float, form: str) -> str:
 
 def _summary(study: CommittedStudy) -> str:
     config = study.config
-    per_round = config["batch"] * config.get("eval_every", 1)
+    batches = np.unique(config["batch"]) * config.get("eval_every", 1)
+    per_round = " to ".join(f"{n:,}" for n in dict.fromkeys(batches[[0, -1]]))
     pool = f"pool of {config['pool']:,}" if config.get("pool") else "the whole pool"
     return (
-        f"{study.labels} labels, {per_round:,} at a time; {pool}; "
+        f"{study.labels} labels, {per_round} at a time; {pool}; "
         f"{len(config['seeds'])} paired seeds; model `{config['model']}`"
     )
 

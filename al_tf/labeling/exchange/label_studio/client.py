@@ -13,6 +13,8 @@ from ....errors import LabelStudioError
 OUR_VERSIONS = "al_tf "
 """How the model versions of our predictions begin."""
 MAX_IMAGE_BYTES = 64 << 20
+DELETED_AT_ONCE = 2
+"""Versions; SQLite is locked meanwhile, and Label Studio refuses an annotation that waits 5 s."""
 _TIMEOUT = (5.0, 60.0)
 _ACCESS_SECONDS = 240.0
 
@@ -62,10 +64,15 @@ class StudioClient:
             self._ask("DELETE", f"{path}/model-versions/", json={"model_version": version})
         self._ask("POST", f"{path}/import/predictions", json=list(predictions))
         self._ask("PATCH", f"{path}/", json={"model_version": version})
-        for old in versions:
-            is_ours = str(old).startswith(OUR_VERSIONS) and old != version
-            if is_ours and kept is not None and old not in kept:
-                self._ask("DELETE", f"{path}/model-versions/", json={"model_version": old})
+        stale = [
+            old
+            for old in versions
+            if str(old).startswith(OUR_VERSIONS)
+            and old != version
+            and old not in (kept or versions)
+        ]
+        for old in stale[:DELETED_AT_ONCE]:
+            self._ask("DELETE", f"{path}/model-versions/", json={"model_version": old})
 
     def download(self, address: str) -> bytes:
         """Return the file at an address that a task gives; the token goes to this server alone.

@@ -16,6 +16,7 @@ from al_tf.errors import LabelStudioError
 from al_tf.labeling import FolderPool, LabelingSession, LabelLedger
 from al_tf.labeling.desk_settings import DeskSettings
 from al_tf.labeling.exchange.label_studio import labeling_interface
+from al_tf.labeling.exchange.label_studio.client import StudioClient
 from al_tf.labeling.exchange.label_studio.live import LiveLabeling
 from al_tf.labeling.exchange.label_studio.server import BackendServer
 
@@ -307,3 +308,24 @@ def test_new_scores_do_not_wait_for_the_next_request(begin):
     while live.ranking().version == version:
         assert time.monotonic() < end
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("kept", "deleted"),
+    [(None, []), ([], ["al_tf 1", "al_tf 2"]), (["al_tf 1", "al_tf 3"], ["al_tf 2"])],
+)
+def test_stale_predictions_are_deleted_two_versions_at_a_time(monkeypatch, kept, deleted):
+    class Versions:
+        def json(self):
+            return ["al_tf 1", "al_tf 2", "al_tf 3", "another model"]
+
+    asked = []
+
+    def ask(self, method, path, **options):
+        asked.append((method, options.get("json")))
+        return Versions()
+
+    monkeypatch.setattr(StudioClient, "_ask", ask)
+    client = StudioClient("http://localhost:8080", "token")
+    client.write_predictions(1, [{"model_version": "al_tf 4"}], kept)
+    assert [body["model_version"] for method, body in asked if method == "DELETE"] == deleted

@@ -64,13 +64,8 @@ class StudioClient:
             self._ask("DELETE", f"{path}/model-versions/", json={"model_version": version})
         self._ask("POST", f"{path}/import/predictions", json=list(predictions))
         self._ask("PATCH", f"{path}/", json={"model_version": version})
-        stale = [
-            old
-            for old in versions
-            if str(old).startswith(OUR_VERSIONS)
-            and old != version
-            and old not in (kept or versions)
-        ]
+        kept = (version, *(versions if kept is None else kept))
+        stale = [old for old in versions if str(old).startswith(OUR_VERSIONS) and old not in kept]
         for old in stale[:DELETED_AT_ONCE]:
             self._ask("DELETE", f"{path}/model-versions/", json={"model_version": old})
 

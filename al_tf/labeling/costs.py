@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .items import Estimate
-from .ledger import IDLE_AFTER
+from .ledger import IDLE_AFTER, MEASUREMENTS
 from .quality import proportion
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def labeling_curve(
     DataFrame
         One row an event, in order: ``event`` (its id), ``minutes`` (spent by all until then),
         ``answers`` (images answered: labels and skips), ``labels`` (labels then in force, of
-        `label`). What was undone counts until then, and its minutes for good; repeats cost
-        minutes alone.
+        `label`). What was undone counts until then, and its minutes for good; repeats and second
+        opinions cost minutes alone.
     """
     import pandas as pd
 
@@ -46,7 +46,7 @@ def labeling_curve(
     answers, labels = [], []
     answered = counted = 0
     for event in history.itertuples():
-        if event.purpose != "repeat":
+        if event.purpose not in MEASUREMENTS:
             stack = labels_of.setdefault(str(event.image), [])
             before = _counts(stack, label)
             if event.kind == "undo":

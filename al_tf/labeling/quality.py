@@ -139,9 +139,13 @@ def self_agreement(standing: Sequence[Event], annotator: str) -> Estimate | None
     for event in standing:
         if event.annotator != annotator:
             continue
-        if event.purpose != "repeat":
+        if not event.is_measurement:
             labels_before[event.image] = event.label
-        elif event.label is not None and labels_before.get(event.image) is not None:
+        elif (
+            event.purpose == "repeat"
+            and event.label is not None
+            and labels_before.get(event.image) is not None
+        ):
             pairs.append(event.label == labels_before[event.image])
     return proportion(sum(pairs), len(pairs))
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ImageGoneError, check_one_of
 from .choosing import audit_rank
 from .image_pool import ImagePool
-from .ledger import IDLE_AFTER, Event, LabelLedger
+from .ledger import IDLE_AFTER, MEASUREMENTS, Event, LabelLedger
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
 from .scored_model import ScoredModel
@@ -228,7 +228,10 @@ class Reviewer:
         """
         order: dict[str, None] = {}
         for event in self._ledger.standing():
-            if event.annotator == self._annotator and event.purpose not in ("repeat", "import"):
+            if event.annotator == self._annotator and event.purpose not in (
+                *MEASUREMENTS,
+                "import",
+            ):
                 order.setdefault(event.image)
         there = set(self._pool.ids)
         images = [known for known in order if known in there]

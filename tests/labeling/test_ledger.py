@@ -16,7 +16,7 @@ import pytest
 
 from al_tf.errors import LedgerError, StaleItemError, UnknownLabelError
 from al_tf.labeling import LabelLedger
-from al_tf.labeling.ledger import events, schema
+from al_tf.labeling.ledger import recording, schema
 from al_tf.labeling.ledger.file import explained
 from al_tf.labeling.ledger.queue import Candidate
 
@@ -93,7 +93,7 @@ class TestEvents:
 
     def test_a_clock_that_goes_backwards_changes_nothing(self, ledger, monkeypatch):
         ledger.label("a", "dark", annotator="ann")
-        monkeypatch.setattr(events, "_now", lambda: "1999-01-01T00:00:00.000+00:00")
+        monkeypatch.setattr(recording, "now", lambda: "1999-01-01T00:00:00.000+00:00")
         ledger.relabel("a", "bright", annotator="ann")
         assert labels_of(ledger) == {"a": "bright"}
         assert ledger.undo("ann").label == "bright"
@@ -453,7 +453,19 @@ class TestFiles:
         ):
             connection.execute("DELETE FROM events")
 
-    @pytest.mark.parametrize("version", [1, 2, 3])
+    def test_version_4_is_migrated_and_takes_second_opinions(self, older):
+        path = older(4)
+        before = LabelLedger(path, read_only=True).events()
+        ledger = LabelLedger(path)
+        assert ledger.events() == before
+        waiting = ledger.queue.waiting("ann")
+        assert [slot.image for slot in waiting] == ["cc", "dd"]
+        ledger.label("cc", "good", annotator="ann", slot=waiting[0].id)
+        second = ledger.label("cc", "defective", annotator="bob", purpose="second")
+        assert second.id == before[-1].id + 2  # numbers go on
+        assert ledger.answer("cc").in_dispute
+
+    @pytest.mark.parametrize("version", [1, 2, 3, 4])
     def test_a_migrated_ledger_has_the_schema_of_a_new_one(self, older, ledger, version):
         def objects(path):
             with closing(sqlite3.connect(path)) as connection:

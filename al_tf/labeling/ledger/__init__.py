@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from .events import LabelLedger, stale_slot_message
+from .events import LabelLedger
 from .queue import Candidate, Slot
-from .tables import IDLE_AFTER, Event
+from .recording import stale_slot_message
+from .tables import IDLE_AFTER, MEASUREMENTS, Event
 
-__all__ = ["IDLE_AFTER", "Candidate", "Event", "LabelLedger", "Slot", "stale_slot_message"]
+__all__ = [
+    "IDLE_AFTER",
+    "MEASUREMENTS",
+    "Candidate",
+    "Event",
+    "LabelLedger",
+    "Slot",
+    "stale_slot_message",
+]

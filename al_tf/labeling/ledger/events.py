@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
 from ...errors import LedgerError, StaleItemError
-from .queue import is_held_for_others, open_slot
-from .tables import Event, LedgerReader, current_answer, last_event, select_events
+from .queue import is_held_for_others
+from .recording import LedgerRecorder, next_id, now
+from .tables import Event, current_answer, last_event, select_events
 
 
-class LabelLedger(LedgerReader):
+class LabelLedger(LedgerRecorder):
     """An append-only record of labels in one SQLite file.
 
-    Every label, skip, relabel, clear and undo is an event. Events are never changed or deleted (the
+    Every label, skip, relabel, settlement, clear and undo is an event. Events are never changed or deleted (the
     database itself refuses): an undo is a further event that names the one it takes back. Images
     are known by the hash of their content, so files may be renamed or moved.
 
@@ -162,7 +161,9 @@ class LabelLedger(LedgerReader):
     ) -> Event:
         """Record another label for an image that has one, or was set aside.
 
-        It keeps the purpose of the answer before: an audit image stays one.
+        It keeps the purpose of the answer before: an audit image stays one. Of an image in dispute
+        (`Event.in_dispute`) it is a settlement, kind ``"settle"``, also where one of the opinions
+        was the same.
 
         Raises
         ------
@@ -177,7 +178,8 @@ class LabelLedger(LedgerReader):
             if before is None:
                 raise LedgerError(f"Image {image} has no label yet: use label.")
             return self._append(
-                connection, "relabel", image, label, annotator, name=name or before.name,
+                connection, _kind_of_change(before), image, label, annotator,
+                name=name or before.name,
                 seconds=seconds, purpose=before.purpose, round=before.round,
                 strategy=strategy or before.strategy, score=before.score,
             )  # fmt: skip
@@ -196,8 +198,8 @@ class LabelLedger(LedgerReader):
         """Give one label to many images, or clear their answers: all in one step, undone as one.
 
         An image without an answer is labeled with the purpose ``"bulk"``. One that has an answer
-        gets a relabel, which keeps its purpose, or a clear: it has no answer then, and may be set
-        aside for somebody again.
+        gets a relabel, which keeps its purpose (a settlement, if it is in dispute), or a clear: it
+        has no answer then, and may be set aside for somebody again.
 
         Parameters
         ----------
@@ -240,7 +242,7 @@ class LabelLedger(LedgerReader):
             ]
             together: dict[str, Any] = {
                 "seconds": seconds / max(1, len(changed)),
-                "action": _next_id(connection),
+                "action": next_id(connection),
             }
             events = []
             for image in changed:
@@ -251,7 +253,7 @@ class LabelLedger(LedgerReader):
                         "name": "", "purpose": "bulk", "round": round, "strategy": strategy,
                     }  # fmt: skip
                 else:
-                    kind = "clear" if label is None else "relabel"
+                    kind = "clear" if label is None else _kind_of_change(answer)
                     copied = ("name", "purpose", "round", "strategy", "score")
                     origin = {field: getattr(answer, field) for field in copied}
                 origin["name"] = names.get(image) or origin["name"]
@@ -303,7 +305,7 @@ class LabelLedger(LedgerReader):
                     "SELECT * FROM standing WHERE action = ? AND annotator = ? ORDER BY id",
                     (newest.action, annotator),
                 )
-            action = _next_id(connection) if len(together) > 1 else None
+            action = next_id(connection) if len(together) > 1 else None
             for event in reversed(together):
                 self._undo(connection, event, annotator, action)
             return together
@@ -320,76 +322,6 @@ class LabelLedger(LedgerReader):
             if not select_events(connection, "SELECT * FROM standing WHERE id = ?", (event.id,)):
                 raise LedgerError(f"Event {event.id} was taken back before.")
             self._undo(connection, event, event.annotator)
-
-    def _undo(
-        self,
-        connection: sqlite3.Connection,
-        event: Event,
-        annotator: str,
-        action: int | None = None,
-    ) -> None:
-        self._append(
-            connection, "undo", event.image, None, annotator, name=event.name,
-            purpose=event.purpose, round=event.round, strategy=event.strategy,
-            slot=event.slot, undoes=event.id, action=action,
-        )  # fmt: skip
-
-    def _answer(
-        self,
-        kind: str,
-        image: str,
-        label: str | None,
-        annotator: str,
-        *,
-        slot: int | None = None,
-        purpose: str = "query",
-        **details: Any,
-    ) -> Event:
-        with self._file.writing() as connection:
-            if slot is not None:
-                place = open_slot(connection, slot)
-                if place is None or (place.image, place.annotator) != (image, annotator):
-                    raise StaleItemError(stale_slot_message(slot, annotator))
-                purpose = place.purpose
-            elif purpose != "repeat" and current_answer(connection, image) is not None:
-                raise StaleItemError(
-                    f"Image {image} has an answer already; use relabel to change it. "
-                    "Nothing was recorded."
-                )
-            return self._append(
-                connection, kind, image, label, annotator, slot=slot, purpose=purpose, **details
-            )
-
-    def _append(
-        self,
-        connection: sqlite3.Connection,
-        kind: str,
-        image: str,
-        label: str | None,
-        annotator: str,
-        *,
-        name: str = "",
-        seconds: float = 0.0,
-        purpose: str = "query",
-        round: int = 0,
-        strategy: str = "",
-        score: float | None = None,
-        slot: int | None = None,
-        undoes: int | None = None,
-        action: int | None = None,
-    ) -> Event:
-        values = (
-            kind, image, name, label, annotator, float(seconds), purpose, int(round), strategy,
-            None if score is None else float(score), _now(), slot, undoes,
-            action,
-        )  # fmt: skip
-        marks = ", ".join("?" * len(values))
-        cursor = connection.execute(
-            "INSERT INTO events (kind, image, name, label, annotator, seconds, purpose, round,"
-            f" strategy, score, time, slot, undoes, action) VALUES ({marks})",
-            values,
-        )
-        return Event(int(cursor.lastrowid or 0), *values)
 
     # Trained models ---------------------------------------------------------------------
 
@@ -410,7 +342,7 @@ class LabelLedger(LedgerReader):
             cursor = connection.execute(
                 "INSERT INTO rounds (annotator, labels, minutes, seconds, audited, correct, kappa,"
                 " uncertainty, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (annotator, labels, minutes, seconds, audited, correct, kappa, uncertainty, _now()),
+                (annotator, labels, minutes, seconds, audited, correct, kappa, uncertainty, now()),
             )
             return int(cursor.lastrowid or 0)
 
@@ -421,15 +353,6 @@ class LabelLedger(LedgerReader):
         self.close()
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
-def _next_id(connection: sqlite3.Connection) -> int:
-    """Return the id of the next event; it numbers those that are recorded together."""
-    return int(connection.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM events").fetchone()[0])
-
-
 def _would_change(answer: Event | None, label: str | None) -> bool:
     """Return whether a label, or a clear (None), would change anything about an image."""
     if answer is None or label is None:
@@ -437,9 +360,6 @@ def _would_change(answer: Event | None, label: str | None) -> bool:
     return answer.label != label
 
 
-def stale_slot_message(slot: int, annotator: str) -> str:
-    """Return the message for an answer to a slot that does not wait for this annotator."""
-    return (
-        f"Slot {slot} is not waiting for an answer by {annotator!r}: it was answered already, or "
-        "given to somebody else. Nothing was recorded."
-    )
+def _kind_of_change(answer: Event) -> str:
+    """Return what another label for an image that has an answer is recorded as."""
+    return "settle" if answer.in_dispute else "relabel"

@@ -18,7 +18,8 @@ class Slot:
     image: str
     annotator: str
     purpose: str
-    """``"query"`` (chosen by the strategy), ``"audit"`` (drawn at random) or ``"repeat"``."""
+    """``"query"`` (chosen by the strategy), ``"audit"`` (drawn at random), ``"repeat"`` or
+    ``"second"`` (somebody else labeled it before)."""
     round: int
     position: int
     batch: int
@@ -65,7 +66,8 @@ class Queue:
         ----------
         candidates : sequence of Candidate
             In the order of preference. Those that have an answer, or are set aside for somebody
-            whose lease has not run out, are passed over; a repeat needs an answer instead.
+            whose lease has not run out, are passed over; a repeat needs an answer instead, and a
+            second opinion must be due, see `second_opinions_due`.
         n : int
             How many to set aside at most.
         annotator : str
@@ -136,14 +138,42 @@ class Queue:
             )
 
     def unavailable(self, annotator: str) -> set[str]:
-        """Return the images that have an answer or are set aside, also for this annotator."""
+        """Return the images that cannot be set aside for an annotator.
+
+        They have an answer, are set aside (for this annotator, too), or had their second opinion
+        from this annotator.
+        """
         with self._file.reading() as connection:
             rows = connection.execute(
                 "SELECT image FROM answers UNION SELECT image FROM open_slots"
-                " WHERE annotator = ? OR expires > ?",
-                (annotator, time.time()),
+                " WHERE annotator = :annotator OR expires > :now UNION SELECT image FROM standing"
+                " WHERE annotator = :annotator AND purpose = 'second'",
+                {"annotator": annotator, "now": time.time()},
             )
             return {image for (image,) in rows}
+
+    def second_opinions_due(self, annotator: str) -> list[str]:
+        """Return the images that an annotator may be asked for a second opinion on.
+
+        Somebody else labeled them, one by one; this annotator never answered them, nobody gave a
+        second opinion, and nobody holds them. Those labeled first come first.
+        """
+        with self._file.reading() as connection:
+            rows = connection.execute(
+                f"SELECT a.image {_SECOND_OPINION_DUE} ORDER BY a.id",
+                {"annotator": annotator, "now": time.time()},
+            )
+            return [image for (image,) in rows]
+
+
+_SECOND_OPINION_DUE = """
+FROM answers AS a
+WHERE a.label IS NOT NULL AND a.purpose IN ('query', 'audit') AND a.annotator != :annotator
+AND NOT EXISTS (SELECT 1 FROM events WHERE image = a.image AND annotator = :annotator)
+AND NOT EXISTS (SELECT 1 FROM standing WHERE image = a.image AND purpose = 'second')
+AND NOT EXISTS (
+    SELECT 1 FROM open_slots WHERE image = a.image AND (annotator = :annotator OR expires > :now))
+"""
 
 
 def open_slot(connection: sqlite3.Connection, slot: int) -> Slot | None:
@@ -172,11 +202,19 @@ def _waiting(connection: sqlite3.Connection, annotator: str) -> list[Slot]:
 def _is_free(
     connection: sqlite3.Connection, candidate: Candidate, annotator: str, now: float
 ) -> bool:
-    """Tell whether nobody holds an image, and it has an answer just if this is a repeat."""
-    held, answered = connection.execute(
+    """Tell whether an image may be set aside: not held, and answered or not as its purpose needs."""
+    values = {"image": candidate.image, "annotator": annotator, "now": now}
+    if candidate.purpose == "second":
+        query = f"SELECT EXISTS (SELECT 1 {_SECOND_OPINION_DUE} AND a.image = :image)"
+        return bool(connection.execute(query, values).fetchone()[0])
+    held, answered, seconded = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM open_slots"
-        " WHERE image = ?1 AND (annotator = ?2 OR expires > ?3)),"
-        " EXISTS (SELECT 1 FROM answers WHERE image = ?1)",
-        (candidate.image, annotator, now),
+        " WHERE image = :image AND (annotator = :annotator OR expires > :now)),"
+        " EXISTS (SELECT 1 FROM answers WHERE image = :image),"
+        " EXISTS (SELECT 1 FROM standing"
+        " WHERE image = :image AND annotator = :annotator AND purpose = 'second')",
+        values,
     ).fetchone()
-    return not held and bool(answered) == (candidate.purpose == "repeat")
+    if candidate.purpose == "repeat":
+        return bool(answered) and not held
+    return not (held or answered or seconded)

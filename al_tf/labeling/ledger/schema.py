@@ -3,10 +3,13 @@
 Three views say what holds now; no other place decides it:
 
 - ``standing``: the events that no undo has taken back.
-- ``answers``: the event that counts for each image, its last standing one that is no repeat; an
-  image whose last one is a ``clear`` has no answer.
+- ``answers``: the event that counts for each image, its last standing one that is neither a repeat
+  nor a second opinion; an image whose last one is a ``clear`` has no answer. While a second opinion
+  differs from it, the image is in dispute: the event has no label there, so that neither counts.
+  A relabel was made with the second opinions before it in sight, and settles them.
 - ``open_slots``: the places in the queue that still wait for an answer; of an image that was set
-  aside again, after its answer was cleared, the last one alone.
+  aside again, after its answer was cleared, the last one alone. A second opinion waits while
+  somebody else's label counts.
 """
 
 from __future__ import annotations
@@ -157,7 +160,100 @@ AND (purpose = 'repeat' OR NOT (
         WHERE later.image = s.image AND later.id > s.id AND later.purpose != 'repeat')));
 """
 
-MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_VERSION_5 = """
+DROP VIEW open_slots;
+DROP VIEW answers;
+DROP VIEW standing;
+
+CREATE TABLE new_slots (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    image TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    purpose TEXT NOT NULL CHECK (purpose IN ('query', 'audit', 'repeat', 'second')),
+    round INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL,
+    expires REAL NOT NULL,
+    released INTEGER NOT NULL DEFAULT 0
+);
+INSERT INTO new_slots SELECT * FROM slots;
+
+CREATE TABLE new_events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL
+        CHECK (kind IN ('label', 'skip', 'relabel', 'settle', 'clear', 'undo')),
+    image TEXT NOT NULL,
+    name TEXT NOT NULL,
+    label TEXT,
+    annotator TEXT NOT NULL,
+    seconds REAL NOT NULL CHECK (seconds >= 0),
+    purpose TEXT NOT NULL
+        CHECK (purpose IN ('query', 'audit', 'repeat', 'second', 'import', 'bulk')),
+    round INTEGER NOT NULL,
+    strategy TEXT NOT NULL,
+    score REAL,
+    time TEXT NOT NULL,
+    slot INTEGER REFERENCES new_slots (id),
+    undoes INTEGER UNIQUE REFERENCES new_events (id),
+    action INTEGER,
+    CHECK ((label IS NOT NULL) = (kind IN ('label', 'relabel', 'settle'))),
+    CHECK ((undoes IS NOT NULL) = (kind = 'undo'))
+);
+INSERT INTO new_events SELECT * FROM events;
+DROP TABLE events;
+DROP TABLE slots;
+ALTER TABLE new_slots RENAME TO slots;
+ALTER TABLE new_events RENAME TO events;
+CREATE INDEX slots_by_image ON slots (image);
+CREATE INDEX slots_by_annotator ON slots (annotator, released);
+CREATE INDEX events_by_image ON events (image);
+CREATE INDEX events_by_slot ON events (slot) WHERE slot IS NOT NULL;
+CREATE INDEX events_by_action ON events (action) WHERE action IS NOT NULL;
+CREATE INDEX second_opinions_by_image ON events (image) WHERE purpose = 'second';
+
+CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END;
+CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END;
+
+CREATE VIEW standing AS
+SELECT * FROM events AS e
+WHERE kind != 'undo' AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.id);
+
+CREATE VIEW answers AS
+SELECT id, kind, image, name,
+    CASE WHEN EXISTS (
+        SELECT 1 FROM standing AS other
+        WHERE other.image = e.image AND other.purpose = 'second' AND other.label != e.label
+        AND other.annotator != e.annotator AND (e.kind = 'label' OR other.id > e.id)
+    ) THEN NULL ELSE label END AS label,
+    annotator, seconds, purpose, round, strategy, score, time, slot, undoes, action
+FROM standing AS e
+WHERE purpose NOT IN ('repeat', 'second') AND kind != 'clear' AND NOT EXISTS (
+    SELECT 1 FROM standing AS later
+    WHERE later.image = e.image AND later.purpose NOT IN ('repeat', 'second')
+    AND later.id > e.id);
+
+CREATE VIEW open_slots AS
+SELECT * FROM slots AS s
+WHERE NOT released AND NOT EXISTS (SELECT 1 FROM standing AS e WHERE e.slot = s.id)
+AND CASE purpose
+    WHEN 'repeat' THEN 1
+    WHEN 'second' THEN EXISTS (
+        SELECT 1 FROM answers AS a
+        WHERE a.image = s.image AND a.label IS NOT NULL AND a.annotator != s.annotator)
+    ELSE NOT (
+        EXISTS (SELECT 1 FROM answers AS a WHERE a.image = s.image)
+        OR EXISTS (
+            SELECT 1 FROM slots AS later
+            WHERE later.image = s.image AND later.id > s.id
+            AND later.purpose NOT IN ('repeat', 'second')))
+    END;
+"""
+
+MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """Script n brings a ledger from version n to n + 1; a new ledger runs them all."""
 
 VERSION = len(MIGRATIONS)

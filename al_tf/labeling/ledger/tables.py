@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 IDLE_AFTER = 120.0
 """Seconds that one event counts at most in sums of time: a longer one holds a pause."""
 
+MEASUREMENTS = ("repeat", "second")
+"""Purposes of events that measure how far people agree, and are no answers."""
+
 
 class Event(NamedTuple):
     """One line of the ledger; see `LabelLedger.history` for the fields."""
@@ -39,6 +42,16 @@ class Event(NamedTuple):
     slot: int | None
     undoes: int | None
     action: int | None
+
+    @property
+    def is_measurement(self) -> bool:
+        """Whether it measures agreement and is no answer: a repeat or a second opinion."""
+        return self.purpose in MEASUREMENTS
+
+    @property
+    def in_dispute(self) -> bool:
+        """Whether this is the answer, of `LedgerReader.answers`, of an image in dispute."""
+        return self.label is None and self.kind in ("label", "relabel", "settle")
 
 
 class LedgerReader:
@@ -115,8 +128,10 @@ class LedgerReader:
     def answers(self) -> Mapping[str, Event]:
         """Return the event that counts for each image with a label or a skip, in order.
 
-        It is the image's last standing event that is no repeat. An image whose last one is a
-        clear has none.
+        It is the image's last standing event that is neither a repeat nor a second opinion. An
+        image whose last one is a clear has none. While an image is in dispute, see
+        `Event.in_dispute`, its event has no label here: a second opinion differs from it, and
+        neither counts before somebody settles it.
         """
         self._refresh()
         return self._answers
@@ -165,9 +180,9 @@ class LedgerReader:
         -------
         DataFrame
             In the order in which they were recorded, whatever the clock showed: ``id``, ``kind``
-            (label, skip, relabel, clear, undo), ``image``, ``name``, ``label``, ``annotator``,
-            ``seconds``, ``purpose`` (query, audit, repeat, import, bulk), ``round``,
-            ``strategy``, ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event),
+            (label, skip, relabel, settle, clear, undo), ``image``, ``name``, ``label``,
+            ``annotator``, ``seconds``, ``purpose`` (query, audit, repeat, second, import, bulk),
+            ``round``, ``strategy``, ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event),
             ``action`` (the same number for events recorded together), and ``undone`` (whether an
             undo names it).
         """
@@ -184,7 +199,7 @@ class LedgerReader:
         DataFrame
             The events of `answers`, in the order of recording: columns as in `history`, without
             ``slot``, ``undoes``, ``action`` and ``undone``. ``label`` is missing where ``kind``
-            is ``"skip"``.
+            is ``"skip"``, and of images in dispute.
         """
         table = self._table("SELECT * FROM answers ORDER BY id")
         return table.drop(columns=["slot", "undoes", "action"])

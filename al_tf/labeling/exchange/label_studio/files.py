@@ -354,7 +354,7 @@ def _predictions(table: pd.DataFrame | None, control: Control) -> dict[str, list
 
 def _annotations(event: Event | None, control: Control) -> list[dict[str, Any]]:
     """Return the annotation of an event; its number comes back as ``import_id``."""
-    if event is None:
+    if event is None or event.in_dispute:
         return []
     return [
         {

@@ -192,7 +192,7 @@ class Recorder:
             key = _key(event)
             if key is not None:
                 last[key] = event
-            elif event.purpose != "repeat" and event.id not in replaced:
+            elif not event.is_measurement and event.id not in replaced:
                 own = event
         votes = {} if own is None else {own.annotator: own}
         for event in sorted(last.values(), key=lambda event: event.id):

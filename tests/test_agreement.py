@@ -1,11 +1,12 @@
-"""Cohen's kappa, by hand and at its edges."""
+"""Cohen's and Fleiss' kappa, by hand and at their edges."""
 
 import warnings
+from collections import Counter
 
 import numpy as np
 import pytest
 
-from al_tf.agreement import cohen_kappa
+from al_tf.agreement import cohen_kappa, pair_kappa, pair_kappa_interval
 
 
 def test_by_hand():
@@ -34,3 +35,48 @@ def test_constant_labels_give_a_number_without_a_warning(other, expected):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert cohen_kappa(np.zeros(5, int), np.full(5, other)) == expected
+
+
+def fleiss_by_hand(first, second):
+    """Return Fleiss' formula of items with two labels each."""
+    names = sorted({*first, *second})
+    counts = np.array(
+        [[(a == n) + (b == n) for n in names] for a, b in zip(first, second, strict=False)]
+    )
+    observed = ((counts**2).sum(axis=1) - 2).mean() / 2
+    by_chance = ((counts.sum(axis=0) / counts.sum()) ** 2).sum()
+    return (observed - by_chance) / (1 - by_chance)
+
+
+def test_pairs_by_fleiss_formula_in_any_order_and_with_weights():
+    rng = np.random.default_rng(0)
+    first = [str(label) for label in rng.integers(0, 3, 60)]
+    second = [a if rng.random() < 0.7 else str(rng.integers(0, 3)) for a in first]
+    expected = pytest.approx(fleiss_by_hand(first, second))
+    assert pair_kappa(first, second) == expected
+    turned = [
+        pair[::-1] if rng.random() < 0.5 else pair for pair in zip(first, second, strict=False)
+    ]
+    assert pair_kappa(*zip(*turned, strict=False)) == expected
+    counted = Counter(zip(first, second, strict=False))
+    assert pair_kappa(*zip(*counted, strict=False), np.array([*counted.values()])) == expected
+
+
+def test_pairs_of_one_label_have_no_kappa_and_pairs_that_agree_no_interval():
+    rng = np.random.default_rng(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pair_kappa(["x", "x"], ["x", "x"]) is None
+        assert pair_kappa_interval(["x"], ["x"], np.array([9]), rng) is None
+        assert pair_kappa(["x", "y"], ["x", "y"]) == 1.0
+        assert pair_kappa_interval(["x", "y"], ["x", "y"], np.array([5, 4]), rng) is None
+
+
+def test_the_interval_narrows_as_pairs_come_in():
+    pairs, rng = (["x", "x", "y"], ["x", "y", "y"]), np.random.default_rng(0)
+    widths = []
+    for n in (1, 10, 100):
+        low, high = pair_kappa_interval(*pairs, n * np.array([8, 4, 8]), rng)
+        assert low < pair_kappa(*pairs, np.array([8, 4, 8])) < high
+        widths.append(high - low)
+    assert widths == sorted(widths, reverse=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 
 from ..errors import StaleItemError
@@ -43,6 +45,13 @@ class Batches:
     ) -> None:
         self._pool, self._ledger, self._trainer, self._chooser = pool, ledger, trainer, chooser
         self._annotator, self._size, self._lease = annotator, size, lease_seconds
+        self._choosing = threading.Lock()  # so that two annotators' batches have no image in common
+
+    def for_annotator(self, annotator: str) -> Batches:
+        """Return the batches of another annotator, from the same pool, model and settings."""
+        other = copy.copy(self)
+        other._annotator = annotator
+        return other
 
     def waiting(self) -> list[Slot]:
         """Return what is set aside for this annotator; leases half run out are renewed."""
@@ -60,9 +69,13 @@ class Batches:
 
     def new(self) -> list[Slot]:
         """Set the next batch aside; empty when no image is left for this annotator."""
-        if self._trainer.is_quick:
-            self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
-        self._pool.refresh()
+        with self._choosing:
+            if self._trainer.is_quick:
+                self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
+            self._pool.refresh()
+            return self._chosen()
+
+    def _chosen(self) -> list[Slot]:
         queue = self._ledger.queue
         while True:
             candidates = self._chooser.batch(
@@ -71,6 +84,7 @@ class Batches:
                 standing=self._ledger.standing(),
                 unavailable=queue.unavailable(self._annotator),
                 counts=queue.counts(self._annotator),
+                due=queue.second_opinions_due(self._annotator),
                 annotator=self._annotator,
                 classifier=self._trainer.classifier(self._ledger.answers()),
                 size=self._size,

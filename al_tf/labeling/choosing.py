@@ -27,7 +27,20 @@ def audit_rank(image: str, seed: int) -> float:
     sample of the pool, drawn before anything is labeled, that no strategy sees and no model is
     trained on. They are shown in the order of their numbers.
     """
-    digest = hashlib.sha256(f"{seed}\x1faudit\x1f{image}".encode()).digest()
+    return _drawn_number(image, seed, "audit")
+
+
+def overlap_rank(image: str, seed: int) -> float:
+    """Return a number in [0, 1) drawn for an image, independently of `audit_rank`.
+
+    Of the images that are labeled, those whose number is below the overlap share are asked of a
+    second annotator. No model has a say in it, so that their agreement is that of all labels.
+    """
+    return _drawn_number(image, seed, "overlap")
+
+
+def _drawn_number(image: str, seed: int, purpose: str) -> float:
+    digest = hashlib.sha256(f"{seed}\x1f{purpose}\x1f{image}".encode()).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
@@ -189,6 +202,8 @@ class Chooser:
         Shares of each batch.
     seed : int
         Of the ledger.
+    overlap : float
+        Share of the images labeled one by one that a second annotator is asked for.
     """
 
     strategy: str | Callable[..., Any]
@@ -196,6 +211,7 @@ class Chooser:
     audit_share: float
     repeat_share: float
     seed: int
+    overlap: float = 0.0
 
     def batch(
         self,
@@ -205,6 +221,7 @@ class Chooser:
         standing: Sequence[Event],
         unavailable: set[str],
         counts: Mapping[str, int],
+        due: Sequence[str],
         annotator: str,
         classifier: PoolClassifier | None,
         size: int,
@@ -222,6 +239,9 @@ class Chooser:
             Images with an answer, or set aside.
         counts : mapping of str to int
             Images set aside for this annotator so far, by purpose.
+        due : sequence of str
+            Images that others labeled, of `Queue.second_opinions_due`. Those that were drawn for
+            a second opinion are half of the batch at most, while there is anything else.
         annotator : str
         classifier : PoolClassifier or None
             The newest model. It chooses among the images it has scored; files that came later
@@ -230,23 +250,29 @@ class Chooser:
             Images to choose.
         """
         rng = stream(self.seed, "batch", annotator, sum(counts.values()))
+        there = set(pool.ids)
+        second = [i for i in due if i in there and overlap_rank(i, self.seed) < self.overlap]
+        n_first = size - min(len(second), (size + 1) // 2)
+        counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
         free = [image for image in pool.ids if image not in unavailable]
         rank = {image: audit_rank(image, self.seed) for image in free}
         reserve = sorted((i for i in free if rank[i] < self.audit_share), key=rank.__getitem__)
         open_to_all = [image for image in free if rank[image] >= self.audit_share]
         old = repeat_candidates(standing, annotator, gap=size)
-        n_audit = min(quota(self.audit_share, counts, "audit", size), len(reserve))
-        n_repeat = min(quota(self.repeat_share, counts, "repeat", size), len(old))
-        n_chosen = size - n_audit - n_repeat
+        n_audit = min(quota(self.audit_share, counts, "audit", n_first), len(reserve))
+        n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(old))
+        n_chosen = n_first - n_audit - n_repeat
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
         if n_chosen and not chosen:  # what is left is the audit reserve
-            n_audit, n_repeat = min(size, len(reserve)), 0
+            n_audit, n_repeat = min(n_first, len(reserve)), 0
         picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
         candidates = [
             *chosen,
             *(Candidate(image, "audit", "random") for image in reserve[:n_audit]),
             *(Candidate(event.image, "repeat", event.strategy, event.score) for event in picked),
         ]
+        second = second[: size - len(candidates)]
+        candidates += [Candidate(image, "second", "overlap") for image in second]
         return [candidates[i] for i in rng.permutation(len(candidates))]
 
     def rank(

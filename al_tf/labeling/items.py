@@ -84,6 +84,23 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How far annotators agree, on the images that two of them labeled without seeing each other."""
+
+    same: Estimate
+    """Of these images, those with the same label twice."""
+    kappa: float | None
+    """Fleiss' kappa: 1 is perfect, 0 what chance gives; None where all labels are of one class, so
+    that there is nothing to tell apart."""
+    kappa_low: float | None
+    """Lower end of its 95 % interval, by resampling images; None where all agree, or kappa is."""
+    kappa_high: float | None
+    """Upper end."""
+    confused: tuple[tuple[str, str, int], ...]
+    """Two classes, and how many images have one label of each; the commonest first."""
+
+
+@dataclass(frozen=True)
 class ClassQuality:
     """How well a model recognises one class, on images that it was not trained on."""
 
@@ -156,6 +173,8 @@ class Progress:
     """Images with a label now, audit images included."""
     skipped: int
     """Images set aside now."""
+    disputed: int
+    """Images with two labels that differ, to be settled."""
     per_class: dict[str, int]
     """Labels of each class, in the order of the classes."""
     images: int
@@ -178,5 +197,7 @@ class Progress:
     """The accuracy of always the commonest class on the same images; None as `accuracy`."""
     self_agreement: Estimate | None
     """How often this annotator gives the same answer to the same image, from the blind repeats."""
+    agreement: Agreement | None
+    """Of the annotators with each other; None before the first second opinion."""
     training: TrainingStatus
     advice: Advice

@@ -5,73 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import ImageGoneError, check_one_of
+from ..errors import ImageGoneError
 from .choosing import audit_rank
 from .image_pool import ImagePool
 from .ledger import IDLE_AFTER, MEASUREMENTS, Event, LabelLedger
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
+from .review_list import ReviewFilter, ReviewRow, fits
 from .scored_model import ScoredModel
+from .second_opinions import OpinionPair, disputed_pairs
 from .trainer import Trainer
 
-SHOWN = ("answers", "suspects", "audit", "skipped", "unlabeled", "all")
-AGREEMENTS = ("same", "other")
 MAX_ALIKE = 200
-
-
-@dataclass(frozen=True)
-class ReviewFilter:
-    """Which images are listed; every condition that is given must hold.
-
-    Raises
-    ------
-    ValueError
-        A value that `show` or `agreement` does not know.
-    """
-
-    show: str = "answers"
-    """``"answers"`` (labels), ``"suspects"`` (labels that a model disputes which has not seen
-    them), ``"audit"`` (labels of images drawn at random, to measure), ``"skipped"``,
-    ``"unlabeled"`` or ``"all"``."""
-    label: str | None = None
-    annotator: str | None = None
-    round: int | None = None
-    """Number of models that had been trained when the image was chosen."""
-    agreement: str | None = None
-    """``"same"`` or ``"other"``: whether the newest model predicts the label."""
-    name: str = ""
-    """Part of the name, in any case."""
-
-    def __post_init__(self) -> None:
-        check_one_of("show", self.show, SHOWN)
-        if self.agreement is not None:
-            check_one_of("agreement", self.agreement, AGREEMENTS)
-
-
-@dataclass(frozen=True)
-class ReviewRow:
-    """One image of the pool with its answer."""
-
-    image: str
-    name: str
-    state: str
-    """``"labeled"``, ``"skipped"`` or ``"unlabeled"``."""
-    label: str | None
-    event: int | None
-    """Of the answer; give it back to `Reviewer.answer`, so that a late click changes nothing."""
-    annotator: str | None
-    round: int | None
-    purpose: str
-    """As in the ledger; ``"audit"`` also of an image that will be drawn for it, ``""`` of any other
-    without an answer."""
-    predicted: str | None
-    """By the newest model; by one that has not seen the label, of a suspect; None of audit
-    images, which are judged by people alone."""
 
 
 class Changes(NamedTuple):
@@ -141,22 +90,34 @@ class Reviewer:
         """
         self._look()
         answers = self._ledger.answers()
+        disputed = disputed_pairs(answers, self._ledger.standing())
+        withheld = self._withheld()
         suspects = self._suspected(answers) if wanted.show == "suspects" else None
         predicted = self._predicted()
         names = wanted.name.casefold()
         rows = []
         for image in suspects if suspects is not None else self._pool.ids:
-            row = self._row(image, answers.get(image), predicted, suspects)
-            if _fits(row, wanted) and names in self._pool.title(image).casefold():
+            if image in withheld:
+                continue
+            row = self._row(image, answers.get(image), predicted, suspects, disputed.get(image))
+            if fits(row, wanted) and names in self._pool.title(image).casefold():
                 rows.append(row)
         if suspects is None:
             rows.sort(key=lambda row: (-(row.event or 0), row.name))
         return rows
 
     def row(self, image: str) -> ReviewRow:
-        """Return one image; of one that is not in the pool, raise `ImageGoneError`."""
+        """Return one image; of one that is not in the pool, raise `ImageGoneError`.
+
+        One that waits for this annotator's second opinion is shown as if nobody had labeled it.
+        """
         self._check([image])
-        return self._row(image, self._ledger.answers().get(image), self._predicted(), None)
+        answers = self._ledger.answers()
+        if image in self._withheld():
+            return self._row(image, None, {}, None)
+        disputed = disputed_pairs(answers, self._ledger.standing())
+        predicted = self._predicted()
+        return self._row(image, answers.get(image), predicted, None, disputed.get(image))
 
     def alike(self, image: str, n: int) -> list[ReviewRow]:
         """Return the images without an answer that are most like one, nearest first.
@@ -327,6 +288,7 @@ class Reviewer:
         answer: Event | None,
         predicted: Mapping[str, str],
         suspects: Mapping[str, str] | None,
+        pair: OpinionPair | None = None,
     ) -> ReviewRow:
         if answer is None:
             purpose = "audit" if self._is_audit(image) else ""
@@ -334,6 +296,7 @@ class Reviewer:
         else:
             purpose, label, event = answer.purpose, answer.label, answer.id
             state = "skipped" if label is None else "labeled"
+            state = "disputed" if answer.in_dispute else state
             annotator, number = answer.annotator, answer.round
         return ReviewRow(
             image=image,
@@ -345,7 +308,13 @@ class Reviewer:
             round=number,
             purpose=purpose,
             predicted=None if purpose == "audit" else (suspects or predicted).get(image),
+            opinions=() if pair is None else tuple((e.annotator, str(e.label)) for e in pair),
         )
+
+    def _withheld(self) -> set[str]:
+        """Return the images that wait for this annotator's second opinion, who is not to see more."""
+        waiting = self._ledger.queue.waiting(self._annotator)
+        return {slot.image for slot in waiting if slot.purpose == "second"}
 
     def _features(self, ids: list[str]) -> tuple[list[str], np.ndarray]:
         inputs, model = self._trainer.inputs, self._trainer.model
@@ -369,30 +338,6 @@ class Reviewer:
                 found = dict(zip(disputed["image"], map(str, disputed["predicted"]), strict=True))
                 self._suspects = (answers, found)
             return self._suspects[1]
-
-
-def _fits(row: ReviewRow, wanted: ReviewFilter) -> bool:
-    shown = {
-        "answers": row.state == "labeled",
-        "suspects": True,
-        "audit": row.state == "labeled" and row.purpose == "audit",
-        "skipped": row.state == "skipped",
-        "unlabeled": row.state == "unlabeled",
-        "all": True,
-    }[wanted.show]
-    conditions = (
-        (wanted.label, row.label),
-        (wanted.annotator, row.annotator),
-        (wanted.round, row.round),
-        (wanted.agreement, _agreement(row)),
-    )
-    return shown and all(value in (None, has) for value, has in conditions)
-
-
-def _agreement(row: ReviewRow) -> str | None:
-    if row.predicted is None or row.label is None:
-        return None
-    return "same" if row.predicted == row.label else "other"
 
 
 def _model_features(model: ScoredModel, ids: list[str]) -> tuple[list[str], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from .choosing import COLD_STARTS, Chooser, check_needs
 from .items import Item, Progress, TrainingStatus
 from .ledger import Event, LabelLedger, Slot
 from .pool import open_pool
+from .progress import measure_progress
 from .reviewing import Reviewer
 from .session_checks import check_settings, shared_setting
 from .showing import build_item
@@ -38,9 +40,14 @@ class LabelingSession:
     annotator the same next image. An answer carries the slot it belongs to, so one that is sent
     twice is refused (`StaleItemError`) and recorded once.
 
-    **Several annotators** each open a session of their own, in whatever process, on the same pool
-    and ledger: an image set aside for one of them is shown to no other until it is answered or
-    the lease runs out.
+    **Several annotators** each have a session of their own on the same pool and ledger: those of
+    `colleague`, which share one model, or others, in whatever process. An image set aside for one
+    of them is shown to no other until it is answered or the lease runs out.
+
+    **Second opinions.** A share of the images that are labeled, drawn at random whatever the model
+    thinks of them, is asked of a second annotator, who sees neither the first label nor a
+    prediction. Where the labels differ the image is in dispute, and neither counts, until somebody
+    settles it (`Reviewer.answer`).
 
     **Audit.** A share of the pool, drawn at random before anything is labeled, is the audit
     reserve: no strategy chooses from it and no model is trained on it. The same share of each
@@ -80,6 +87,8 @@ class LabelingSession:
         groups, by simple features of the pixels.
     audit_share, repeat_share : float
         Shares in [0, 0.5]. The ledger holds all sessions to the first one's audit share.
+    overlap : float
+        Share, in [0, 1], of the images labeled one by one that a second annotator is asked for.
     target_accuracy, target_recall : float, optional
         In (0, 1): stopping is advised once the estimate's lower end is there; that of every class,
         for recall.
@@ -144,6 +153,7 @@ class LabelingSession:
         cold_start: str = "random",
         audit_share: float = 0.1,
         repeat_share: float = 0.05,
+        overlap: float = 0.0,
         target_accuracy: float | None = None,
         target_recall: float | None = None,
         lease_minutes: float = 30.0,
@@ -152,44 +162,60 @@ class LabelingSession:
     ) -> None:
         check_one_of("cold_start", cold_start, COLD_STARTS)
         check_settings(
-            batch_size, audit_share, repeat_share, target_accuracy, target_recall, lease_minutes
-        )
+            batch_size, audit_share, repeat_share, overlap, target_accuracy, target_recall,
+            lease_minutes,
+        )  # fmt: skip
         chosen = strategy or getattr(learner, "query_strategy", None) or "margin"
         check_needs(chosen, learner)
         check_estimator(learner)
         self.pool = open_pool(pool)
         self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
-        self.annotator = annotator
         self._auto_retrain = auto_retrain
         self._target_accuracy, self._target_recall = target_accuracy, target_recall
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
         # all is well: only now is anything stored
-        shared_audit = shared_setting(self.ledger, "audit_share", audit_share)
+        self._audit_share = shared_setting(self.ledger, "audit_share", audit_share)
         self.classes = self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
-        seed = self.ledger.settle("seed", drawn)
+        self._seed = self.ledger.settle("seed", drawn)
         chooser = Chooser(
             strategy=chosen,
             cold_start=cold_start,
-            audit_share=shared_audit,
+            audit_share=self._audit_share,
             repeat_share=repeat_share,
-            seed=seed,
+            seed=self._seed,
+            overlap=overlap,
         )
         self._batches = Batches(
             self.pool, self.ledger, self._trainer, chooser,
             annotator=annotator, size=batch_size, lease_seconds=60.0 * lease_minutes,
         )  # fmt: skip
+        self._begin(annotator)
+        self._trainer.prepare()
+        if auto_retrain:
+            self.retrain()
+
+    def _begin(self, annotator: str) -> None:
+        """Set what is one annotator's own."""
+        self.annotator = annotator
         self.reviewer = Reviewer(
             self.pool, self.ledger, self._trainer, annotator,
-            audit_share=shared_audit, seed=seed, changed=self._reviewed,
+            audit_share=self._audit_share, seed=self._seed, changed=self._reviewed,
         )  # fmt: skip
         self._lock = threading.RLock()
         self._current: Slot | None = None
         self._shown_since: dict[int, float] = {}
-        self._trainer.prepare()
-        if auto_retrain:
-            self.retrain()
+
+    def colleague(self, annotator: str) -> LabelingSession:
+        """Return a session of another annotator, with the same pool, ledger, model and settings.
+
+        Closing any of them closes all.
+        """
+        other = copy.copy(self)
+        other._batches = self._batches.for_annotator(annotator)
+        other._begin(annotator)
+        return other
 
     # Labeling --------------------------------------------------------------------------
 
@@ -344,44 +370,10 @@ class LabelingSession:
 
     def progress(self) -> Progress:
         """Return where the work stands."""
-        standing = self.ledger.standing()
-        answers = self.ledger.answers()
-        labeled = [event for event in answers.values() if event.label is not None]
-        seconds = self.ledger.seconds()
-        ids = self.pool.ids
-        remaining = sum(image not in answers for image in ids)
-        model = self._trainer.model
-        predicted = {} if model is None else model.predicted()
-        truth, guesses = quality.audit_pairs(answers, predicted)
-        accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
-        per_class = quality.class_quality(truth, guesses, self.classes)
-        commonest = quality.commonest_class(truth)
-        return Progress(
-            labels=len(labeled),
-            skipped=len(answers) - len(labeled),
-            per_class={c: sum(event.label == c for event in labeled) for c in self.classes},
-            images=len(ids),
-            remaining=remaining,
-            unreadable=len(self.pool.problems),
-            minutes=sum(seconds.values()) / 60,
-            my_labels=sum(event.annotator == self.annotator for event in labeled),
-            my_minutes=seconds.get(self.annotator, 0.0) / 60,
-            accuracy=accuracy,
-            per_class_quality=per_class,
-            commonest=commonest,
-            self_agreement=quality.self_agreement(standing, self.annotator),
-            training=self.training,
-            advice=quality.advise(
-                remaining=remaining,
-                accuracy=accuracy,
-                per_class=per_class,
-                commonest=commonest,
-                target_accuracy=self._target_accuracy,
-                target_recall=self._target_recall,
-                kappas=self.ledger.kappas(self.annotator),
-                predicted_classes=sorted(set(predicted.values())),
-            ),
-        )
+        return measure_progress(
+            self.ledger, self.pool, self._trainer, self.classes, self.annotator,
+            target_accuracy=self._target_accuracy, target_recall=self._target_recall,
+        )  # fmt: skip
 
     def curve(self) -> pd.DataFrame:
         """Return the estimated accuracy after each training.

@@ -21,6 +21,7 @@ def check_settings(
     batch_size: int,
     audit: float,
     repeat: float,
+    overlap: float,
     target_accuracy: float | None,
     target_recall: float | None,
     lease: float,
@@ -31,6 +32,8 @@ def check_settings(
     for name, share in (("audit_share", audit), ("repeat_share", repeat)):
         if not 0 <= share <= 0.5:
             raise ValueError(f"{name} must be in [0, 0.5]; got {share!r}.")
+    if not 0 <= overlap <= 1:
+        raise ValueError(f"overlap must be in [0, 1]; got {overlap!r}.")
     for name, target in (("target_accuracy", target_accuracy), ("target_recall", target_recall)):
         if target is not None and not 0 < target < 1:
             raise ValueError(f"{name} must be in (0, 1); got {target!r}.")

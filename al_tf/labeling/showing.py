@@ -10,6 +10,9 @@ from .ledger import Slot
 from .scored_model import PoolClassifier, ScoredModel
 
 N_NEIGHBOURS = 3
+BLIND = ("audit", "second")
+"""Purposes of images that are judged by people alone: the model's prediction is what they measure,
+or has learned from what another annotator said."""
 
 
 def build_item(
@@ -32,7 +35,7 @@ def build_item(
         The image cannot be shown any more.
     """
     picture = pool.pictures.overview(slot.image)
-    blind = slot.purpose == "audit" or model is None or slot.image not in model.row_of
+    blind = slot.purpose in BLIND or model is None or slot.image not in model.row_of
     predictions = () if blind or model is None else _predictions(model, slot.image)
     return Item(
         slot=slot.id,
@@ -80,8 +83,11 @@ def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tupl
 
 
 def _why(slot: Slot, predictions: tuple[Prediction, ...]) -> str:
-    if slot.purpose == "audit":
-        return "Drawn at random, to measure how often the model is right; so its prediction is not shown."
+    if slot.purpose in BLIND:
+        return (
+            "Drawn at random, to measure how often the model is right or people agree; so its "
+            "prediction is not shown."
+        )
     how = "Drawn at random" if slot.strategy == "random" else f"Chosen by {slot.strategy}"
     if slot.score is not None:
         how += f", score {slot.score:.3g}"

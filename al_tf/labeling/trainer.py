@@ -55,7 +55,7 @@ class Trainer:
         base = getattr(learner, "X_training", None)
         self._base = None if base is None else (base, learner.y_training)
         self._pool, self._ledger = pool, ledger
-        self._classes, self._annotator = classes, annotator
+        self._classes, self.annotator = classes, annotator
         self._task = BackgroundTask(self._notify)
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
@@ -199,7 +199,7 @@ class Trainer:
     def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
         labels, predictions = quality.audit_pairs(answers, model.predicted())
         return self._ledger.add_round(
-            annotator=self._annotator,
+            annotator=self.annotator,
             labels=model.labels,
             seconds=seconds,
             audited=len(labels),

@@ -1,9 +1,17 @@
 """Second opinions: who is asked for one, what is in dispute, and how it is settled."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from al_tf.errors import StaleItemError
+from al_tf.labeling.choosing import overlap_rank
 from al_tf.labeling.ledger import Candidate
+from al_tf.labeling.reviewing import ReviewFilter
+from al_tf.labeling.second_opinions import annotator_table, measure_agreement, opinion_pairs
+from al_tf.labeling.training_set import training_labels
+
+from .work import CLASSES
 
 
 class TestDisputes:
@@ -114,3 +122,156 @@ class TestQueue:
         if how == "dispute":
             ledger.label("x", "bright", annotator="cid", purpose="second")
         assert ledger.queue.second_opinions_due("ben") == []
+
+
+class TestSessions:
+    """Of colleagues on one pool, with one model."""
+
+    @pytest.fixture
+    def ann(self, desk):
+        options = {"audit_share": 0.2, "repeat_share": 0.0, "overlap": 0.3, "batch_size": 10}
+        with desk.session(annotator="ann", **options) as session:
+            yield session
+
+    def test_the_share_is_drawn_whatever_the_model_thinks_and_asked_of_the_other(self, desk, ann):
+        ben = ann.colleague("ben")
+        while desk.answer(ann, 10) or desk.answer(ben, 10):
+            ann.retrain(wait=True)
+            desk.answer(ben, 10)
+        events = ann.ledger.events()
+        second = [event for event in events if event.purpose == "second"]
+        first = {event.image: event for event in events if event.purpose != "second"}
+        assert len(first) == len(ann.pool) == len(events) - len(second)
+        seed = ann.ledger.setting("seed")
+        assert {e.image for e in second} == {i for i in first if overlap_rank(i, seed) < 0.3}
+        assert {first[e.image].purpose for e in second} == {"query", "audit"}
+        assert all(first[e.image].annotator != e.annotator for e in second)
+        assert {e.annotator for e in second} == {"ann", "ben"}
+        assert {e.annotator for e in first.values()} == {"ann", "ben"}
+        assert ann.progress().agreement.same.value == 1.0
+
+    def test_second_opinions_are_half_of_a_batch_at_most_while_there_is_anything_else(
+        self, desk, ann
+    ):
+        desk.answer(ann, 100)
+        ben = ann.colleague("ben")
+        desk.answer(ben, 10)
+        assert [event.purpose for event in ben.ledger.events()[-10:]].count("second") == 5
+
+    def test_whoever_gives_one_sees_neither_label_nor_prediction(self, desk, ann):
+        desk.answer(ann, 60)
+        ann.retrain(wait=True)
+        ben = ann.colleague("ben")
+        while (item := ben.next()).strategy != "overlap":
+            desk.answer(ben, 1)
+        assert item.predictions == item.neighbours == ()
+        assert item.score is None
+        assert "Drawn at random" in item.why
+        assert "overlap" not in item.why
+        listed = {row.image for row in ben.reviewer.rows(ReviewFilter("all"))}
+        assert item.image_id not in listed
+        assert item.image_id in {row.image for row in ann.reviewer.rows(ReviewFilter("all"))}
+        row = ben.reviewer.row(item.image_id)
+        assert (row.state, row.label, row.event, row.annotator) == ("unlabeled", None, None, None)
+        other = CLASSES[desk.truth(item.image_id) == CLASSES[0]]
+        changes = ben.reviewer.answer(other, {item.image_id: row.event})
+        assert changes.events == []
+
+    def test_disputes_neither_train_nor_measure_until_settled(self, desk, ann):
+        ben = ann.colleague("ben")
+        desk.answer(ann, 60)
+        wrong = []
+        while (item := ben.next()) is not None and len(wrong) < 6:
+            truth = desk.truth(item.image_id)
+            if item.strategy == "overlap":
+                wrong.append(item.image_id)
+            other = CLASSES[truth == CLASSES[0]]
+            ben.label(other if item.strategy == "overlap" else truth, slot=item.slot)
+        answers = ann.ledger.answers()
+        assert not set(wrong) & set(training_labels(answers))
+        progress = ann.progress()
+        assert (progress.disputed, progress.skipped) == (6, 0)
+        assert progress.agreement.same.n == 6
+        assert progress.agreement.same.value == 0.0
+        ann.retrain(wait=True)
+        assert ann.training.labels == ben.training.labels == len(training_labels(answers))
+        assert ann.estimator is ben.estimator
+
+        rows = ann.reviewer.rows(ReviewFilter("disagreements"))
+        assert {row.image for row in rows} == set(wrong)
+        for row in rows:
+            truth = desk.truth(row.image)
+            assert (row.state, row.label) == ("disputed", None)
+            assert row.opinions == (("ann", truth), ("ben", CLASSES[truth == CLASSES[0]]))
+        chosen = [row for row in rows if desk.truth(row.image) == CLASSES[0]]
+        changes = ann.reviewer.answer(CLASSES[0], {row.image: row.event for row in chosen})
+        assert {event.kind for event in changes.events} == {"settle"}
+        left = {row.image for row in ann.reviewer.rows(ReviewFilter("disagreements"))}
+        assert left == set(wrong) - {row.image for row in chosen}
+        kept = {row.image: row.label for row in ann.reviewer.rows(ReviewFilter("answers"))}
+        assert {kept[row.image] for row in chosen} == {CLASSES[0]}
+        ann.reviewer.undo()
+        assert len(ann.reviewer.rows(ReviewFilter("disagreements"))) == 6
+
+    def test_two_who_choose_at_once_get_different_images(self, desk, ann):
+        names = ["ann", "ben", "cid", "dee"]
+        sessions = [ann, *(ann.colleague(name) for name in names[1:])]
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(lambda session: desk.answer(session, 30), sessions))
+        events = ann.ledger.events()
+        first = [event.image for event in events if event.purpose != "second"]
+        assert len(events) == 120
+        assert len(set(first)) == len(first)
+        assert len({(event.image, event.annotator) for event in events}) == 120
+
+    def test_shares_outside_their_range(self, desk):
+        for share in (-0.1, 1.1):
+            with pytest.raises(ValueError, match=r"overlap must be in \[0, 1\]"):
+                desk.session(overlap=share)
+
+
+class TestAgreement:
+    def give(self, ledger, *opinions):
+        for image, first, second in opinions:
+            ledger.label(image, first, annotator="ann", seconds=2.0)
+            ledger.label(image, second, annotator="ben", purpose="second", seconds=4.0)
+
+    def test_it_counts_labels_as_they_were_given(self, ledger):
+        assert measure_agreement(ledger.standing()) is None
+        self.give(ledger, *((f"{i}", "dark", "dark") for i in range(6)))
+        one_class = measure_agreement(ledger.standing())
+        assert (one_class.same.value, one_class.kappa, one_class.confused) == (1.0, None, ())
+        self.give(
+            ledger, ("x", "dark", "bright"), ("y", "bright", "bright"), ("z", "bright", "dark")
+        )
+        agreement = measure_agreement(ledger.standing())
+        assert (agreement.same.value, agreement.same.n) == (7 / 9, 9)
+        assert agreement.confused == (("bright", "dark", 2),)
+        by_chance = (14 / 18) ** 2 + (4 / 18) ** 2
+        assert agreement.kappa == pytest.approx((7 / 9 - by_chance) / (1 - by_chance))
+        assert agreement.kappa_low < agreement.kappa < agreement.kappa_high
+        ledger.relabel("x", "bright", annotator="cid")
+        assert measure_agreement(ledger.standing()) == agreement
+
+    def test_opinions_taken_back_skipped_or_cleared_are_none(self, ledger):
+        self.give(ledger, ("x", "dark", "bright"), ("y", "dark", "bright"))
+        ledger.label("z", "dark", annotator="ann")
+        ledger.skip("z", annotator="ben", purpose="second")
+        assert set(opinion_pairs(ledger.standing())) == {"x", "y"}
+        ledger.undo("ben")
+        ledger.undo("ben")
+        assert set(opinion_pairs(ledger.standing())) == {"x"}
+        ledger.answer_together(None, {"x": ledger.answer("x").id}, annotator="cid")
+        assert opinion_pairs(ledger.standing()) == {}
+        ledger.label("x", "bright", annotator="dee")
+        ((_, pair),) = opinion_pairs(ledger.standing()).items()
+        assert (pair.first.annotator, pair.second.annotator, pair.same) == ("dee", "ben", True)
+
+    def test_the_part_of_each_annotator(self, ledger):
+        self.give(ledger, ("x", "dark", "bright"), ("y", "dark", "dark"), ("z", "dark", "bright"))
+        ledger.relabel("x", "bright", annotator="cid", seconds=1.0)
+        ledger.skip("w", annotator="ann", seconds=500.0)
+        table = annotator_table(ledger).set_index("annotator")
+        assert list(table.index) == ["ann", "ben"]
+        assert table.loc["ann"].tolist() == [4, (6 + 120) / 4, 3, 1, 2, 1]
+        assert table.loc["ben"].tolist() == [3, 4.0, 3, 1, 2, 2]

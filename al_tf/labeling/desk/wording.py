@@ -25,6 +25,8 @@ def changed(changes: Changes, label: str | None) -> str:
         sentences.append(f"Labeled {_images(kinds['label'])} as {isolated(str(label))}.")
     if kinds["relabel"]:
         sentences.append(f"Relabeled {_images(kinds['relabel'])} as {isolated(str(label))}.")
+    if kinds["settle"]:
+        sentences.append(f"Settled {_images(kinds['settle'])} as {isolated(str(label))}.")
     if kinds["clear"]:
         sentences.append(f"Cleared {_images(kinds['clear'])}.")
     if not changes.events:
@@ -45,7 +47,7 @@ def taken_back(events: Sequence[Event]) -> str:
     if len(events) > 1:
         return f"Took back what was done to {_images(len(events))}."
     (event,) = events
-    what = {"skip": "the skip", "clear": "the clearing"}.get(
+    what = {"skip": "the skip", "clear": "the clearing", "settle": "the settlement"}.get(
         event.kind, f"the label {isolated(str(event.label))}"
     )
     return f"Took back {what} of {isolated(event.name)}."

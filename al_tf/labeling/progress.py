@@ -1,0 +1,63 @@
+"""Where the work of an annotator, and of all, stands."""
+
+from __future__ import annotations
+
+from . import quality
+from .image_pool import ImagePool
+from .items import Progress
+from .ledger import LabelLedger
+from .second_opinions import measure_agreement
+from .trainer import Trainer
+
+
+def measure_progress(
+    ledger: LabelLedger,
+    pool: ImagePool,
+    trainer: Trainer,
+    classes: tuple[str, ...],
+    annotator: str,
+    *,
+    target_accuracy: float | None,
+    target_recall: float | None,
+) -> Progress:
+    """Return where the work stands; see `LabelingSession.progress`."""
+    standing = ledger.standing()
+    answers = ledger.answers()
+    labeled = [event for event in answers.values() if event.label is not None]
+    disputed = sum(event.in_dispute for event in answers.values())
+    seconds = ledger.seconds()
+    ids = pool.ids
+    remaining = sum(image not in answers for image in ids)
+    predicted = {} if trainer.model is None else trainer.model.predicted()
+    truth, guesses = quality.audit_pairs(answers, predicted)
+    accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
+    per_class = quality.class_quality(truth, guesses, classes)
+    commonest = quality.commonest_class(truth)
+    return Progress(
+        labels=len(labeled),
+        skipped=len(answers) - len(labeled) - disputed,
+        disputed=disputed,
+        per_class={c: sum(event.label == c for event in labeled) for c in classes},
+        images=len(ids),
+        remaining=remaining,
+        unreadable=len(pool.problems),
+        minutes=sum(seconds.values()) / 60,
+        my_labels=sum(event.annotator == annotator for event in labeled),
+        my_minutes=seconds.get(annotator, 0.0) / 60,
+        accuracy=accuracy,
+        per_class_quality=per_class,
+        commonest=commonest,
+        self_agreement=quality.self_agreement(standing, annotator),
+        agreement=measure_agreement(standing),
+        training=trainer.status,
+        advice=quality.advise(
+            remaining=remaining,
+            accuracy=accuracy,
+            per_class=per_class,
+            commonest=commonest,
+            target_accuracy=target_accuracy,
+            target_recall=target_recall,
+            kappas=ledger.kappas(trainer.annotator),
+            predicted_classes=sorted(set(predicted.values())),
+        ),
+    )

@@ -29,6 +29,10 @@ class UnknownLabelError(AlTfError, ValueError):
     """A label that is not among the classes fixed for the classifier."""
 
 
+class ClassChangeError(AlTfError, ValueError):
+    """A change of a ledger's classes that cannot be made; nothing was changed."""
+
+
 class ConfigMismatchError(AlTfError, ValueError):
     """A results folder holds records of another configuration; the message lists the differences."""
 

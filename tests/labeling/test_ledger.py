@@ -264,8 +264,7 @@ class TestClasses:
         assert ledger.fix_classes([*CLASSES, "grey"]) == (*CLASSES, "grey")
         with pytest.raises(ValueError, match="was begun with the classes"):
             ledger.fix_classes(["bright", "dark", "grey"])
-        with pytest.raises(ValueError, match="was begun with the classes"):
-            ledger.fix_classes(CLASSES)
+        assert ledger.fix_classes(CLASSES) == (*CLASSES, "grey")  # those it was begun with
 
     @pytest.mark.parametrize("classes", [["a"], ["a", "a"], ["a", " "], "ab", [1, 2]])
     def test_must_be_different_names(self, tmp_path, classes):
@@ -464,6 +463,14 @@ class TestFiles:
         second = ledger.label("cc", "defective", annotator="bob", purpose="second")
         assert second.id == before[-1].id + 2  # numbers go on
         assert ledger.answer("cc").in_dispute
+
+    def test_version_4_is_migrated_and_its_classes_may_change(self, older):
+        ledger = LabelLedger(older(4))
+        ledger.rename_class("good", "fine", annotator="ann")
+        assert ledger.events()[-1].id == 11
+        assert labels_of(ledger)["bb"] == "fine"
+        assert ledger.undo("ann").kind == "class_renamed"
+        assert ledger.last_event("bob").kind == "clear"
 
     @pytest.mark.parametrize("version", [1, 2, 3, 4])
     def test_a_migrated_ledger_has_the_schema_of_a_new_one(self, older, ledger, version):

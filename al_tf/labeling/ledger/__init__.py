@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from .class_list import COLORS, COMMAND_KEYS, ClassList, LabelClass
 from .events import LabelLedger
 from .queue import Candidate, Slot
 from .recording import stale_slot_message
-from .tables import IDLE_AFTER, MEASUREMENTS, Event
+from .tables import IDLE_AFTER, MEASUREMENTS, Event, Snapshot
 
 __all__ = [
+    "COLORS",
+    "COMMAND_KEYS",
     "IDLE_AFTER",
     "MEASUREMENTS",
     "Candidate",
+    "ClassList",
     "Event",
+    "LabelClass",
     "LabelLedger",
     "Slot",
+    "Snapshot",
     "stale_slot_message",
 ]

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import LedgerError, StaleItemError
+from .class_changes import ClassChanges
+from .class_list import ClassList
 from .queue import is_held_for_others
-from .recording import LedgerRecorder, next_id, now
-from .tables import Event, current_answer, last_event, select_events
+from .recording import next_id, now
+from .tables import Event, current_answer, last_event, read_class_list, select_events
 
 
-class LabelLedger(LedgerRecorder):
+class LabelLedger(ClassChanges):
     """An append-only record of labels in one SQLite file.
 
     Every label, skip, relabel, settlement, clear and undo is an event. Events are never changed or deleted (the
@@ -66,12 +68,13 @@ class LabelLedger(LedgerRecorder):
         Parameters
         ----------
         classes : sequence of str
-            At least two, different, not blank. Any characters.
+            At least two, different, not blank. Any characters. Of a ledger that has classes:
+            those that it has, or those that it was begun with, whatever they are called by now.
 
         Returns
         -------
         tuple of str
-            The classes of the ledger.
+            The classes of the ledger, as they are called now.
 
         Raises
         ------
@@ -80,9 +83,11 @@ class LabelLedger(LedgerRecorder):
         """
         with self._file.writing() as connection:
             names = self.check_classes(classes)
-            connection.execute(
-                "INSERT OR REPLACE INTO meta VALUES ('classes', ?)", (json.dumps(names),)
-            )
+            known = read_class_list(connection).names
+            if not known:
+                connection.execute("INSERT INTO meta VALUES ('classes', ?)", (json.dumps(names),))
+            for name in names[len(known) :] if known else ():
+                self._change_class(connection, "class_added", name, "", name)
         return names
 
     def settle(self, key: str, value: Any) -> Any:
@@ -142,7 +147,6 @@ class LabelLedger(LedgerRecorder):
             The slot has been answered already or given to somebody else; or the image has a label
             already and this is no repeat. Nothing is recorded.
         """
-        self.check_label(label)
         return self._answer("label", image, label, annotator, **details)
 
     def skip(self, image: str, *, annotator: str, **details: Any) -> Event:
@@ -172,17 +176,19 @@ class LabelLedger(LedgerRecorder):
         LedgerError
             The image has neither a label nor a skip.
         """
-        self.check_label(label)
         with self._file.writing() as connection:
+            classes = read_class_list(connection)
+            identity = classes.identity(label)
             before = current_answer(connection, image)
             if before is None:
                 raise LedgerError(f"Image {image} has no label yet: use label.")
-            return self._append(
-                connection, _kind_of_change(before), image, label, annotator,
+            event = self._append(
+                connection, _kind_of_change(before), image, identity, annotator,
                 name=name or before.name,
                 seconds=seconds, purpose=before.purpose, round=before.round,
                 strategy=strategy or before.strategy, score=before.score,
             )  # fmt: skip
+            return classes.shown(event)
 
     def answer_together(
         self,
@@ -228,16 +234,16 @@ class LabelLedger(LedgerRecorder):
         UnknownLabelError
             A label that is not one of the classes; nothing is recorded.
         """
-        if label is not None:
-            self.check_label(label)
         names = names or {}
         with self._file.writing() as connection:
+            classes = read_class_list(connection)
+            identity = None if label is None else classes.identity(label)
             answers = {image: current_answer(connection, image) for image in answers_seen}
             changed = [
                 image
                 for image, answer in answers.items()
                 if answers_seen[image] == (answer and answer.id)
-                and _would_change(answer, label)
+                and _would_change(answer, identity, classes)
                 and (answer or not is_held_for_others(connection, image, annotator))
             ]
             together: dict[str, Any] = {
@@ -258,9 +264,9 @@ class LabelLedger(LedgerRecorder):
                     origin = {field: getattr(answer, field) for field in copied}
                 origin["name"] = names.get(image) or origin["name"]
                 event = self._append(
-                    connection, kind, image, label, annotator, **origin, **together
+                    connection, kind, image, identity, annotator, **origin, **together
                 )
-                events.append(event)
+                events.append(classes.shown(event))
             return events
 
     def undo(self, annotator: str) -> Event | None:
@@ -268,7 +274,7 @@ class LabelLedger(LedgerRecorder):
 
         Where several events were recorded together, all of them are taken back, and the last is
         returned; `undo_together` returns them all. An answer's slot is open again afterwards,
-        ahead of all later ones. Imported labels are not taken back.
+        ahead of all later ones. Imported labels are not taken back; changes of classes are.
 
         Returns
         -------
@@ -291,6 +297,8 @@ class LabelLedger(LedgerRecorder):
         ------
         StaleItemError
             It is another event by now; nothing is taken back.
+        ClassChangeError
+            It is a change of a class on which others rely by now; nothing is taken back.
         """
         with self._file.writing() as connection:
             newest = last_event(connection, annotator)
@@ -302,13 +310,15 @@ class LabelLedger(LedgerRecorder):
             if newest.action is not None:
                 together = select_events(
                     connection,
-                    "SELECT * FROM standing WHERE action = ? AND annotator = ? ORDER BY id",
+                    "SELECT * FROM undoable WHERE action = ? AND annotator = ? ORDER BY id",
                     (newest.action, annotator),
                 )
             action = next_id(connection) if len(together) > 1 else None
+            shown = list(map(read_class_list(connection).shown, together))
             for event in reversed(together):
                 self._undo(connection, event, annotator, action)
-            return together
+            self._check_undone(connection, together)
+            return shown
 
     def take_back(self, event: Event) -> None:
         """Take back one event that stands, in the name of who made it; imported ones too.
@@ -353,11 +363,11 @@ class LabelLedger(LedgerRecorder):
         self.close()
 
 
-def _would_change(answer: Event | None, label: str | None) -> bool:
+def _would_change(answer: Event | None, identity: str | None, classes: ClassList) -> bool:
     """Return whether a label, or a clear (None), would change anything about an image."""
-    if answer is None or label is None:
-        return (answer is None) == (label is not None)
-    return answer.label != label
+    if answer is None or identity is None:
+        return (answer is None) == (identity is not None)
+    return answer.label is None or classes.root(answer.label) != classes.root(identity)
 
 
 def _kind_of_change(answer: Event) -> str:

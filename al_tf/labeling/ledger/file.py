@@ -68,6 +68,20 @@ class LedgerFile:
             self._connection = None
 
 
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let several queries see the ledger as it was at one moment."""
+    if connection.in_transaction:  # of a writer: nobody else changes anything
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
+
+
 def open_ledger(path: Path, synchronous: str, read_only: bool) -> sqlite3.Connection:
     """Open a ledger, creating or migrating it where that is allowed.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import StaleItemError
 from .queue import open_slot
-from .tables import MEASUREMENTS, Event, LedgerReader, current_answer
+from .tables import MEASUREMENTS, Event, LedgerReader, current_answer, read_class_list
 
 
 class LedgerRecorder(LedgerReader):
@@ -39,6 +39,8 @@ class LedgerRecorder(LedgerReader):
         **details: Any,
     ) -> Event:
         with self._file.writing() as connection:
+            classes = read_class_list(connection)
+            identity = None if label is None else classes.identity(label)
             if slot is not None:
                 place = open_slot(connection, slot)
                 if place is None or (place.image, place.annotator) != (image, annotator):
@@ -49,9 +51,10 @@ class LedgerRecorder(LedgerReader):
                     f"Image {image} has an answer already; use relabel to change it. "
                     "Nothing was recorded."
                 )
-            return self._append(
-                connection, kind, image, label, annotator, slot=slot, purpose=purpose, **details
+            event = self._append(
+                connection, kind, image, identity, annotator, slot=slot, purpose=purpose, **details
             )
+            return classes.shown(event)
 
     def _append(
         self,
@@ -70,16 +73,18 @@ class LedgerRecorder(LedgerReader):
         slot: int | None = None,
         undoes: int | None = None,
         action: int | None = None,
+        details: str | None = None,
     ) -> Event:
+        """Write an event and return it as it is in the file: `label` names a class for ever."""
         values = (
             kind, image, name, label, annotator, float(seconds), purpose, int(round), strategy,
             None if score is None else float(score), now(), slot, undoes,
-            action,
+            action, details,
         )  # fmt: skip
         marks = ", ".join("?" * len(values))
         cursor = connection.execute(
             "INSERT INTO events (kind, image, name, label, annotator, seconds, purpose, round,"
-            f" strategy, score, time, slot, undoes, action) VALUES ({marks})",
+            f" strategy, score, time, slot, undoes, action, details) VALUES ({marks})",
             values,
         )
         return Event(int(cursor.lastrowid or 0), *values)

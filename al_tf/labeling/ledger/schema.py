@@ -1,11 +1,14 @@
 """The ledger's tables and views, and how an older file becomes a current one.
 
-Three views say what holds now; no other place decides it:
+Views say what holds now; no other place decides it:
 
-- ``standing``: the events that no undo has taken back.
+- ``undoable``: the events that no undo has taken back. Of these, ``standing`` are those about
+  images, ``class_changes`` those about classes.
+- ``class_roots``: which class each merged one counts as. Events name a class by the name that it
+  had first.
 - ``answers``: the event that counts for each image, its last standing one that is neither a repeat
   nor a second opinion; an image whose last one is a ``clear`` has no answer. While a second opinion
-  differs from it, the image is in dispute: the event has no label there, so that neither counts.
+  is another class, the image is in dispute: the event has no label there, so that neither counts.
   A relabel was made with the second opinions before it in sight, and settles them.
 - ``open_slots``: the places in the queue that still wait for an answer; of an image that was set
   aside again, after its answer was cleared, the last one alone. A second opinion waits while
@@ -183,14 +186,15 @@ INSERT INTO new_slots SELECT * FROM slots;
 CREATE TABLE new_events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     kind TEXT NOT NULL
-        CHECK (kind IN ('label', 'skip', 'relabel', 'settle', 'clear', 'undo')),
+        CHECK (kind IN ('label', 'skip', 'relabel', 'settle', 'clear', 'undo', 'class_added',
+            'class_renamed', 'class_merged', 'class_separated', 'class_removed', 'class_described')),
     image TEXT NOT NULL,
     name TEXT NOT NULL,
     label TEXT,
     annotator TEXT NOT NULL,
     seconds REAL NOT NULL CHECK (seconds >= 0),
     purpose TEXT NOT NULL
-        CHECK (purpose IN ('query', 'audit', 'repeat', 'second', 'import', 'bulk')),
+        CHECK (purpose IN ('query', 'audit', 'repeat', 'second', 'import', 'bulk', 'class')),
     round INTEGER NOT NULL,
     strategy TEXT NOT NULL,
     score REAL,
@@ -198,10 +202,12 @@ CREATE TABLE new_events (
     slot INTEGER REFERENCES new_slots (id),
     undoes INTEGER UNIQUE REFERENCES new_events (id),
     action INTEGER,
-    CHECK ((label IS NOT NULL) = (kind IN ('label', 'relabel', 'settle'))),
-    CHECK ((undoes IS NOT NULL) = (kind = 'undo'))
+    details TEXT,
+    CHECK ((label IS NOT NULL) = (kind IN ('label', 'relabel', 'settle') OR kind LIKE 'class%')),
+    CHECK ((undoes IS NOT NULL) = (kind = 'undo')),
+    CHECK ((details IS NOT NULL) = (kind = 'class_described'))
 );
-INSERT INTO new_events SELECT * FROM events;
+INSERT INTO new_events SELECT *, NULL FROM events;
 DROP TABLE events;
 DROP TABLE slots;
 ALTER TABLE new_slots RENAME TO slots;
@@ -212,15 +218,33 @@ CREATE INDEX events_by_image ON events (image);
 CREATE INDEX events_by_slot ON events (slot) WHERE slot IS NOT NULL;
 CREATE INDEX events_by_action ON events (action) WHERE action IS NOT NULL;
 CREATE INDEX second_opinions_by_image ON events (image) WHERE purpose = 'second';
+CREATE INDEX events_of_classes ON events (id) WHERE purpose = 'class';
 
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END;
 CREATE TRIGGER events_are_never_deleted BEFORE DELETE ON events
 BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END;
 
-CREATE VIEW standing AS
+CREATE VIEW undoable AS
 SELECT * FROM events AS e
 WHERE kind != 'undo' AND NOT EXISTS (SELECT 1 FROM events AS u WHERE u.undoes = e.id);
+
+CREATE VIEW standing AS SELECT * FROM undoable WHERE purpose != 'class';
+
+CREATE VIEW class_changes AS SELECT * FROM undoable WHERE purpose = 'class';
+
+CREATE VIEW class_roots AS
+WITH RECURSIVE merged (class, target) AS (
+    SELECT label, name FROM class_changes AS c
+    WHERE kind = 'class_merged' AND NOT EXISTS (
+        SELECT 1 FROM class_changes AS later
+        WHERE later.label = c.label AND later.id > c.id
+        AND later.kind IN ('class_merged', 'class_separated', 'class_added'))
+), chain (class, root) AS (
+    SELECT class, target FROM merged
+    UNION SELECT chain.class, merged.target FROM chain JOIN merged ON merged.class = chain.root
+)
+SELECT class, root FROM chain WHERE root NOT IN (SELECT class FROM merged);
 
 CREATE VIEW answers AS
 SELECT id, kind, image, name,
@@ -228,8 +252,10 @@ SELECT id, kind, image, name,
         SELECT 1 FROM standing AS other
         WHERE other.image = e.image AND other.purpose = 'second' AND other.label != e.label
         AND other.annotator != e.annotator AND (e.kind = 'label' OR other.id > e.id)
+        AND COALESCE((SELECT root FROM class_roots WHERE class = other.label), other.label)
+        != COALESCE((SELECT root FROM class_roots WHERE class = e.label), e.label)
     ) THEN NULL ELSE label END AS label,
-    annotator, seconds, purpose, round, strategy, score, time, slot, undoes, action
+    annotator, seconds, purpose, round, strategy, score, time, slot, undoes, action, details
 FROM standing AS e
 WHERE purpose NOT IN ('repeat', 'second') AND kind != 'clear' AND NOT EXISTS (
     SELECT 1 FROM standing AS later

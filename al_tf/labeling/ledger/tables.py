@@ -10,8 +10,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...errors import UnknownLabelError, check_one_of
-from .file import LedgerFile
+from ...errors import check_one_of
+from .class_list import ClassList
+from .file import LedgerFile, one_moment
 from .queue import Queue
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Event(NamedTuple):
     slot: int | None
     undoes: int | None
     action: int | None
+    details: str | None = None
 
     @property
     def is_measurement(self) -> bool:
@@ -52,6 +54,16 @@ class Event(NamedTuple):
     def in_dispute(self) -> bool:
         """Whether this is the answer, of `LedgerReader.answers`, of an image in dispute."""
         return self.label is None and self.kind in ("label", "relabel", "settle")
+
+
+class Snapshot(NamedTuple):
+    """What holds at one moment, all labels under the present names of their classes."""
+
+    standing: tuple[Event, ...]
+    """See `LedgerReader.standing`."""
+    answers: Mapping[str, Event]
+    """See `LedgerReader.answers`."""
+    classes: ClassList
 
 
 class LedgerReader:
@@ -71,9 +83,8 @@ class LedgerReader:
         self.read_only = read_only
         self._file = LedgerFile(self.path, synchronous, read_only)
         self.queue = Queue(self._file)
-        self._last_id: int | None = None
-        self._standing: tuple[Event, ...] = ()
-        self._answers: Mapping[str, Event] = MappingProxyType({})
+        self._seen: tuple[int | None, str | None] | None = None
+        self._snapshot = Snapshot((), MappingProxyType({}), ClassList(()))
         with self._file.reading():  # a file that cannot be used is refused now
             pass
 
@@ -81,8 +92,13 @@ class LedgerReader:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The class names, in order; empty before `fix_classes`."""
-        return tuple(json.loads(self._meta("classes") or "[]"))
+        """The names of the classes now, in order; empty before `fix_classes`."""
+        return self.class_list.names
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes now, with what they were called before and were merged from."""
+        return self.snapshot().classes
 
     def check_classes(self, classes: Sequence[str]) -> tuple[str, ...]:
         """Return class names as plain strings, or raise what `LabelLedger.fix_classes` raises."""
@@ -93,21 +109,23 @@ class LedgerReader:
             raise ValueError(
                 f"classes must be two or more different names that are not blank; got {names}."
             )
-        stored = self.classes
-        if names[: len(stored)] != stored:
+        known = self.class_list
+        if not known.first or names in (known.first, known.identities):
+            return known.names or names  # what they were called at the beginning
+        if names[: len(known.names)] != known.names:
             raise ValueError(
-                f"{self.path} was begun with the classes {list(stored)}; got {list(names)}. "
-                "Use the same classes in the same order; new ones go to the end."
+                f"{self.path} was begun with the classes {list(known.first)} and has "
+                f"{list(known.names)}; got {list(names)}. Use the same classes in the same order; "
+                "new ones go to the end."
             )
-        return names
+        return (*known.names, *map(known.checked_name, names[len(known.names) :]))
 
     def check_label(self, label: str) -> None:
-        """Raise `UnknownLabelError` for a label that is not one of the fixed classes."""
-        classes = self.classes
-        if classes and label not in classes:
-            raise UnknownLabelError(
-                f"Label {label!r} is not one of the classes {list(classes)} of {self.path}."
-            )
+        """Raise `UnknownLabelError` for a label that is not one of the fixed classes.
+
+        A name that a class had before, or that was merged away, is one.
+        """
+        self.class_list.identity(label)
 
     def setting(self, key: str) -> Any:
         """Return a stored setting, or None; see `LabelLedger.settle`."""
@@ -118,12 +136,12 @@ class LedgerReader:
     def events(self) -> list[Event]:
         """Return every event, in the order in which they were recorded."""
         with self._file.reading() as connection:
-            return list(map(Event._make, connection.execute("SELECT * FROM events ORDER BY id")))
+            shown = read_class_list(connection).shown
+            return list(map(shown, select_events(connection, "SELECT * FROM events ORDER BY id")))
 
     def standing(self) -> tuple[Event, ...]:
-        """Return the events that no undo has taken back, in order; undos are not among them."""
-        self._refresh()
-        return self._standing
+        """Return the events about images that no undo has taken back, in order, without undos."""
+        return self.snapshot().standing
 
     def answers(self) -> Mapping[str, Event]:
         """Return the event that counts for each image with a label or a skip, in order.
@@ -133,30 +151,38 @@ class LedgerReader:
         `Event.in_dispute`, its event has no label here: a second opinion differs from it, and
         neither counts before somebody settles it.
         """
-        self._refresh()
-        return self._answers
+        return self.snapshot().answers
 
     def answer(self, image: str) -> Event | None:
         """Return the event that counts for one image, see `answers`; None before its first."""
         with self._file.reading() as connection:
-            return current_answer(connection, image)
+            event = current_answer(connection, image)
+            return event and read_class_list(connection).shown(event)
 
     def last_event(self, annotator: str) -> Event | None:
         """Return what `LabelLedger.undo` of an annotator would take back; None where nothing is."""
         with self._file.reading() as connection:
-            return last_event(connection, annotator)
+            event = last_event(connection, annotator)
+            return event and read_class_list(connection).shown(event)
 
-    def _refresh(self) -> None:
-        """Read the events again if there are further ones: nothing else changes what holds."""
-        with self._file.reading() as connection:
-            last = connection.execute("SELECT MAX(id) FROM events").fetchone()[0]
-            if last == self._last_id:
-                return
-            standing = tuple(select_events(connection, "SELECT * FROM standing ORDER BY id"))
-            answers = select_events(connection, "SELECT * FROM answers ORDER BY id")
-            self._standing = standing
-            self._answers = MappingProxyType({event.image: event for event in answers})
-            self._last_id = last
+    def snapshot(self) -> Snapshot:
+        """Return what holds now; the same object while nothing has changed."""
+        with self._file.reading() as connection, one_moment(connection):
+            seen = connection.execute(
+                "SELECT (SELECT MAX(id) FROM events),"
+                " (SELECT value FROM meta WHERE key = 'classes')"
+            ).fetchone()
+            if seen != self._seen:  # nothing else changes what holds
+                classes = read_class_list(connection)
+                standing = select_events(connection, "SELECT * FROM standing ORDER BY id")
+                answers = select_events(connection, "SELECT * FROM answers ORDER BY id")
+                self._snapshot = Snapshot(
+                    tuple(map(classes.shown, standing)),
+                    MappingProxyType({e.image: classes.shown(e) for e in answers}),
+                    classes,
+                )
+                self._seen = seen
+            return self._snapshot
 
     def seconds(self, idle_after: float = IDLE_AFTER) -> dict[str, float]:
         """Return the time that each annotator spent, undone work included.
@@ -180,11 +206,14 @@ class LedgerReader:
         -------
         DataFrame
             In the order in which they were recorded, whatever the clock showed: ``id``, ``kind``
-            (label, skip, relabel, settle, clear, undo), ``image``, ``name``, ``label``,
-            ``annotator``, ``seconds``, ``purpose`` (query, audit, repeat, second, import, bulk),
-            ``round``, ``strategy``, ``score``, ``time`` (UTC), ``slot``, ``undoes`` (the id of an event),
-            ``action`` (the same number for events recorded together), and ``undone`` (whether an
-            undo names it).
+            (label, skip, relabel, settle, clear, undo; class_added, class_renamed, class_merged,
+            class_separated, class_removed, class_described), ``image``, ``name`` (of the file; of
+            a class: its new name, or the class that it was merged into), ``label`` (under its
+            present name), ``annotator``, ``seconds``, ``purpose`` (query, audit, repeat, second,
+            import, bulk, class), ``round``, ``strategy``, ``score``, ``time`` (UTC), ``slot``,
+            ``undoes`` (the id of an event), ``action`` (the same number for events recorded
+            together), ``details`` (description, color and key of a class, JSON), and ``undone``
+            (whether an undo names it).
         """
         return self._table(
             "SELECT *, EXISTS (SELECT 1 FROM events u WHERE u.undoes = e.id) AS undone"
@@ -198,11 +227,11 @@ class LedgerReader:
         -------
         DataFrame
             The events of `answers`, in the order of recording: columns as in `history`, without
-            ``slot``, ``undoes``, ``action`` and ``undone``. ``label`` is missing where ``kind``
+            ``slot``, ``undoes``, ``action``, ``details`` and ``undone``. ``label`` is missing where ``kind``
             is ``"skip"``, and of images in dispute.
         """
         table = self._table("SELECT * FROM answers ORDER BY id")
-        return table.drop(columns=["slot", "undoes", "action"])
+        return table.drop(columns=["slot", "undoes", "action", "details"])
 
     # Models -----------------------------------------------------------------------------
 
@@ -261,6 +290,8 @@ class LedgerReader:
             cursor = connection.execute(query)
             columns = [column[0] for column in cursor.description]
             table = pd.DataFrame(cursor.fetchall(), columns=columns)
+            if "label" in table:
+                _show_classes(table, read_class_list(connection))
         table["time"] = pd.to_datetime(table["time"], utc=True)
         integers = table.columns.intersection(["slot", "undoes", "action"])
         table[integers] = table[integers].astype("Int64")
@@ -278,8 +309,26 @@ def select_events(
     return [Event._make(row) for row in connection.execute(query, values)]
 
 
+def read_class_list(connection: sqlite3.Connection) -> ClassList:
+    """Return the classes as they are now."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'classes'").fetchone()
+    changes = select_events(connection, "SELECT * FROM class_changes ORDER BY id")
+    return ClassList(json.loads(row[0]) if row else (), changes)
+
+
+def _show_classes(table: pd.DataFrame, classes: ClassList) -> None:
+    """Put the present names of classes in a table of events; as `ClassList.shown`."""
+    of_classes = table["kind"].str.startswith("class_")
+    table["label"] = [
+        (classes.own_name if own else classes.name_of)(label) if isinstance(label, str) else label
+        for label, own in zip(table["label"], of_classes, strict=True)
+    ]
+    merges = table["kind"] == "class_merged"
+    table["name"] = table["name"].where(~merges, table["name"].map(classes.own_name))
+
+
 def current_answer(connection: sqlite3.Connection, image: str) -> Event | None:
-    """Return the event that counts for an image, or None; see `LedgerReader.answers`."""
+    """Return the event that counts for an image, as it is in the file, or None."""
     events = select_events(connection, "SELECT * FROM answers WHERE image = ?", (image,))
     return events[0] if events else None
 
@@ -288,7 +337,7 @@ def last_event(connection: sqlite3.Connection, annotator: str) -> Event | None:
     """Return what an undo of an annotator would take back, or None."""
     events = select_events(
         connection,
-        "SELECT * FROM standing WHERE annotator = ?"
+        "SELECT * FROM undoable WHERE annotator = ?"
         " AND (purpose != 'import' OR kind IN ('relabel', 'clear'))"
         " AND NOT (purpose = 'repeat' AND strategy LIKE 'label-studio %') ORDER BY id DESC LIMIT 1",
         (annotator,),

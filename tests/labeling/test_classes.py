@@ -1,0 +1,358 @@
+"""Classes that are added, renamed, merged, described and removed while labeling goes on."""
+
+import json
+
+import pytest
+
+from al_tf.errors import ClassChangeError, LedgerError, StaleItemError, UnknownLabelError
+from al_tf.labeling import LabelLedger
+from al_tf.labeling.ledger.class_list import COMMAND_KEYS, KEYS
+from al_tf.labeling.ledger.queue import Candidate
+
+ANN, BOB = {"annotator": "ann"}, {"annotator": "bob"}
+
+
+def labels_of(ledger):
+    """Return the label of each image as every way of asking gives it; they must agree."""
+    answers = {image: event.label for image, event in ledger.answers().items()}
+    table = ledger.current()
+    assert table["image"].tolist() == list(answers)
+    assert table["label"].fillna("").tolist() == [label or "" for label in answers.values()]
+    assert {image: ledger.answer(image).label for image in answers} == answers
+    with LabelLedger(ledger.path, read_only=True) as other:
+        assert {image: event.label for image, event in other.answers().items()} == answers
+    return answers
+
+
+def stored_labels(ledger):
+    with ledger._file.reading() as connection:
+        return [r[0] for r in connection.execute("SELECT label FROM answers ORDER BY id")]
+
+
+def keys_of(ledger):
+    return {each.name: each.key for each in ledger.class_list.classes}
+
+
+@pytest.fixture
+def labeled(ledger):
+    """A ledger with the classes dark, bright, spot and an answer of each."""
+    ledger.add_class("spot", **ANN)
+    for image, label in zip("abc", ("dark", "bright", "spot"), strict=True):
+        ledger.label(image, label, **ANN)
+    return ledger
+
+
+class TestChanges:
+    def test_a_class_is_added_with_all_that_describes_it(self, ledger):
+        added = ledger.add_class(
+            "  spot ", description=" A round mark. ", color="red", key="K", **ANN
+        )
+        assert (added.name, added.description) == ("spot", "A round mark.")
+        assert (added.color, added.key, added.has_own_key) == ("red", "k", True)
+        assert ledger.classes == ("dark", "bright", "spot")
+        ledger.label("a", "spot", **BOB)
+        assert labels_of(ledger) == {"a": "spot"}
+
+    def test_a_rename_touches_no_answer_and_reads_everywhere(self, labeled):
+        before = stored_labels(labeled)
+        labeled.rename_class("spot", "blot", **BOB)
+        assert labeled.classes == ("dark", "bright", "blot")
+        assert labels_of(labeled) == {"a": "dark", "b": "bright", "c": "blot"}
+        assert stored_labels(labeled) == before
+        assert [e.label for e in labeled.standing()] == ["dark", "bright", "blot"]
+        assert labeled.history()["label"].tolist()[-1] == "blot"
+        assert labeled.events()[-1].kind == "class_renamed"
+        assert labeled.label("d", "blot", **ANN).label == "blot"
+        assert labeled.undo("ann").label == "blot"
+
+    def test_a_former_name_is_still_understood(self, labeled):
+        labeled.rename_class("spot", "blot", **ANN)
+        assert labeled.label("d", "spot", **BOB).label == "blot"
+        assert labeled.relabel("a", "spot", **BOB).label == "blot"
+        (event,) = labeled.answer_together("spot", {"e": None}, **BOB)
+        assert event.label == "blot"
+        assert labeled.rename_class("spot", "stain", **BOB).name == "stain"
+        assert labels_of(labeled) == dict.fromkeys("cade", "stain") | {"b": "bright"}
+
+    def test_a_merge_counts_everywhere_and_is_taken_back_exactly(self, labeled):
+        labeled.label("x", "spot", purpose="audit", **BOB)
+        before = labels_of(labeled)
+        merged = labeled.merge_classes("spot", "dark", **ANN)
+        assert (merged.name, merged.merged) == ("dark", ("spot",))
+        assert labeled.classes == ("dark", "bright")
+        assert labels_of(labeled) == {"a": "dark", "b": "bright", "c": "dark", "x": "dark"}
+        assert labeled.answer("x").purpose == "audit"
+        labeled.label("d", "spot", **BOB)  # from a page that has not heard of it
+        labeled.label("e", "dark", **BOB)
+        assert labels_of(labeled)["d"] == "dark"
+        assert labeled.undo("ann").kind == "class_merged"
+        assert labels_of(labeled) == before | {"d": "spot", "e": "dark"}
+
+    def test_merges_may_follow_each_other(self, labeled):
+        labeled.merge_classes("dark", "spot", **ANN)
+        labeled.add_class("fourth", **ANN)
+        labeled.merge_classes("spot", "bright", **ANN)
+        assert labels_of(labeled) == dict.fromkeys("abc", "bright")
+        (bright, _) = labeled.class_list.classes
+        assert bright.merged == ("dark", "spot")
+        assert labeled.separate_class("dark", **BOB).name == "dark"
+        assert labels_of(labeled) == {"a": "dark", "b": "bright", "c": "bright"}
+        assert labeled.undo("bob").kind == "class_separated"
+        assert labels_of(labeled) == dict.fromkeys("abc", "bright")
+
+    def test_an_answer_of_a_merged_class_is_not_relabeled_to_what_it_counts_as(self, labeled):
+        labeled.merge_classes("spot", "dark", **ANN)
+        assert labeled.answer_together("dark", {"c": labeled.answer("c").id}, **ANN) == []
+        (event,) = labeled.answer_together("bright", {"c": labeled.answer("c").id}, **ANN)
+        assert event.kind == "relabel"
+
+    def test_a_rename_and_a_description_together_are_undone_as_one(self, labeled):
+        changed = labeled.change_class("spot", to="blot", color="blue", key="5", **ANN)
+        assert (changed.name, changed.color, changed.key) == ("blot", "blue", "5")
+        assert len(labeled.undo_together("ann")) == 2
+        (spot,) = [each for each in labeled.class_list.classes if each.name == "spot"]
+        assert (spot.color, spot.key, spot.has_own_key) == (None, "3", False)
+
+    def test_what_changes_nothing_is_no_event(self, labeled):
+        n = len(labeled.events())
+        labeled.change_class("spot", to="spot", description="", color="", key="", **ANN)
+        assert len(labeled.events()) == n
+
+    def test_a_description_may_be_taken_away(self, ledger):
+        ledger.describe_class("dark", description="No light.", color="grey", key="k", **ANN)
+        dark = ledger.describe_class("dark", description="", color="", key="", **ANN)
+        assert (dark.description, dark.color, dark.key, dark.has_own_key) == ("", None, "1", False)
+
+    def test_a_class_without_answers_is_removed_and_may_come_back(self, ledger):
+        ledger.add_class("spot", description="old", **ANN)
+        ledger.label("a", "spot", **ANN)
+        ledger.undo("ann")
+        ledger.remove_class("spot", **ANN)
+        with pytest.raises(UnknownLabelError, match=r"'spot' is not one of"):
+            ledger.label("a", "spot", **ANN)
+        assert ledger.add_class("spot", **BOB).description == ""
+        assert ledger.label("a", "spot", **ANN).label == "spot"
+
+    def test_the_first_session_s_classes_open_the_ledger_whatever_they_are_called_now(
+        self, labeled
+    ):
+        labeled.rename_class("dark", "black", **ANN)
+        labeled.merge_classes("spot", "bright", **ANN)
+        assert labeled.fix_classes(["dark", "bright"]) == ("black", "bright")
+        assert labeled.fix_classes(["black", "bright", "new"]) == ("black", "bright", "new")
+        with pytest.raises(ValueError, match=r"was begun with .* and has .*'black', 'bright'"):
+            labeled.fix_classes(["bright", "dark"])
+        with pytest.raises(ClassChangeError, match="'spot' was merged into 'bright'"):
+            labeled.fix_classes(["black", "bright", "new", "spot"])
+
+    def test_history_says_what_was_changed(self, labeled):
+        labeled.merge_classes("spot", "dark", **BOB)
+        row = labeled.history().iloc[-1]
+        assert row[["kind", "label", "name", "annotator", "purpose"]].tolist() == [
+            "class_merged", "spot", "dark", "bob", "class",
+        ]  # fmt: skip
+        labeled.describe_class("dark", key="k", **BOB)
+        assert json.loads(labeled.history()["details"].iloc[-1]) == {"key": "k"}
+        assert "details" not in labeled.current()
+
+    def test_opinions_that_differ_in_merged_classes_alone_are_no_dispute(self, labeled):
+        labeled.label("c", "dark", purpose="second", **BOB)
+        labeled.label("b", "dark", purpose="second", **BOB)
+        assert [i for i, e in labeled.answers().items() if e.in_dispute] == ["b", "c"]
+        labeled.merge_classes("spot", "dark", **ANN)
+        assert labels_of(labeled) == {"a": "dark", "b": None, "c": "dark"}
+        labeled.undo("ann")
+        labeled.add_class("new", **ANN)
+        labeled.merge_classes("spot", "new", **ANN)
+        assert labeled.answer("c").in_dispute
+        labeled.merge_classes("dark", "new", **ANN)
+        assert labels_of(labeled) == {"a": "new", "b": None, "c": "new"}
+        labeled.separate_class("dark", **ANN)
+        assert labeled.answer("c").in_dispute
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("", "not blank"), ("  ", "not blank"), (None, "not blank"), (7, "not blank"),
+            ("x" * 201, "at most 200"), ("a\nb", "one line"), ("a\u202eb", "one line"),
+            ("dark", "a class 'dark' already"), (" DARK ", "a class 'dark' already"),
+        ],
+    )  # fmt: skip
+    def test_names(self, ledger, name, message):
+        with pytest.raises(ClassChangeError, match=message):
+            ledger.add_class(name, **ANN)
+        if name is not None:
+            with pytest.raises(ClassChangeError, match=message):
+                ledger.rename_class("bright", name, **ANN)
+        assert ledger.events() == []
+
+    def test_the_name_of_a_class_may_change_its_case(self, ledger):
+        assert ledger.rename_class("dark", "Dark", **ANN).name == "Dark"
+        assert ledger.rename_class("Dark", "dark", **ANN).name == "dark"
+
+    def test_a_former_name_of_another_class(self, labeled):
+        labeled.rename_class("spot", "blot", **ANN)
+        with pytest.raises(ClassChangeError, match="'spot' was renamed to 'blot'"):
+            labeled.add_class("Spot", **ANN)
+        labeled.merge_classes("blot", "dark", **ANN)
+        with pytest.raises(ClassChangeError, match="'blot' was merged into 'dark'"):
+            labeled.rename_class("bright", "blot", **ANN)
+
+    def test_merges(self, labeled):
+        with pytest.raises(ClassChangeError, match="'dark' cannot be merged into itself"):
+            labeled.merge_classes("dark", "dark", **ANN)
+        with pytest.raises(UnknownLabelError, match="'none' is not one of"):
+            labeled.merge_classes("dark", "none", **ANN)
+        labeled.merge_classes("spot", "dark", **ANN)
+        with pytest.raises(ClassChangeError, match="'spot' was merged into 'dark'"):
+            labeled.merge_classes("bright", "spot", **ANN)
+        with pytest.raises(ClassChangeError, match="Two classes or more must stay"):
+            labeled.merge_classes("bright", "dark", **ANN)
+        with pytest.raises(ClassChangeError, match="'dark' is not merged"):
+            labeled.separate_class("dark", **ANN)
+
+    def test_removals(self, labeled):
+        with pytest.raises(ClassChangeError, match=r"has 1 answer .*Merge it into another"):
+            labeled.remove_class("spot", **ANN)
+        labeled.relabel("c", "dark", **ANN)
+        with pytest.raises(ClassChangeError, match="corrected ones included"):
+            labeled.remove_class("spot", **ANN)  # an undo would bring it back
+        labeled.add_class("new", **ANN)
+        labeled.merge_classes("spot", "new", **ANN)
+        with pytest.raises(ClassChangeError, match="'spot' was merged into it"):
+            labeled.remove_class("new", **ANN)
+        with pytest.raises(UnknownLabelError, match="'none'"):
+            labeled.remove_class("none", **ANN)
+
+    def test_two_classes_stay(self, ledger):
+        with pytest.raises(ClassChangeError, match="Two classes or more"):
+            ledger.remove_class("dark", **ANN)
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"color": "mauve"}, "'mauve' is no color .* blue, orange"),
+            ({"key": "ab"}, "one letter or digit"), ({"key": "+"}, "one letter or digit"),
+            ({"key": "u"}, "command of the desk"), ({"key": "2"}, "answers 'bright'. Give that"),
+            ({"description": "x" * 1_001}, "at most 1000"), ({"color": 3}, "is text; got 3"),
+        ],
+    )  # fmt: skip
+    def test_descriptions(self, ledger, settings, message):
+        with pytest.raises(ClassChangeError, match=message):
+            ledger.describe_class("dark", **settings, **ANN)
+        assert ledger.events() == []
+
+    def test_a_ledger_without_classes(self, tmp_path):
+        ledger = LabelLedger(tmp_path / "l.db")
+        with pytest.raises(ClassChangeError, match="no classes yet"):
+            ledger.add_class("a", **ANN)
+        assert ledger.label("x", "anything", **ANN).label == "anything"
+
+    def test_a_late_answer_to_a_class_that_is_gone_is_refused_in_words(self, ledger):
+        ledger.add_class("spot", **ANN)
+        ledger.remove_class("spot", **ANN)
+        (slot,) = ledger.queue.claim(
+            [Candidate("a", "query", "")], 1, annotator="bob", round=0, lease_seconds=60
+        )
+        with pytest.raises(UnknownLabelError, match=r"'spot' is not one of the classes \['dark'"):
+            ledger.label("a", "spot", slot=slot.id, **BOB)
+        assert ledger.queue.waiting("bob") == [slot]
+
+
+class TestUndo:
+    def test_goes_back_through_answers_and_changes_in_turn(self, ledger):
+        ledger.label("a", "dark", **ANN)
+        ledger.add_class("spot", **ANN)
+        ledger.label("b", "spot", **ANN)
+        ledger.rename_class("spot", "blot", **ANN)
+        kinds = [ledger.undo("ann").kind for _ in range(4)]
+        assert kinds == ["class_renamed", "label", "class_added", "label"]
+        assert ledger.undo("ann") is None
+        assert ledger.classes == ("dark", "bright")
+
+    def test_everybody_takes_back_their_own(self, ledger):
+        ledger.add_class("spot", **ANN)
+        ledger.rename_class("spot", "blot", **BOB)
+        assert ledger.undo("ann").kind == "class_added"
+        assert ledger.classes == ("dark", "bright")
+        assert ledger.undo("bob").kind == "class_renamed"
+        ledger.add_class("spot", **BOB)
+        assert ledger.classes == ("dark", "bright", "spot")
+
+    def test_a_class_that_others_have_answered_with_stays(self, ledger):
+        ledger.add_class("spot", **ANN)
+        ledger.label("a", "spot", **BOB)
+        with pytest.raises(ClassChangeError, match=r"cannot be taken back any more.*1 answer"):
+            ledger.undo("ann")
+        assert ledger.classes == ("dark", "bright", "spot")
+        ledger.undo("bob")
+        assert ledger.undo("ann").kind == "class_added"
+
+    def test_a_name_or_key_that_another_class_has_by_now(self, ledger):
+        ledger.add_class("spot", **ANN)
+        ledger.remove_class("spot", **ANN)
+        ledger.rename_class("dark", "spot", **BOB)
+        with pytest.raises(ClassChangeError, match="Two classes would be called 'spot'"):
+            ledger.undo("ann")
+        ledger.undo("bob")
+        assert ledger.undo("ann").kind == "class_removed"
+        ledger.describe_class("dark", key="k", **ANN)
+        ledger.describe_class("dark", key="l", **ANN)
+        ledger.describe_class("spot", key="k", **BOB)
+        with pytest.raises(ClassChangeError, match="Two classes would have the key 'k'"):
+            ledger.undo("ann")
+
+    def test_a_class_that_others_were_merged_into_stays(self, labeled):
+        labeled.add_class("new", **BOB)
+        labeled.merge_classes("spot", "new", **ANN)
+        with pytest.raises(ClassChangeError, match="'spot' was merged into it"):
+            labeled.undo("bob")
+
+    def test_an_undo_that_names_another_event_changes_no_class(self, ledger):
+        event = ledger.label("a", "dark", **ANN)
+        ledger.add_class("spot", **ANN)
+        with pytest.raises(StaleItemError, match="Nothing was taken back"):
+            ledger.undo_together("ann", last=event.id)
+        assert ledger.classes == ("dark", "bright", "spot")
+
+
+class TestKeys:
+    def test_digits_then_letters_that_are_no_commands_then_none(self, tmp_path):
+        ledger = LabelLedger(tmp_path / "l.db")
+        ledger.fix_classes([f"class {i}" for i in range(30)])
+        keys = [each.key for each in ledger.class_list.classes]
+        assert keys[:10] == list("1234567890")
+        assert keys[: len(KEYS)] == list(KEYS)
+        assert not set(KEYS) & set(COMMAND_KEYS)
+        assert keys[len(KEYS) :] == [None] * (30 - len(KEYS))
+
+    def test_a_class_keeps_its_key_when_another_one_goes(self, labeled):
+        labeled.add_class("last", **ANN)
+        labeled.merge_classes("bright", "dark", **ANN)
+        assert keys_of(labeled) == {"dark": "1", "spot": "3", "last": "4"}
+        labeled.describe_class("last", key="2", **ANN)  # it is free by now
+        assert keys_of(labeled)["last"] == "2"
+        labeled.separate_class("bright", **ANN)
+        assert keys_of(labeled) == {"dark": "1", "bright": "4", "spot": "3", "last": "2"}
+
+
+class TestFiles:
+    def test_readers_of_other_processes_see_changes_at_once(self, ledger):
+        other = LabelLedger(ledger.path)
+        other.label("a", "dark", **BOB)
+        ledger.rename_class("dark", "black", **ANN)
+        assert other.classes == ("black", "bright")
+        assert other.answers()["a"].label == "black"
+        assert other.snapshot() is other.snapshot()
+
+    def test_a_ledger_opened_for_reading_refuses_changes(self, ledger):
+        with pytest.raises(LedgerError, match="cannot be written"):
+            LabelLedger(ledger.path, read_only=True).add_class("x", **ANN)
+
+    def test_a_snapshot_fits_together(self, labeled):
+        labeled.merge_classes("spot", "dark", **ANN)
+        standing, answers, classes = labeled.snapshot()
+        assert {event.label for event in answers.values()} <= set(classes.names)
+        assert {event.label for event in standing} <= set(classes.names)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .class_list import COLORS, COMMAND_KEYS, ClassList, LabelClass
+from .event import MEASUREMENTS, Event
 from .events import LabelLedger
 from .queue import Candidate, Slot
 from .recording import stale_slot_message
-from .tables import IDLE_AFTER, MEASUREMENTS, Event, Snapshot
+from .tables import IDLE_AFTER, Snapshot
 
 __all__ = [
     "COLORS",

@@ -9,8 +9,9 @@ from typing import Any
 
 from ...errors import ClassChangeError
 from .class_list import ClassList, LabelClass
+from .event import Event
 from .recording import LedgerRecorder, next_id
-from .tables import Event, read_class_list
+from .tables import read_class_list
 
 
 class ClassChanges(LedgerRecorder):

@@ -11,12 +11,10 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...errors import ClassChangeError, UnknownLabelError
-
-if TYPE_CHECKING:
-    from .tables import Event
+from .event import Event
 
 COLORS = ("blue", "orange", "green", "red", "purple", "brown", "pink", "grey")
 """What a class may be marked with, beside its name."""

@@ -9,9 +9,10 @@ from typing import Any
 from ...errors import LedgerError, StaleItemError
 from .class_changes import ClassChanges
 from .class_list import ClassList
+from .event import Event
 from .queue import is_held_for_others
 from .recording import next_id, now
-from .tables import Event, current_answer, last_event, read_class_list, select_events
+from .tables import current_answer, last_event, read_class_list, select_events
 
 
 class LabelLedger(ClassChanges):

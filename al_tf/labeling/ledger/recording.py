@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ...errors import StaleItemError
+from .event import MEASUREMENTS, Event
 from .queue import open_slot
-from .tables import MEASUREMENTS, Event, LedgerReader, current_answer, read_class_list
+from .tables import LedgerReader, current_answer, read_class_list
 
 
 class LedgerRecorder(LedgerReader):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import check_one_of
 from .class_list import ClassList
+from .event import Event
 from .file import LedgerFile, one_moment
 from .queue import Queue
 
@@ -20,40 +21,6 @@ if TYPE_CHECKING:
 
 IDLE_AFTER = 120.0
 """Seconds that one event counts at most in sums of time: a longer one holds a pause."""
-
-MEASUREMENTS = ("repeat", "second")
-"""Purposes of events that measure how far people agree, and are no answers."""
-
-
-class Event(NamedTuple):
-    """One line of the ledger; see `LabelLedger.history` for the fields."""
-
-    id: int
-    kind: str
-    image: str
-    name: str
-    label: str | None
-    annotator: str
-    seconds: float
-    purpose: str
-    round: int
-    strategy: str
-    score: float | None
-    time: str
-    slot: int | None
-    undoes: int | None
-    action: int | None
-    details: str | None = None
-
-    @property
-    def is_measurement(self) -> bool:
-        """Whether it measures agreement and is no answer: a repeat or a second opinion."""
-        return self.purpose in MEASUREMENTS
-
-    @property
-    def in_dispute(self) -> bool:
-        """Whether this is the answer, of `LedgerReader.answers`, of an image in dispute."""
-        return self.label is None and self.kind in ("label", "relabel", "settle")
 
 
 class Snapshot(NamedTuple):

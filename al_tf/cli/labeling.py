@@ -55,6 +55,17 @@ def label(
     annotator: Annotated[
         str | None, typer.Option(help="Who labels; your login if not given.")
     ] = None,
+    annotators: Annotated[
+        str | None,
+        typer.Option(help="Several names, comma-separated: a link is printed for each."),
+    ] = None,
+    overlap: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of the images that a second annotator is asked for. "
+            "[default: the ledger's, else 0]"
+        ),
+    ] = None,
     size: Annotated[
         int | None,
         typer.Option(
@@ -62,28 +73,40 @@ def label(
             "[default: the ledger's, else the network's, or 64 for a cnn]"
         ),
     ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")] = 0,
-    browser: Annotated[bool, typer.Option(help="Open a browser.")] = True,
+    url: Annotated[
+        str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser, for one annotator.")] = True,
 ) -> None:
     """Label the images of a folder in a browser, those that help the model most first."""
+    import getpass
     import webbrowser
 
     from ..labeling import LabelLedger
+    from ..labeling.desk.access import check_annotators
     from ..labeling.desk.server import DeskServer
     from ..labeling.desk_settings import read_settings, resolve_settings
 
-    with DeskServer(port=port) as server:
+    if annotators is not None and annotator is not None:
+        raise typer.BadParameter("Give --annotator or --annotators, not both.")
+    alone = annotator or getpass.getuser()
+    people = check_annotators([alone] if annotators is None else annotators.split(","))
+    with DeskServer(port=port, host=host, url=url) as server:
         stored = None
         if ledger.exists():
             with LabelLedger(ledger, read_only=True) as book:
                 stored = read_settings(book)
         settings, advice = resolve_settings(
-            stored, model=model, backbone=backbone, size=size, strategy=strategy, batch_size=batch
-        )
-        session = _open_session(folder, ledger, _names(classes), settings, annotator)
-        if advice is not None:
-            _warn([advice])
-        server.attach(session)
+            stored, model=model, backbone=backbone, size=size, strategy=strategy,
+            batch_size=batch, overlap=overlap,
+        )  # fmt: skip
+        session = _open_session(folder, ledger, _names(classes), settings, people[0])
+        _warn(filter(None, [advice, server.address.warning]))
+        server.attach(session, *map(session.colleague, people[1:]))
         try:
             server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
         finally:
@@ -97,10 +120,9 @@ def _open_session(
     ledger: Path,
     names: list[str] | None,
     settings: DeskSettings,
-    annotator: str | None,
+    annotator: str,
 ) -> LabelingSession:
     """Open a session as the settings say, and store them once it is open."""
-    import getpass
     from dataclasses import replace
 
     from ..folders import left_out_line
@@ -124,7 +146,8 @@ def _open_session(
             batch_size=settings.batch_size,
             strategy=settings.strategy,
             cold_start=settings.cold_start,
-            annotator=annotator or getpass.getuser(),
+            overlap=settings.overlap,
+            annotator=annotator,
         )
         store_settings(book, settings)
     return session

@@ -34,6 +34,8 @@ class DeskSettings:
     """Whether the model sees them in grey; None before the images were first read."""
     strategy: str = "margin"
     batch_size: int = 10
+    overlap: float = 0.0
+    """Share of the images that a second annotator is asked for."""
 
     def build_estimator(self, classes: Sequence[str]) -> Any:
         """Return the classifier, not yet fitted.
@@ -109,6 +111,7 @@ def resolve_settings(
     size: int | None = None,
     strategy: str | None = None,
     batch_size: int | None = None,
+    overlap: float | None = None,
 ) -> tuple[DeskSettings, str | None]:
     """Return the settings to use, and a line on why it is no probe where one was wished for.
 
@@ -122,7 +125,7 @@ def resolve_settings(
         features a probe is trained on.
     backbone : str, optional
         As `load_backbone` takes it.
-    size, strategy, batch_size
+    size, strategy, batch_size, overlap
         As in `DeskSettings`.
 
     Returns
@@ -160,6 +163,7 @@ def resolve_settings(
         base,
         strategy=base.strategy if strategy is None else strategy,
         batch_size=base.batch_size if batch_size is None else batch_size,
+        overlap=base.overlap if overlap is None else overlap,
     )
     return base, advice
 

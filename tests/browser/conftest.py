@@ -73,8 +73,8 @@ def write_images(folder, n):
 
 
 @contextmanager
-def serving(session):
-    with DeskServer(session) as server:
+def serving(*sessions):
+    with DeskServer(*sessions) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -42,7 +42,7 @@ def screen(page, session, images):
             session.label(wrong if k == 2 else truth, slot=item.slot)
     session.wait()
     with serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         yield screen
         assert screen.trouble == []
 
@@ -238,7 +238,7 @@ def test_suspects_come_first_and_one_is_looked_at_in_full(page, tmp_path):
             name = item.name if k == 3 else name
         session.wait()
         with serving(session) as server:
-            screen = Screen(page).open(server.url)
+            screen = Screen(page).open(server.link(server.doors[0]))
             go(screen, "g", "review")
             show(screen, "Suspects")
             page.locator(f"{FRONT} .altf-cell .altf-other").first.wait_for()
@@ -259,7 +259,7 @@ def test_five_thousand_images_are_a_few_cells_and_scroll_to_the_end(page, tmp_pa
         LabelingSession(Pixels(), images, tmp_path / "labels.db", classes=CLASSES) as session,
         serving(session) as server,
     ):
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         go(screen, "g", "review")
         show(screen, "All")
         assert count(screen) == "5000 images"
@@ -285,7 +285,7 @@ def test_nothing_is_wider_than_a_small_screen(page, session, width):
     page.set_viewport_size({"width": width, "height": 700})
     session.label(CLASSES[0], slot=session.next().slot)
     with serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         for key, view in (("g", "review"), ("a", "alike")):
             go(screen, key, view)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -299,7 +299,7 @@ def test_two_annotators_see_one_another_s_answers(page, session, tmp_path):
         ledger.label(session.pool.ids[0], CLASSES[1], annotator="ben", name="part x")
     session.label(CLASSES[0], slot=session.next().slot)
     with serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         go(screen, "g", "review")
         page.locator("select[aria-label=Annotator]").select_option("ben")
         settled(screen)

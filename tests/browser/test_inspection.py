@@ -53,7 +53,7 @@ def session(parts, tmp_path):
 @pytest.fixture
 def screen(page, session):
     with serving(session) as server:
-        yield Screen(page).open(server.url)
+        yield Screen(page).open(server.link(server.doors[0]))
 
 
 def labels(session):
@@ -185,7 +185,7 @@ def test_the_image_keeps_most_of_a_small_window(page, parts, tmp_path, size, n_c
     """640 × 400 is a screen of 1,280 × 800 at 200 % zoom."""
     page.set_viewport_size({"width": size[0], "height": size[1]})
     with opened(parts, tmp_path / "l.db", n_classes) as session, serving(session) as server:
-        Screen(page).open(server.url)
+        Screen(page).open(server.link(server.doors[0]))
         stage = page.locator(".altf-stage").bounding_box()
         least = 0.5 if size[1] < 600 else 0.35
         assert stage["width"] * stage["height"] >= least * size[0] * size[1]
@@ -325,7 +325,7 @@ class TestFocus:
 
     def test_after_a_class_was_typed_digits_answer(self, page, parts, tmp_path):
         with opened(parts, tmp_path / "l.db", 13) as session, serving(session) as server:
-            screen = Screen(page).open(server.url)
+            screen = Screen(page).open(server.link(server.doors[0]))
             page.keyboard.press("/")
             page.keyboard.type("class 12")
             screen.press("Enter")

@@ -46,7 +46,7 @@ def server(session):
 
 @pytest.fixture
 def screen(page, server):
-    return Screen(page).open(server.url)
+    return Screen(page).open(server.link(server.doors[0]))
 
 
 def events(session):
@@ -216,7 +216,7 @@ def test_names_are_text(page, tmp_path):
     classes = [evil, '"><b>bold</b>', "a,b/c\\d'", "${alert(3)}", "\u202etxt.exe", "x" * 300]
     names = [f"{evil}{i}" for i in range(60)]
     with digits_session(tmp_path / "l.db", names, classes) as session, serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         for i in range(12):
             screen.press(str(i % 6 + 1))
         screen.page.keyboard.press("r")
@@ -236,7 +236,7 @@ def test_more_classes_than_digits_are_found_by_typing(page, tmp_path):
         digits_session(tmp_path / "l.db", classes=classes) as session,
         serving(session) as server,
     ):
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         screen.press("0")
         page.keyboard.press("/")
         page.keyboard.type("su 3")
@@ -341,7 +341,7 @@ def test_a_failed_training_is_one_line_and_labeling_goes_on(page, tmp_path):
     path = tmp_path / "l.db"
     session = digits_session(path, estimator=Failing(), auto_retrain=False)
     with serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         screen.press("1")
         screen.press("2")
         page.keyboard.press("r")
@@ -365,7 +365,7 @@ def test_labeling_goes_on_while_features_are_computed(page, tmp_path, monkeypatc
         digits_session(tmp_path / "l.db", estimator=probe) as session,
         serving(session) as server,
     ):
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         for i in range(7):
             assert screen.text(".altf-pill") == "Looking at the images: 0 of 60"
             screen.press(str(i % 2 + 1))
@@ -412,7 +412,7 @@ def test_the_theme_of_the_host_goes_before_that_of_the_system(screen, host, them
 
 def test_tiny_images_keep_their_pixels(page, tmp_path):
     with digits_session(tmp_path / "l.db") as session, serving(session) as server:
-        Screen(page).open(server.url)
+        Screen(page).open(server.link(server.doors[0]))
         style = "getComputedStyle(document.querySelector('.altf-image')).imageRendering"
         assert page.evaluate(style) == "pixelated"
         assert page.locator(".altf-image").bounding_box()["height"] > 400
@@ -420,7 +420,7 @@ def test_tiny_images_keep_their_pixels(page, tmp_path):
 
 def test_at_the_end_it_says_so_and_can_go_back(page, tmp_path):
     with digits_session(tmp_path / "l.db", n=4) as session, serving(session) as server:
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         for _ in range(4):
             screen.press("1")
         assert screen.text(".altf-done") == "Every image has an answer."
@@ -440,7 +440,7 @@ def test_the_curve_grows_and_is_told_in_words(page, images, tmp_path):
         ) as session,
         serving(session) as server,
     ):
-        screen = Screen(page).open(server.url)
+        screen = Screen(page).open(server.link(server.doors[0]))
         for answered in range(1, 21):
             screen.press(str(CLASSES.index(truth[screen.name]) + 1))
             if answered % 5 == 0:

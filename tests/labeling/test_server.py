@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -17,19 +17,7 @@ from al_tf.labeling import LabelLedger
 from al_tf.labeling.desk.server import MAX_BODY, DeskServer, serve
 from tests import interruptible
 
-LOOK = json.dumps({"do": "look"}).encode()
-
-
-@contextmanager
-def serving(session):
-    with DeskServer(session) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+from .visits import ask, cookie_of, get, post, serving
 
 
 @pytest.fixture(scope="module")
@@ -45,41 +33,8 @@ def server(tmp_path_factory):
 def nothing_is_recorded(request):
     yield
     if "server" in request.fixturenames:
-        assert request.getfixturevalue("server").desk.session.ledger.events() == []
-
-
-def ask(server, line, headers=(), body=b"", *, good=True):
-    """Send raw bytes; return status, headers (lower case) and body. `good` adds what a page sends."""
-    fields = {}
-    if good:
-        host = f"127.0.0.1:{server.server_port}"
-        fields = {"Host": host, "Cookie": f"{server.cookie}={server.token}", "Connection": "close"}
-        if line.startswith("POST"):
-            fields |= {"Origin": f"http://{host}", "Content-Type": "application/json"}
-            fields |= {"Content-Length": str(len(body))}
-    fields |= dict(headers)
-    lines = [line, *(f"{name}: {value}" for name, value in fields.items() if value is not None)]
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
-        connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
-        answer = b""
-        try:
-            while part := connection.recv(65536):
-                answer += part
-        except ConnectionResetError:
-            pass  # refused before all was read: what came before counts
-    head, _, content = answer.partition(b"\r\n\r\n")
-    first, *rest = head.decode("latin-1").split("\r\n")
-    parts = [tuple(part.strip() for part in field.split(":", 1)) for field in rest]
-    return int(first.split()[1]), {name.lower(): value for name, value in parts}, content
-
-
-def get(server, path, **headers):
-    return ask(server, f"GET {path} HTTP/1.1", {k.replace("_", "-"): v for k, v in headers.items()})
-
-
-def post(server, body=LOOK, path="/ask", **headers):
-    fields = {k.replace("_", "-"): v for k, v in headers.items()}
-    return ask(server, f"POST {path} HTTP/1.1", fields, body)
+        session = request.getfixturevalue("server").doors[0].desk.session
+        assert session.ledger.events() == []
 
 
 # What the page gets
@@ -113,24 +68,27 @@ def test_a_request_is_answered(server):
 
 
 def test_the_token_becomes_a_cookie_and_leaves_the_address(server):
-    status, headers, _ = get(server, "/" + server.url.partition("/?")[2].join("?."), Cookie=None)
+    link = server.link(server.doors[0])
+    status, headers, _ = get(server, "/" + link.partition("/?")[2].join("?."), Cookie=None)
     assert status == 403  # the token alone, with a dot too many
-    status, headers, body = get(server, f"/?token={server.token}", Cookie=None)
-    assert (status, headers["location"], body) == (303, "/", b"")
+    status, headers, body = get(server, f"/?token={server.doors[0].token}", Cookie=None)
+    assert (status, headers["location"], body) == (303, "./", b"")
     cookie, *flags = headers["set-cookie"].split("; ")
-    assert cookie == f"{server.cookie}={server.token}"
+    assert cookie == cookie_of(server)
     assert {"HttpOnly", "SameSite=Strict"} <= set(flags)
 
 
 def test_a_ticket_is_good_for_one_visit(server):
-    path = server.single_use_url().removeprefix(f"http://127.0.0.1:{server.server_port}")
-    assert server.token not in path
+    path = server.single_use_url(server.doors[0]).removeprefix(
+        f"http://127.0.0.1:{server.server_port}"
+    )
+    assert server.doors[0].token not in path
     assert get(server, path, Cookie=None)[0] == 303
     assert get(server, path, Cookie=None)[0] == 403
 
 
 def test_several_requests_use_one_connection(server):
-    fields = f"Host: localhost:{server.server_port}\r\nCookie: {server.cookie}={server.token}\r\n"
+    fields = f"Host: localhost:{server.server_port}\r\nCookie: {cookie_of(server)}\r\n"
     with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
         file = connection.makefile("rb")
         for _ in range(3):
@@ -165,9 +123,10 @@ def test_it_listens_on_this_machine_alone(server):
      "{name}={upper}", ";;=;", "{name}"],
 )  # fmt: skip
 def test_nothing_without_the_token(server, path, cookie):
+    door = server.doors[0]
     if cookie is not None:
         cookie = cookie.format(
-            name=server.cookie, token=server.token, upper=server.token.swapcase()
+            name=door.cookie(server.server_port), token=door.token, upper=door.token.swapcase()
         )
     status, _, body = get(server, path, Cookie=cookie)
     assert status == 403
@@ -177,7 +136,7 @@ def test_nothing_without_the_token(server, path, cookie):
 
 @pytest.mark.parametrize("token", ["x", "%00", "%ff", "a" * 5000, "{token}%20", "&token={token}"])
 def test_wrong_tokens(server, token):
-    path = "/?token=" + token.format(token=server.token)
+    path = "/?token=" + token.format(token=server.doors[0].token)
     status, headers, _ = get(server, path, Cookie=None)
     assert ("set-cookie" in headers) == (token == "&token={token}")
     assert status == (303 if token == "&token={token}" else 403)
@@ -191,14 +150,14 @@ def test_wrong_tokens(server, token):
 def test_other_host_names(server, host):
     host = host and host.format(port=server.server_port)
     assert get(server, "/", Host=host)[0] == 403
-    assert get(server, f"/?token={server.token}", Host=host, Cookie=None)[0] == 403
+    assert get(server, f"/?token={server.doors[0].token}", Host=host, Cookie=None)[0] == 403
     assert post(server, Host=host, Origin=f"http://{host}")[0] == 403
 
 
 @pytest.mark.parametrize("names", [("evil.example", "localhost"), ("localhost", "evil.example")])
 def test_two_hosts(server, names):
     line = "\r\n".join(["GET / HTTP/1.1", *(f"Host: {name}" for name in names)])
-    status, _, _ = ask(server, line, {"Cookie": f"{server.cookie}={server.token}"}, good=False)
+    status, _, _ = ask(server, line, {"Cookie": cookie_of(server)}, good=False)
     assert status == 403
 
 
@@ -228,7 +187,7 @@ def test_no_other_address(server, path):
 
 
 def test_the_grid_s_requests_need_the_token_too_and_have_the_same_address(server):
-    image = server.desk.session.pool.ids[0]
+    image = server.doors[0].desk.session.pool.ids[0]
     requests = [
         {"do": "review"}, {"do": "thumbnails", "images": [image]}, {"do": "alike", "image": image},
         {"do": "change", "label": "dark", "images": {image: None}}, {"do": "takeback", "last": 1},
@@ -363,13 +322,13 @@ def test_a_port_that_is_taken(server, desk):
         desk.session() as session,
         pytest.raises(DeskError, match=r"is not available.*another one"),
     ):
-        DeskServer(session, server.server_port)
+        DeskServer(session, port=server.server_port)
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_that_is_none(desk, port):
     with desk.session() as session, pytest.raises(DeskError, match=f"Port {port}"):
-        DeskServer(session, port)
+        DeskServer(session, port=port)
 
 
 def test_serve_tells_the_address_and_opens_a_browser(desk, monkeypatch):
@@ -414,9 +373,11 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
         port, token = re.search(r":(\d+)/\?token=(\S+)", process.stdout.readline()).groups()
 
         class Server:
-            server_port, cookie, token = int(port), f"al_tf_desk_{port}", ""
+            server_port, doors = (
+                int(port),
+                [SimpleNamespace(token=token, cookie="al_tf_desk_{}".format)],
+            )
 
-        Server.token = token
         item = json.loads(post(Server)[2])["item"]
         answer = {"do": "label", "slot": item["slot"], "label": "not <b>good</b>"}
         assert json.loads(post(Server, json.dumps(answer).encode())[2])["error"] is None

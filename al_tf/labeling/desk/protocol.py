@@ -31,7 +31,7 @@ import numpy as np
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
 from . import looking
-from .data_urls import data_url
+from .data_urls import Thumbnails, data_url
 from .review import ReviewDesk
 from .wording import isolated, taken_back
 
@@ -50,11 +50,13 @@ class Desk:
     Parameters
     ----------
     session : LabelingSession
+    thumbnails : Thumbnails, optional
+        To share with other desks on the same pool.
     """
 
-    def __init__(self, session: LabelingSession) -> None:
+    def __init__(self, session: LabelingSession, thumbnails: Thumbnails | None = None) -> None:
         self.session = session
-        self._review = ReviewDesk(session)
+        self._review = ReviewDesk(session, thumbnails or Thumbnails(session.pool))
         self._lock = threading.Lock()
         self._shown: int | None = None
 
@@ -126,6 +128,7 @@ class Desk:
             "ledger": session.ledger.path.name,
             "labels": progress.labels,
             "skipped": progress.skipped,
+            "disputed": progress.disputed,
             "perClass": list(progress.per_class.values()),
             "images": progress.images,
             "remaining": progress.remaining,
@@ -138,6 +141,7 @@ class Desk:
             "quality": [asdict(quality) for quality in progress.per_class_quality],
             "commonest": progress.commonest and asdict(progress.commonest),
             "selfAgreement": progress.self_agreement and asdict(progress.self_agreement),
+            "agreement": progress.agreement and asdict(progress.agreement),
             "training": asdict(progress.training),
             "advice": asdict(progress.advice),
             "curve": curve.to_dict("records"),

@@ -44,11 +44,12 @@ class ReviewDesk:
     Parameters
     ----------
     session : LabelingSession
+    thumbnails : Thumbnails
     """
 
-    def __init__(self, session: LabelingSession) -> None:
+    def __init__(self, session: LabelingSession, thumbnails: Thumbnails) -> None:
         self.session = session
-        self._thumbnails = Thumbnails(session.pool)
+        self._thumbnails = thumbnails
         self._lock = threading.Lock()
         self._lists: OrderedDict[int, list[ReviewRow]] = OrderedDict()
         self._made = 0

@@ -8,12 +8,15 @@ takes many seconds.)
 
 What protects it, each by itself:
 
-- It listens on 127.0.0.1 alone.
+- It listens on 127.0.0.1 alone, unless another host is asked for.
 - Every request needs the token: in the address at the first visit, which is then stripped from it,
   afterwards as a cookie that no script can read and no other site can cause to be sent. The browser
   is started with a ticket for one visit, because programs' arguments can be seen by other users.
-- The Host header must name this machine, so that no name of an attacker can be pointed here (DNS
-  rebinding); a request that changes something must come from this very page (Origin).
+- Each of several annotators has a token and an address of their own, ``/1/``, ``/2/``, …: the token
+  decides in whose name an answer is recorded, and no request can name another.
+- The Host header must name this machine (or the address that was stated for the links), so that no
+  name of an attacker can be pointed here (DNS rebinding); a request that changes something must come
+  from this very page (Origin).
 - A closed list of addresses is answered, none of which is a path of the machine. Images reach the page inside
   the replies.
 - Requests are small and bounded in size and time. The page may load nothing from elsewhere and run
@@ -22,32 +25,27 @@ What protects it, each by itself:
 
 from __future__ import annotations
 
-import hmac
 import json
 import os
-import re
-import secrets
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ...errors import DeskError
+from .access import LOCAL_HOST, Address, Door, doors_for
 from .front_end import FOLDER, SHARED_MODULES, STYLES
-from .protocol import Desk
 
 if TYPE_CHECKING:
     from ..session import LabelingSession
 
-ADDRESS = "127.0.0.1"
 MAX_BODY = 256 << 10  # as many images as may be changed at once
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
 
-_OUR_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.ASCII)
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
     **{
@@ -71,50 +69,61 @@ _HEADERS = {
 
 
 class DeskServer(ThreadingHTTPServer):
-    """The desk of a session on 127.0.0.1.
+    """The desk of one annotator, or of several who share a pool and a model.
 
     Parameters
     ----------
-    session : LabelingSession, optional
-        If not given, `attach` it before serving: so a port that is not available is noticed before
-        anything else is done.
+    *sessions : LabelingSession
+        One for each annotator. If none is given, `attach` them before serving: so a port that is
+        not available is noticed before anything else is done.
     port : int
         0 takes a free one.
+    host : str
+        Name or IP address of this machine at which to listen.
+    url : str, optional
+        Address that the links hold, such as that of a proxy; by default that of `host`.
 
     Raises
     ------
     DeskError
-        The port is not available.
+        The port, or the host, is not available.
+    ValueError
+        `host` and `url` make no address that a link could hold.
 
     Attributes
     ----------
-    token : str
-        Every request must carry it.
+    address : Address
+    doors : list of Door
+        One for each session.
     """
 
     daemon_threads = True
     request_queue_size = 128
     allow_reuse_address = os.name == "posix"  # elsewhere it would let others share the port
 
-    desk: Desk
-
-    def __init__(self, session: LabelingSession | None = None, port: int = 0) -> None:
-        if session is not None:
-            self.attach(session)
-        self.token = secrets.token_urlsafe(32)
-        self._tickets: set[str] = set()
-        self._ticket_lock = threading.Lock()
+    def __init__(
+        self,
+        *sessions: LabelingSession,
+        port: int = 0,
+        host: str = LOCAL_HOST,
+        url: str | None = None,
+    ) -> None:
+        self.address = Address(host, url)
+        self.doors: list[Door] = []
+        self.attach(*sessions)
+        if ":" in host:
+            self.address_family = socket.AF_INET6
         try:
-            super().__init__((ADDRESS, port), _Handler)
+            super().__init__((host, port), _Handler)
         except (OSError, OverflowError) as error:
             raise DeskError(
-                f"Port {port} of {ADDRESS} is not available ({error}). Name another one, or 0 for "
-                "any that is free."
+                f"Port {port} of {host} is not available ({error}). Name another one, or 0 for "
+                "any that is free; the host must be an address of this machine."
             ) from error
 
-    def attach(self, session: LabelingSession) -> None:
-        """Serve this session."""
-        self.desk = Desk(session)
+    def attach(self, *sessions: LabelingSession) -> None:
+        """Serve these sessions."""
+        self.doors = doors_for(sessions)
 
     def run(
         self,
@@ -124,57 +133,51 @@ class DeskServer(ThreadingHTTPServer):
     ) -> None:
         """Serve until Ctrl-C; parameters as in `serve`."""
         try:
-            announce(f"The labeling desk: {self.url}")
-            announce("Keep this address to yourself: anybody who has it can label.")
-            announce("Ctrl-C stops the desk; every answer is kept.")
-            if open_browser is not None:
-                ticket = self.single_use_url()
+            for line in self._welcome():
+                announce(line)
+            if open_browser is not None and len(self.doors) == 1:
+                ticket = self.single_use_url(self.doors[0])
                 threading.Thread(target=open_browser, args=(ticket,), daemon=True).start()
             self.serve_forever()
         except KeyboardInterrupt:
-            session = self.desk.session
+            session = self.doors[0].desk.session
             labels = session.progress().labels
             announce(f"\nStopped with {labels} labels in {session.ledger.path}.")
+
+    def _welcome(self) -> list[str]:
+        if len(self.doors) == 1:
+            first = [
+                f"The labeling desk: {self.link(self.doors[0])}",
+                "Keep this address to yourself: anybody who has it can label.",
+            ]
+        else:
+            links = [f"  {door.annotator}: {self.link(door)}" for door in self.doors]
+            first = ["The labeling desk, with a link for each annotator:", *links]
+            first += ["Give each only their own: whoever has a link answers in that name."]
+        return [*first, "Ctrl-C stops the desk; every answer is kept."]
 
     def server_bind(self) -> None:
         """Take the port, without asking the network for this machine's name as `HTTPServer` does."""
         TCPServer.server_bind(self)
-        self.server_name, self.server_port = ADDRESS, int(self.server_address[1])
+        self.server_name, self.server_port = self.address.host, int(self.server_address[1])
 
-    @property
-    def url(self) -> str:
-        """The address with the token; anybody who has it can label."""
-        return f"{self._base}?token={self.token}"
+    def link(self, door: Door) -> str:
+        """Return an annotator's address with the token; anybody who has it can label."""
+        return f"{self._base(door)}?token={door.token}"
 
-    def single_use_url(self) -> str:
+    def single_use_url(self, door: Door) -> str:
         """Return an address for one visit."""
-        ticket = secrets.token_urlsafe(32)
-        with self._ticket_lock:
-            self._tickets.add(ticket)
-        return f"{self._base}?token={ticket}"
+        return f"{self._base(door)}?token={door.ticket()}"
 
-    @property
-    def cookie(self) -> str:
-        """Name of the cookie; cookies know no ports, so the port is in the name."""
-        return f"al_tf_desk_{self.server_port}"
+    def _base(self, door: Door) -> str:
+        return self.address.base(self.server_port) + (f"{door.path}/"[1:])
 
-    def admits(self, token: str) -> bool:
-        """Return whether a visitor with this token is let in; a ticket is used up."""
-        given = token.encode()
-        with self._ticket_lock:
-            for ticket in self._tickets:
-                if hmac.compare_digest(ticket.encode(), given):
-                    self._tickets.remove(ticket)
-                    return True
-        return self.knows(token)
-
-    def knows(self, token: str) -> bool:
-        """Return whether this is the token, in a time that does not depend on how much is right."""
-        return hmac.compare_digest(self.token.encode(), token.encode())
-
-    @property
-    def _base(self) -> str:
-        return f"http://{ADDRESS}:{self.server_port}/"
+    def door_of(self, path: str) -> Door | None:
+        """Return the door that an address is behind; None if there is none."""
+        for door in self.doors:
+            if path.startswith(f"{door.path}/"):
+                return door
+        return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore connections that break off; the page asks again."""
@@ -189,40 +192,40 @@ class _Handler(BaseHTTPRequestHandler):
         if not self._is_for_us():
             return
         path, _, query = self.path.partition("?")
+        door = self.server.door_of(path)
         token = parse_qs(query).get("token", [""])[0]
-        if path == "/" and token:
-            self._enter(token)
-        elif self._has_token():
-            self._file(path)
+        if door is not None and token and path == f"{door.path}/":
+            self._enter(door, token)
+        elif self._has_token(door):
+            self._file("" if door is None else path.removeprefix(door.path))
 
     def do_POST(self) -> None:
         self.close_connection = True  # until the body has been read
-        if not (self._is_for_us() and self._has_token() and self._is_from_our_page()):
+        door = self.server.door_of(self.path)
+        if not (self._is_for_us() and self._has_token(door) and self._is_from_our_page()):
             return
-        if self.path != "/ask":
+        if door is None or self.path != f"{door.path}/ask":
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
             return
         request = self._body()
         if request is not None:
-            reply = json.dumps(self.server.desk.handle(request), allow_nan=False)
+            reply = json.dumps(door.desk.handle(request), allow_nan=False)
             self._send(HTTPStatus.OK, "application/json", reply.encode())
 
     # Who is let in --------------------------------------------------------------------
 
     def _is_for_us(self) -> bool:
         hosts = self.headers.get_all("Host") or []
-        if len(hosts) == 1 and _OUR_HOST.fullmatch(hosts[0]):
+        if len(hosts) == 1 and self.server.address.is_ours(hosts[0]):
             return True
-        self._refuse(HTTPStatus.FORBIDDEN, "This desk is only for the machine it runs on.")
+        self._refuse(HTTPStatus.FORBIDDEN, "This desk is not known by this name.")
         return False
 
-    def _has_token(self) -> bool:
-        try:
-            cookies = SimpleCookie(self.headers.get("Cookie", ""))
-        except CookieError:
-            cookies = SimpleCookie()
-        morsel = cookies.get(self.server.cookie)
-        if morsel is not None and self.server.knows(morsel.value):
+    def _has_token(self, door: Door | None) -> bool:
+        """Tell whether a visitor has the token of this door; where there is none, of any."""
+        cookies, port = self.headers.get("Cookie", ""), self.server.server_port
+        doors = self.server.doors if door is None else [door]
+        if any(each.opens_for(cookies, port) for each in doors):
             return True
         self._refuse(
             HTTPStatus.FORBIDDEN,
@@ -231,21 +234,23 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def _is_from_our_page(self) -> bool:
-        if self.headers.get("Origin") == f"http://{self.headers['Host']}":
+        if self.server.address.is_our_page(self.headers.get("Origin"), self.headers["Host"]):
             return True
         self._refuse(HTTPStatus.FORBIDDEN, "This request does not come from the desk's page.")
         return False
 
-    def _enter(self, token: str) -> None:
+    def _enter(self, door: Door, token: str) -> None:
         """Give the cookie to a visitor with the token, and redirect to the address without it."""
-        if not self.server.admits(token):
+        if not door.admits(token):
             self._refuse(
                 HTTPStatus.FORBIDDEN,
                 "This address is no longer valid: open the one that the program printed last.",
             )
             return
-        cookie = f"{self.server.cookie}={self.server.token}; HttpOnly; SameSite=Strict; Path=/"
-        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", Location="/", **{"Set-Cookie": cookie})
+        cookie = f"{door.cookie(self.server.server_port)}={door.token}"
+        cookie += "; HttpOnly; SameSite=Strict; Path=/"
+        cookie += "; Secure" if self.server.address.is_encrypted else ""
+        self._send(HTTPStatus.SEE_OTHER, "text/plain", b"", Location="./", **{"Set-Cookie": cookie})
 
     # What they get ----------------------------------------------------------------------
 
@@ -305,9 +310,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def serve(
-    session: LabelingSession,
-    *,
+    *sessions: LabelingSession,
     port: int = 0,
+    host: str = LOCAL_HOST,
+    url: str | None = None,
     open_browser: Callable[[str], Any] | None = None,
     announce: Callable[[str], None] = print,
 ) -> None:
@@ -315,11 +321,12 @@ def serve(
 
     Parameters
     ----------
-    session : LabelingSession
-    port : int
-        0 takes a free one.
+    *sessions : LabelingSession
+        One for each annotator, see `LabelingSession.colleague`.
+    port, host, url
+        As in `DeskServer`.
     open_browser : callable, optional
-        Given an address for one visit (`webbrowser.open`).
+        Given an address for one visit (`webbrowser.open`), where there is one annotator.
     announce : callable
         Given the lines for the terminal.
 
@@ -328,5 +335,5 @@ def serve(
     DeskError
         The port is not available.
     """
-    with DeskServer(session, port) as server:
+    with DeskServer(*sessions, port=port, host=host, url=url) as server:
         server.run(open_browser=open_browser, announce=announce)

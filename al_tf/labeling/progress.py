@@ -14,15 +14,13 @@ def measure_progress(
     ledger: LabelLedger,
     pool: ImagePool,
     trainer: Trainer,
-    classes: tuple[str, ...],
     annotator: str,
     *,
     target_accuracy: float | None,
     target_recall: float | None,
 ) -> Progress:
     """Return where the work stands; see `LabelingSession.progress`."""
-    standing = ledger.standing()
-    answers = ledger.answers()
+    standing, answers, classes = ledger.snapshot()
     labeled = [event for event in answers.values() if event.label is not None]
     disputed = sum(event.in_dispute for event in answers.values())
     seconds = ledger.seconds()
@@ -31,13 +29,13 @@ def measure_progress(
     predicted = {} if trainer.model is None else trainer.model.predicted()
     truth, guesses = quality.audit_pairs(answers, predicted)
     accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
-    per_class = quality.class_quality(truth, guesses, classes)
+    per_class = quality.class_quality(truth, guesses, classes.names)
     commonest = quality.commonest_class(truth)
     return Progress(
         labels=len(labeled),
         skipped=len(answers) - len(labeled) - disputed,
         disputed=disputed,
-        per_class={c: sum(event.label == c for event in labeled) for c in classes},
+        per_class={c: sum(event.label == c for event in labeled) for c in classes.names},
         images=len(ids),
         remaining=remaining,
         unreadable=len(pool.problems),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,24 @@ class ScoredModel:
     """Row of each of `ids`."""
     takes_features: bool = False
     """Whether the estimator was fitted on `features` instead of images."""
+    counted_as: Mapping[str, str | None] = field(default_factory=dict, repr=False)
+    """Which of `classes` each class of the estimator counts as, where its name is another; None is
+    one that was removed."""
+
+    def with_classes(
+        self, classes: tuple[str, ...], counted_as: Mapping[str, str | None]
+    ) -> ScoredModel:
+        """Return this model as one of other classes: renamed, merged, added.
+
+        Parameters
+        ----------
+        classes : tuple of str
+            The classes now; those that it has not learned get the probability 0.
+        counted_as : mapping of str to str
+            Which of them each of its own classes counts as; None is one that was removed.
+        """
+        proba = _regrouped(self.proba, self.classes, classes, counted_as)
+        return replace(self, classes=classes, proba=proba, counted_as=counted_as)
 
     def predicted(self) -> dict[str, str]:
         """Return the most probable class of each image."""
@@ -70,7 +88,7 @@ class PoolClassifier:
         if isinstance(X, PoolView) and all(image in model.row_of for image in X.ids):
             rows = [model.row_of[image] for image in X.ids]
             return model.proba[rows], model.features[rows]
-        return _predict(model.estimator, np.asarray(X), model.classes)
+        return _predict(model.estimator, np.asarray(X), model.classes, model.counted_as)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, K)."""
@@ -138,7 +156,10 @@ def fit_and_score(
 
 
 def _predict(
-    estimator: Any, images: np.ndarray, classes: tuple[str, ...]
+    estimator: Any,
+    images: np.ndarray,
+    classes: tuple[str, ...],
+    counted_as: Mapping[str, str | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return probabilities with a column for each class, and features."""
     if hasattr(estimator, "predict_with_features"):
@@ -153,7 +174,24 @@ def _predict(
             f"The model's probabilities are not finite (NaN or infinite) for {bad} of "
             f"{len(images)} images."
         )
-    columns = [classes.index(str(label)) for label in estimator.classes_]
-    aligned = np.zeros((len(images), len(classes)))
-    aligned[:, columns] = proba
+    own = tuple(map(str, estimator.classes_))
+    aligned = _regrouped(proba, own, classes, counted_as or {})
     return aligned, np.asarray(features, dtype=np.float32)
+
+
+def _regrouped(
+    proba: np.ndarray,
+    own: tuple[str, ...],
+    classes: tuple[str, ...],
+    counted_as: Mapping[str, str | None],
+) -> np.ndarray:
+    """Return probabilities (n, K) with a column for each of `classes`, those merged added up."""
+    aligned = np.zeros((len(proba), len(classes)))
+    for column, name in enumerate(own):
+        now = counted_as.get(name, name)
+        if now is not None:
+            aligned[:, classes.index(now)] += proba[:, column]
+    if None in counted_as.values():
+        total = aligned.sum(axis=1, keepdims=True)
+        aligned = np.where(total > 0, aligned / np.where(total > 0, total, 1), 1 / len(classes))
+    return aligned

@@ -13,6 +13,7 @@ from ..seeding import RandomState, check_random_state
 from . import quality
 from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
+from .class_editing import ClassEditing
 from .items import Item, Progress, TrainingStatus
 from .ledger import Event, LabelLedger, Slot
 from .pool import open_pool
@@ -21,13 +22,12 @@ from .reviewing import Reviewer
 from .session_checks import check_settings, shared_setting
 from .showing import build_item
 from .trainer import Trainer, check_estimator
-from .training_set import training_labels
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class LabelingSession:
+class LabelingSession(ClassEditing):
     """One annotator at work on a pool: what to show next, what was answered, what was learned.
 
     There is no screen in it. A desk, or a loop with an oracle, does ::
@@ -72,8 +72,9 @@ class LabelingSession:
     ledger : path or LabelLedger
         Where the answers go.
     classes : sequence of str, optional
-        Two or more names, any characters; later sessions may add some at the end. If not given,
-        those of the ledger.
+        Two or more names, any characters; later sessions may add some at the end, or give those
+        that the ledger was begun with, whatever they are called by now. If not given, those of
+        the ledger. `add_class`, `rename_class` and `merge_classes` change them later.
     batch_size : int
         Images set aside at once, audit images and repeats included; also how many new labels
         start a training.
@@ -108,7 +109,6 @@ class LabelingSession:
 
     Attributes
     ----------
-    classes : tuple of str
     annotator : str
     pool : ImagePool
         Its ``problems`` say which files cannot be shown.
@@ -176,7 +176,7 @@ class LabelingSession:
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
         # all is well: only now is anything stored
         self._audit_share = shared_setting(self.ledger, "audit_share", audit_share)
-        self.classes = self.ledger.fix_classes(names)
+        self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
         self._seed = self.ledger.settle("seed", drawn)
         chooser = Chooser(
@@ -300,7 +300,9 @@ class LabelingSession:
         return self.ledger.relabel(image_id, label, annotator=self.annotator)
 
     def undo(self) -> Event | None:
-        """Take back this annotator's last answer; `next` then shows that image again.
+        """Take back this annotator's last answer or change of a class.
+
+        After an answer, `next` shows that image again.
 
         Returns
         -------
@@ -308,7 +310,10 @@ class LabelingSession:
             What was taken back: None if nothing was left. Undoing again takes back the one before.
         """
         with self._lock:
-            return self.ledger.undo(self.annotator)
+            event = self.ledger.undo(self.annotator)
+        if event is not None and event.purpose == "class":
+            self._reviewed()
+        return event
 
     # Training ---------------------------------------------------------------------------
 
@@ -371,7 +376,7 @@ class LabelingSession:
     def progress(self) -> Progress:
         """Return where the work stands."""
         return measure_progress(
-            self.ledger, self.pool, self._trainer, self.classes, self.annotator,
+            self.ledger, self.pool, self._trainer, self.annotator,
             target_accuracy=self._target_accuracy, target_recall=self._target_recall,
         )  # fmt: skip
 
@@ -462,5 +467,5 @@ class LabelingSession:
 
     def _retrain_if_new(self) -> None:
         answers = self.ledger.answers()
-        if len(training_labels(answers)) != self._trainer.labels_at_start:
+        if self._trainer.is_behind(answers):
             self._trainer.start(answers)

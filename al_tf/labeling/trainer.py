@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 
 from ..agreement import cohen_kappa
-from ..errors import TrainingFailedError
+from ..errors import TrainingFailedError, UnknownLabelError
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask
 from .image_pool import ImagePool
 from .items import TrainingStatus
-from .ledger import Event, LabelLedger
+from .ledger import ClassList, Event, LabelLedger
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
 from .training_set import labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
+ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 _log = logging.getLogger("al_tf.labeling")
 
 
@@ -36,6 +37,7 @@ class Trainer:
     pool : ImagePool
     ledger : LabelLedger
     classes : tuple of str
+        While the ledger has none.
     annotator : str
         In whose session.
     """
@@ -49,24 +51,43 @@ class Trainer:
         annotator: str,
     ) -> None:
         self._learner, self._estimator = check_estimator(learner)
-        if "classes" in getattr(self._estimator, "get_params", dict)():
-            self._estimator.set_params(classes=list(classes))
+        self._set_classes(classes)
+        self._original = self._estimator  # fits are made on copies
         self.inputs = model_inputs(self._estimator, pool)
         base = getattr(learner, "X_training", None)
-        self._base = None if base is None else (base, learner.y_training)
+        known = ledger.class_list
+        self._base = None if base is None else (base, _identities(learner.y_training, known))
         self._pool, self._ledger = pool, ledger
         self._classes, self.annotator = classes, annotator
         self._task = BackgroundTask(self._notify)
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
         self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
-        self.labels_at_start = 0
-        """Number of training labels when `start` was last called."""
+        self._begun_with: tuple[int, ClassKey] = (0, self._class_key())
+        self._seen_as: tuple[ScoredModel | None, ScoredModel | None] = (None, None)
 
     @property
     def model(self) -> ScoredModel | None:
-        """The newest model, or None."""
-        return self._result[0]
+        """The newest model, or None; with the classes as they are now."""
+        return self._with_present_classes(self._result[0])
+
+    def _with_present_classes(self, model: ScoredModel | None) -> ScoredModel | None:
+        """Return a model as one of the present classes, until one is trained on them."""
+        classes = self._ledger.class_list
+        if model is None or not classes.names:
+            return model
+        counted_as = {name: _name_now(name, classes) for name in model.classes}
+        if model.classes == classes.names and all(a == b for a, b in counted_as.items()):
+            return model
+        trained, seen = self._seen_as
+        if (
+            trained is not model
+            or seen is None
+            or (seen.classes, seen.counted_as) != (classes.names, counted_as)
+        ):
+            seen = model.with_classes(classes.names, counted_as)
+            self._seen_as = (model, seen)
+        return seen
 
     @property
     def round(self) -> int:
@@ -103,12 +124,23 @@ class Trainer:
             `close`.
         """
         labels = training_labels(answers)
-        self.labels_at_start = len(labels)
-        if len({*labels.values(), *self._base_labels()}) < 2:
+        self._begun_with = (len(labels), self._class_key())
+        base = self._base_now(self._ledger.class_list)
+        if len({*labels.values(), *(() if base is None else base[1])}) < 2:
             return False
         begun = self._task.start(self._train)
         self._notify()
         return begun
+
+    def is_behind(self, answers: Mapping[str, Event]) -> bool:
+        """Return whether there are other labels or classes than when `start` was last called.
+
+        Parameters
+        ----------
+        answers : mapping of str to Event
+            Of `LabelLedger.answers`, now.
+        """
+        return self._begun_with != (len(training_labels(answers)), self._class_key())
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
@@ -177,16 +209,17 @@ class Trainer:
         threading.current_thread().name = "al_tf training"
         start = time.perf_counter()
         try:
-            answers = self._ledger.answers()
+            _, answers, classes = self._ledger.snapshot()
             self._pool.refresh()
-            labels = training_labels(answers)
+            labels, base = training_labels(answers), self._base_now(classes)
+            self._set_classes(classes.names or self._classes)
             model = fit_and_score(
-                self._estimator, self.inputs, self._pool.ids, labels, self._classes, self._base
+                self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
             )
             seconds = time.perf_counter() - start
             self._result = (model, self._record(model, answers, seconds), seconds)
             if self._learner is not None:
-                X, y = labeled_images(self._pool, labels, self._base)
+                X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
             self._estimator = model.estimator  # for fit_mode="warm"
@@ -204,12 +237,29 @@ class Trainer:
             seconds=seconds,
             audited=len(labels),
             correct=quality.n_correct(labels, predictions),
-            kappa=_agreement(self.model, model),
+            kappa=_agreement(self.model, self._with_present_classes(model)),
             uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )
 
-    def _base_labels(self) -> list[str]:
-        return [] if self._base is None else [str(label) for label in self._base[1]]
+    def _set_classes(self, classes: tuple[str, ...]) -> None:
+        """Let the next training be of these classes; of others, it begins anew."""
+        from sklearn.base import clone
+
+        if getattr(self, "_classes", classes) != classes:
+            self._estimator = clone(self._original, safe=False)  # not fitted
+        if "classes" in getattr(self._estimator, "get_params", dict)():
+            self._estimator.set_params(classes=list(classes))
+        self._classes = classes
+
+    def _base_now(self, classes: ClassList) -> tuple[Any, np.ndarray] | None:
+        """Return the labeled set from elsewhere under the present names of its classes."""
+        if self._base is None:
+            return None
+        images, identities = self._base
+        return images, np.array([classes.name_of(identity) for identity in identities])
+
+    def _class_key(self) -> ClassKey:
+        return tuple((each.name, each.merged) for each in self._ledger.class_list.classes)
 
     def _notify(self) -> None:
         for callback in self._listeners:
@@ -217,6 +267,20 @@ class Trainer:
                 callback()
             except Exception:
                 _log.exception("A callback of LabelingSession.subscribe failed")
+
+
+def _identities(labels: Any, classes: ClassList) -> list[str]:
+    """Return what the ledger calls the classes of labels from elsewhere."""
+    known = set(classes.known_names)
+    return [classes.identity(name) if name in known else name for name in map(str, labels)]
+
+
+def _name_now(name: str, classes: ClassList) -> str | None:
+    """Return what a class is called now; None if it was removed."""
+    try:
+        return classes.present_name(name)
+    except UnknownLabelError:
+        return None
 
 
 def check_estimator(learner: Any) -> tuple[Any, Any]:
@@ -238,9 +302,9 @@ def check_estimator(learner: Any) -> tuple[Any, Any]:
     return (learner if is_learner else None), estimator
 
 
-def _agreement(before: ScoredModel | None, now: ScoredModel) -> float | None:
+def _agreement(before: ScoredModel | None, now: ScoredModel | None) -> float | None:
     """Return kappa of two models' predictions on the images that both have scored."""
-    if before is None:
+    if before is None or now is None:
         return None
     common = [image for image in now.ids if image in before.row_of]
     if not common:

@@ -1,13 +1,24 @@
 """Classes that are added, renamed, merged, described and removed while labeling goes on."""
 
 import json
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 
 from al_tf.errors import ClassChangeError, LedgerError, StaleItemError, UnknownLabelError
+from al_tf.experiments.logistic import PixelLogistic
 from al_tf.labeling import LabelLedger
+from al_tf.labeling.exchange.export import export_csv, export_folders
+from al_tf.labeling.exchange.label_studio import export_tasks, import_annotations
 from al_tf.labeling.ledger.class_list import COMMAND_KEYS, KEYS
 from al_tf.labeling.ledger.queue import Candidate
+from al_tf.labeling.reviewing import ReviewFilter
+from al_tf.labeling.suspects import suspect_answers
+
+from .work import CLASSES, NearestMean, make_images
 
 ANN, BOB = {"annotator": "ann"}, {"annotator": "bob"}
 
@@ -356,3 +367,146 @@ class TestFiles:
         standing, answers, classes = labeled.snapshot()
         assert {event.label for event in answers.values()} <= set(classes.names)
         assert {event.label for event in standing} <= set(classes.names)
+
+
+class TestSession:
+    """A session goes on while its classes change; its model counts them at once."""
+
+    @pytest.fixture
+    def session(self, desk):
+        with desk.session(auto_retrain=True, batch_size=10, repeat_share=0.0) as session:
+            desk.answer(session, 40)
+            session.wait()
+            yield session
+
+    def test_the_model_at_hand_counts_merged_and_renamed_classes_at_once(self, session):
+        session._trainer.close(wait=True)  # none is trained any more
+        before = session._trainer.model
+        session.rename_class("dark", "black")
+        session.add_class("spot")
+        model = session._trainer.model
+        assert model.classes == ("black", "bright", "spot")
+        np.testing.assert_array_equal(model.proba[:, :2], before.proba)
+        assert not model.proba[:, 2].any()
+        assert session._trainer.model is model
+        session.merge_classes("black", "spot")
+        np.testing.assert_allclose(session._trainer.model.proba, before.proba[:, [1, 0]])
+        assert {p.label for p in session.next().predictions} <= {"bright", "spot"}
+        progress = session.progress()
+        assert list(progress.per_class) == ["bright", "spot"]
+        assert sum(progress.per_class.values()) == progress.labels == 40
+        session.undo()
+        session.undo()
+        session.undo()
+        assert session._trainer.model is before
+
+    def test_a_class_that_the_model_knows_is_removed(self, session, desk):
+        session._trainer.close(wait=True)
+        model = session._trainer.model.with_classes(("bright",), {"dark": None, "bright": "bright"})
+        np.testing.assert_array_equal(model.proba, np.ones_like(model.proba))
+
+    def test_a_changed_class_list_retrains_and_labels_of_new_classes_count(self, session, desk):
+        number = session.training.round
+        session.add_class("spot")
+        session.wait()
+        assert session.training.round == number + 1
+        assert session.estimator.classes_.tolist() == ["bright", "dark"]
+        for _ in range(10):
+            session.label("spot", slot=session.next().slot)
+        session.wait()
+        assert session.estimator.classes_.tolist() == ["bright", "dark", "spot"]
+        session.rename_class("spot", "blot")
+        session.wait()
+        assert session.estimator.classes_.tolist() == ["blot", "bright", "dark"]
+        session.merge_classes("blot", "bright")
+        session.wait()
+        assert session.estimator.classes_.tolist() == ["bright", "dark"]
+        assert {row.label for row in session.reviewer.rows(ReviewFilter("answers"))} == {*CLASSES}
+
+    def test_an_audit_answer_from_before_a_merge_counts_as_the_merged_class(self, desk):
+        with desk.session(audit_share=0.5, auto_retrain=True) as session:
+            session.add_class("very dark")
+            for _ in range(40):
+                item = session.next()
+                label = desk.truth(item.image_id)
+                session.label("very dark" if label == "dark" else label, slot=item.slot)
+            session.merge_classes("very dark", "dark")
+            session.wait()
+            quality = {each.label: each for each in session.progress().per_class_quality}
+        assert list(quality) == ["dark", "bright"]
+        assert quality["dark"].images > 5
+        assert quality["dark"].recall.value > 0.5
+
+    def test_two_sessions_see_each_other_s_changes(self, session, desk):
+        other = desk.session(annotator="bob")
+        item = other.next()
+        session.rename_class("dark", "black")
+        assert other.classes == ("black", "bright")
+        assert other.label("dark", slot=item.slot).label == "black"
+        item = other.next()
+        session.merge_classes(session.add_class("spot").name, "black")
+        assert other.label("spot", slot=item.slot).label == "black"
+        other.close()
+
+    def test_a_session_is_opened_again_as_it_was_begun(self, session, desk):
+        session.rename_class("dark", "black")
+        session.add_class("spot")
+        again = desk.session()  # with the classes of the beginning
+        assert again.classes == ("black", "bright", "spot")
+        again.close()
+
+    def test_a_learner_s_own_labels_are_renamed_and_merged_too(self, desk):
+        images, labels = make_images(30, seed=5)
+        learner = SimpleNamespace(
+            estimator=NearestMean(), query_strategy=None, X_training=images, y_training=labels
+        )
+        with desk.session(learner) as session:
+            desk.answer(session, 10)
+            session.rename_class("dark", "black")
+            session.retrain(wait=True)
+            assert session.estimator.classes_.tolist() == ["black", "bright"]
+            assert set(learner.y_training) == {"black", "bright"}
+
+    def test_a_network_trained_on_begins_anew_with_other_classes(self, desk):
+        class Warm(BaseEstimator, NearestMean):
+            def __init__(self, classes=None):
+                self.classes = classes
+
+            def fit(self, X, y):
+                assert not hasattr(self, "classes_") or set(self.known_) == set(self.classes)
+                self.known_ = list(self.classes)
+                return super().fit(X, y)
+
+        with desk.session(Warm()) as session:
+            desk.answer(session, 10)
+            session.retrain(wait=True)
+            session.add_class("spot")
+            session.retrain(wait=True)
+            assert session.estimator.known_ == ["dark", "bright", "spot"]
+
+    def test_exports_have_the_present_names(self, session, desk, tmp_path):
+        session.rename_class("dark", "black")
+        session.merge_classes(session.add_class("spot").name, "black")
+        assert export_csv(session.ledger, tmp_path / "labels.csv") == 40
+        assert set(pd.read_csv(tmp_path / "labels.csv")["label"]) == {"black", "bright"}
+        assert export_csv(session.ledger, tmp_path / "history.csv", history=True) == 43
+        export_folders(session.ledger, desk.pool, tmp_path / "folders")
+        folders = {path.name for path in (tmp_path / "folders").iterdir() if path.is_dir()}
+        assert folders == {"black", "bright"}
+        table = suspect_answers(
+            session.ledger.answers(), desk.pool, session.classes, estimator=PixelLogistic()
+        )
+        assert set(table["label"]) == {"black", "bright"}
+
+    def test_label_studio_s_former_choices_are_understood(self, session, desk, tmp_path):
+        export_tasks(
+            session.ledger, desk.pool, tmp_path / "tasks.json", url_prefix="https://x.org/"
+        )
+        session.rename_class("dark", "black")
+        other = LabelLedger(tmp_path / "other.db")
+        other.fix_classes(CLASSES)
+        other.rename_class("dark", "black", **BOB)
+        done = import_annotations(other, tmp_path / "tasks.json")
+        assert done.recorded == 40
+        assert set(labels_of(other).values()) == {"black", "bright"}
+        assert import_annotations(other, tmp_path / "tasks.json").known == 40

@@ -9,7 +9,14 @@ import pytest
 
 from al_tf.labeling import LabelLedger
 
-from .work import Desk, change_until_killed, processes, work_until_killed
+from .work import (
+    CLASSES,
+    Desk,
+    change_classes_until_killed,
+    change_until_killed,
+    processes,
+    work_until_killed,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -97,3 +104,35 @@ def test_a_change_of_many_images_is_recorded_whole_or_not_at_all(tmp_path):
         if event.purpose != "repeat":
             state[event.image] = None if event.kind == "clear" else event.id
     assert {i: e.id for i, e in answers.items()} == {i: e for i, e in state.items() if e}
+
+
+def test_changes_of_classes_are_recorded_whole_or_not_at_all(tmp_path):
+    path, n, kills = tmp_path / "labels.db", 3_000, 50
+    rng = np.random.default_rng(0)
+    acknowledged = 0
+    for _ in range(kills):
+        messages = run_and_kill(change_classes_until_killed, path, n, seconds=rng.uniform(0, 0.2))
+        recorded = max([count for kind, count in messages if kind == "recorded"], default=0)
+        acknowledged = max(acknowledged, recorded)
+        with LabelLedger(path) as ledger:
+            assert len(ledger.events()) >= acknowledged  # nothing that was confirmed is lost
+            ledger.class_list.check()
+            answers = ledger.answers()
+            assert {event.label for event in answers.values()} <= set(ledger.classes)
+    with LabelLedger(path) as ledger:
+        events = ledger.events()
+        stored = [event.label for event in ledger.standing()]
+    kinds = {event.kind for event in events}
+    assert kinds == {
+        "label", "undo", "class_added", "class_renamed", "class_described", "class_merged",
+    }  # fmt: skip
+    actions = {}
+    for event in events:
+        if event.action is not None and event.kind != "undo":
+            actions.setdefault(event.action, []).append(event.kind)
+    assert set(map(tuple, actions.values())) == {
+        ("class_added", "class_described"), ("class_renamed", "class_described"),
+    }  # fmt: skip
+    assert set(stored) <= {*CLASSES}
+    answered = [e.image for e in events if e.kind == "label" and e.purpose != "repeat"]
+    assert len(set(answered)) == len(answered)

@@ -117,6 +117,29 @@ def change_until_killed(path, n, pipe):
         pipe.send(("finished", None))
 
 
+def change_classes_until_killed(path, n, pipe):
+    """Label, and change the classes; say what is asked for and what was recorded, by its events."""
+    desk = Desk(path, n, synchronous="FULL")
+    with desk.session(batch_size=7, repeat_share=0.1) as session:
+        while (item := session.next()) is not None:
+            session.label(desk.truth(item.image_id), slot=item.slot)
+            name = f"class {len(session.ledger.class_list.identities)}"
+            for do in (
+                lambda name=name: session.add_class(name, description="new", color="red"),
+                lambda: session.label("dark", slot=session.next().slot),
+                lambda name=name: session.change_class(
+                    name, to=f"{name}, renamed", description="x"
+                ),
+                lambda name=name: session.merge_classes(name, "dark"),
+                session.undo,
+                lambda name=name: session.merge_classes(name, "bright"),
+            ):
+                pipe.send(("asked", len(session.ledger.events())))
+                do()
+                pipe.send(("recorded", len(session.ledger.events())))
+        pipe.send(("finished", None))
+
+
 def as_nobody(call, *args):
     """Run `call` in a process whose user may write nothing here; return what it returns or raises."""
     ours, theirs = processes.Pipe()

@@ -213,7 +213,7 @@ def import_annotations(
     1 0
     0 1
     """
-    reading = read_file(Path(path), ledger.classes, control)
+    reading = read_file(Path(path), ledger.class_list.known_names, control)
     index = None if pool is None else ImageIndex(pool)
     matched, unmatched = match_tasks(reading.tasks, index)
     _check_something_is_there(Path(path), reading, matched, unmatched, index)

@@ -338,7 +338,8 @@ class LiveLabeling:
         self, tasks: Sequence[Mapping[str, Any]], project: _Project, *, complete: bool
     ) -> ImportResult:
         """Record the annotations of tasks, and train if anything is new."""
-        reading = _read(tasks, self.ledger.classes, complete, self._emails, project.control.name)
+        names = self.ledger.class_list.known_names
+        reading = _read(tasks, names, complete, self._emails, project.control.name)
         images = self._images_of(tasks, project)
         ranking = self._ranking
         recorder = Recorder(self.ledger)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from dataclasses import replace
 from typing import Any
 
 from ...ledger import Event, LabelLedger
@@ -55,6 +56,8 @@ class Recorder:
         **details
             ``round`` and ``score`` of the prediction that was shown.
         """
+        if answer.label is not None:  # from before the class was renamed or merged, perhaps
+            answer = replace(answer, label=self._ledger.class_list.present_name(answer.label))
         last = self._last.get(answer.key)
         if answer.key in self._deleted:
             return False

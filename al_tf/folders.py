@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from .parsing import parse_json, read_text
 
 EXPORT_INDEX = "classes.json"
 """The file by which an export of labels into folders is recognised."""
+_EXTENSIONS = frozenset(EXTENSIONS)
 _SYSTEM_FILES = ("Thumbs.db", "desktop.ini", ".DS_Store")
 
 
@@ -22,7 +24,7 @@ class FolderListing:
     images: tuple[Path, ...]
     """Sorted by name."""
     left_out: Counter[str]
-    """Number of files by reason: their extension, ``hidden``, ``in a linked folder``, …"""
+    """Number of files by reason: their extension, ``hidden``, ``linked folder``, …"""
 
     def __str__(self) -> str:
         """Return what is left out in a line; nothing if nothing is."""
@@ -45,29 +47,81 @@ def list_folder(folder: Path) -> FolderListing:
     ``al-tf export --format folders``, whose file names show the label. What operating systems
     leave behind (``.DS_Store``, ``Thumbs.db``, ``__MACOSX/``) is not counted.
     """
-    images: list[Path] = []
     left_out: Counter[str] = Counter()
-    for parent, folders, files in os.walk(folder):
-        if Path(parent) != folder and _is_export(Path(parent), folders, files):
-            left_out["in an export of al-tf"] += sum(len(names) for *_, names in os.walk(parent))
-            folders.clear()
+    names = sorted(name for name, _ in walk_images(folder, left_out))
+    return FolderListing(tuple(folder / name for name in names), +left_out)
+
+
+def walk_images(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the image files beneath a folder in no particular order; which, see `list_folder`.
+
+    Parameters
+    ----------
+    folder : Path
+    left_out : Counter
+        Files that are passed over are counted here by reason, and folders that cannot be read.
+
+    Yields
+    ------
+    name : str
+        Below the folder, with ``/`` between its parts.
+    entry : os.DirEntry
+    """
+    waiting = [("", os.fspath(folder))]
+    while waiting:
+        prefix, parent = waiting.pop()
+        try:
+            with os.scandir(parent) as entries:
+                folders, files = _sorted_out(entries)
+        except FileNotFoundError:
+            continue  # vanished while we looked
+        except OSError:
+            left_out["unreadable folder"] += 1
             continue
-        left_out["linked folder"] += sum(os.path.islink(Path(parent, name)) for name in folders)
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        for name in files:
-            path = Path(parent, name)
-            if name.startswith("._") or name in _SYSTEM_FILES:
-                continue
-            if name.startswith("."):
-                left_out["hidden"] += 1
-            elif path.suffix.lower() not in EXTENSIONS:
-                left_out[path.suffix.lower() or "without an extension"] += 1
-            elif not path.is_file():
-                left_out["broken link"] += 1
-            else:
-                images.append(path)
-    images.sort(key=lambda path: path.relative_to(folder).as_posix())
-    return FolderListing(tuple(images), +left_out)
+        if prefix and _is_export(Path(parent), folders, files):
+            left_out["in an export of al-tf"] += sum(len(names) for *_, names in os.walk(parent))
+            continue
+        for entry in folders.values():
+            if entry.is_symlink():
+                left_out["linked folder"] += 1
+            elif not entry.name.startswith((".", "__MACOSX")):
+                waiting.append((f"{prefix}{entry.name}/", entry.path))
+        for entry in files.values():
+            reason = _why_left_out(entry)
+            if reason is None:
+                yield prefix + entry.name, entry
+            elif reason:
+                left_out[reason] += 1
+
+
+def _sorted_out(
+    entries: Iterable[os.DirEntry[str]],
+) -> tuple[dict[str, os.DirEntry[str]], dict[str, os.DirEntry[str]]]:
+    """Return folders, linked ones too, and everything else, by name."""
+    folders: dict[str, os.DirEntry[str]] = {}
+    files: dict[str, os.DirEntry[str]] = {}
+    for entry in entries:
+        try:
+            is_folder = entry.is_dir()
+        except OSError:  # a link to itself
+            is_folder = False
+        (folders if is_folder else files)[entry.name] = entry
+    return folders, files
+
+
+def _why_left_out(entry: os.DirEntry[str]) -> str | None:
+    """Return why a file is no image, None if it may be one; empty where it is not worth a word."""
+    name = entry.name
+    if name.startswith("."):
+        return "" if name.startswith("._") or name in _SYSTEM_FILES else "hidden"
+    _, dot, extension = name.rpartition(".")
+    extension = (dot + extension).lower() if dot else ""
+    if extension not in _EXTENSIONS:
+        return "" if name in _SYSTEM_FILES else extension or "without an extension"
+    try:
+        return None if entry.is_file() else "broken link"
+    except OSError:  # a link to itself
+        return "broken link"
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -75,7 +129,7 @@ def list_images(folder: Path) -> list[Path]:
     return list(list_folder(folder).images)
 
 
-def _is_export(parent: Path, folders: list[str], files: list[str]) -> bool:
+def _is_export(parent: Path, folders: Iterable[str], files: Container[str]) -> bool:
     """Whether `al_tf.labeling.exchange.export` wrote this folder, which its index shows."""
     if EXPORT_INDEX not in files:
         return False
@@ -85,4 +139,5 @@ def _is_export(parent: Path, folders: list[str], files: list[str]) -> bool:
         return False
     if not isinstance(index, dict) or not all(isinstance(label, str) for label in index.values()):
         return False
-    return bool(folders) and set(folders) <= set(index)
+    names = set(folders)
+    return bool(names) and names <= set(index)

@@ -201,7 +201,17 @@ def read_image_file(path: Path) -> bytes:
 
 def image_shape(path: Path) -> tuple[int, int, bool]:
     """Return height, width (upright, as EXIF says) and whether it is grey, from the header."""
-    with open(path, "rb") as file, _opened(file, str(path)) as image:
+    with open(path, "rb") as file:
+        return _header(file, str(path))
+
+
+def header_of(data: bytes, what: str) -> tuple[int, int, bool]:
+    """Return the same as `image_shape` of a file's bytes; `what` is its name, for messages."""
+    return _header(io.BytesIO(data), what)
+
+
+def _header(file: IO[bytes], what: str) -> tuple[int, int, bool]:
+    with _opened(file, what) as image:
         width, height = image.size
         if image.format == "TIFF":
             image.load()  # Pillow turns it upright, and not in every version before

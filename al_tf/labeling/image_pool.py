@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,23 @@ class ImagePool(ABC):
     @abstractmethod
     def refresh(self) -> None:
         """Look again at what there is."""
+
+    def refresh_soon(self) -> None:
+        """Look again at what there is, without having anybody wait for long."""
+        self.refresh()
+
+    def read_first(self, names: Iterable[str]) -> None:  # noqa: B027  (most have read all)
+        """Read some images, by their names, before the others that are still to be read."""
+
+    @property
+    def n_files(self) -> int:
+        """Number of files, copies and those not read yet included."""
+        return len(self)
+
+    @property
+    def n_unread(self) -> int:
+        """Number of files that are still to be read: their images are not among `ids` yet."""
+        return 0
 
     def name(self, image_id: str) -> str:
         """Return the name of an image, the first if it has copies; of one that has gone, its last."""
@@ -107,6 +124,9 @@ class ImagePool(ABC):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __contains__(self, image_id: object) -> bool:
+        return image_id in self.ids
 
     def seen_by_model(self, image_id: str) -> np.ndarray:
         """Return an image as the model sees it: uint8 of `shape`. Raises as `pixels` does."""

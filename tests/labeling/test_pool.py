@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from PIL import Image
+from tqdm.std import tqdm
 
 from al_tf.errors import DataNotFoundError, ImageGoneError
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, open_pool
@@ -68,12 +69,12 @@ class TestSources:
 
 
 @pytest.mark.parametrize("progress", [False, True])
-def test_many_files_are_looked_at_with_a_bar_if_one_is_wanted(tmp_path, monkeypatch, progress):
+def test_many_files_are_read_with_a_bar_if_one_is_wanted(tmp_path, monkeypatch, progress):
     bars = []
 
-    def bar(files, **options):
-        bars.append((len(files), not options["disable"]))
-        return files
+    def bar(**options):
+        bars.append((options["total"], not options["disable"]))
+        return tqdm(**options)
 
     monkeypatch.setattr("tqdm.auto.tqdm", bar)
     FolderPool(make_folder(tmp_path), progress=progress)

@@ -1,0 +1,345 @@
+"""`FolderFiles`: the image files beneath a folder, what each holds, and which are still to be read.
+
+Files are read in random order, the same in every session: so the images known at any time are a
+simple random sample of the folder, and so is what is chosen or drawn from them.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from ..folders import walk_images
+from ..seeding import stream
+from .file_index import FileIndex, Seen, file_mark, look_at
+
+READERS = 2
+"""Threads. More would be quicker on a network disk, and hold up the desk's answers."""
+PART = 32
+"""Files that a thread reads at once."""
+KEEP_SECONDS = 1.0
+"""How long what was seen waits to be kept on disk, at most."""
+
+
+class FolderFiles:
+    """The image files beneath a folder; any number of threads may ask.
+
+    Parameters
+    ----------
+    folder : Path
+    index : FileIndex, optional
+        What is known from earlier sessions.
+
+    Attributes
+    ----------
+    left_out : collections.Counter
+        Number of files that are not images, by reason, at the last `scan`.
+    problems : dict of str to str
+        What is wrong with each file that cannot be read, by its name.
+    scan_seconds : float
+        How long the last `scan` took.
+    """
+
+    def __init__(self, folder: Path, index: FileIndex | None = None) -> None:
+        self.folder, self._index = folder, index
+        self.left_out: Counter[str] = Counter()
+        self.problems: dict[str, str] = {}
+        self.scan_seconds = 0.0
+        self._lock = threading.RLock()
+        self._scanning = threading.Lock()
+        self._seen: dict[str, Seen] = {}  # by name
+        self._unread: set[str] = set()
+        self._queue: deque[str] = deque()  # the unread in the order of reading, and some read since
+        self._copies: dict[str, tuple[str, ...]] = {}  # names by image, sorted
+        self._gone: dict[str, tuple[str, ...]] = {}  # last names of images without a file
+        self._order: list[str] = []  # images that were sorted by name last time, some gone
+        self._ids: tuple[str, ...] | None = ()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    # What is there ------------------------------------------------------------------------
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Content hashes of the images read so far, by name."""
+        ids = self._ids
+        if ids is not None:
+            return ids
+        with self._lock:
+            if self._ids is None:
+                order = [image for image in self._order if image in self._copies]
+                known = set(order)
+                order += [image for image in self._copies if image not in known]
+                order.sort(key=lambda image: self._copies[image][0])
+                self._order, self._ids = order, tuple(order)
+            return self._ids
+
+    def __len__(self) -> int:
+        return len(self._copies)
+
+    def __contains__(self, image: object) -> bool:
+        return image in self._copies
+
+    @property
+    def n_files(self) -> int:
+        """Number of image files, read or not."""
+        return len(self._seen) + len(self._unread)
+
+    @property
+    def n_unread(self) -> int:
+        """Number of files that are still to be read."""
+        return len(self._unread)
+
+    def names(self, image: str) -> tuple[str, ...]:
+        """Return the names of all copies of an image; of one that has gone, its last."""
+        names = self._copies.get(image) or self._gone.get(image) or (image[:12],)
+        return tuple(map(shown_name, names))
+
+    def path(self, image: str) -> Path | None:
+        """Return the file of an image, the first of its copies; None if there is none."""
+        names = self._copies.get(image)
+        return None if names is None else self.folder / names[0]
+
+    def image_in(self, name: str) -> str | None:
+        """Return the image that a file holds; None if it is not known, or cannot be read."""
+        seen = self._seen.get(name)
+        return None if seen is None else seen.image
+
+    def is_unchanged(self, image: str) -> bool:
+        """Tell whether the file of an image is as it was when it was read."""
+        names = self._copies.get(image)
+        seen = self._seen.get(names[0]) if names else None
+        try:
+            return seen is not None and file_mark((self.folder / names[0]).stat()) == seen[:2]
+        except OSError:
+            return False
+
+    def all_grey(self) -> bool:
+        """Tell whether all images read so far are grey."""
+        with self._lock:
+            return all(seen.grey for seen in self._seen.values() if seen.image is not None)
+
+    def refuse(self, path: Path, why: str) -> None:
+        """Note that a file cannot be used: it changed, or is damaged."""
+        name = path.relative_to(self.folder).as_posix()
+        with self._lock:
+            seen = self._seen.get(name)
+            if seen is None:
+                return
+            self._remove(name)
+            self._enter(name, seen._replace(image=None, problem=why))
+        if self._index is not None:
+            self._index.forget([name])
+
+    # Scanning ------------------------------------------------------------------------------
+
+    def scan(self) -> None:
+        """List the folder: new and changed files are to be read, those that vanished are dropped.
+
+        No file is opened.
+        """
+        with self._scanning:
+            begin = time.perf_counter()
+            left_out: Counter[str] = Counter()
+            fresh, n_same = self._compare(left_out)
+            with self._lock:
+                if n_same + sum(name in self._seen for name in fresh) < self.n_files:
+                    self._drop_vanished()
+                if not self._seen:
+                    self._recall(fresh)
+                for name in fresh:
+                    self._remove(name)
+                self._unread.update(fresh)
+                self._queue.extend(_shuffled(fresh))
+                self.left_out = +left_out
+            self.scan_seconds = time.perf_counter() - begin
+
+    def _compare(self, left_out: Counter[str]) -> tuple[dict[str, tuple[int, int]], int]:
+        """Return new and changed files with their marks, and the number of all others."""
+        fresh: dict[str, tuple[int, int]] = {}
+        n_same = 0
+        for name, entry in walk_images(self.folder, left_out):
+            try:
+                mark = file_mark(entry.stat())
+            except OSError:
+                continue  # vanished while we looked
+            waits = name in self._unread  # asked first: it becomes seen before it stops to wait
+            seen = self._seen.get(name)
+            if waits or (seen is not None and seen[:2] == mark):
+                n_same += 1
+            else:
+                fresh[name] = mark
+        return fresh, n_same
+
+    def _recall(self, fresh: dict[str, tuple[int, int]]) -> None:
+        """Enter the files that are as they were in an earlier session, and drop them from `fresh`."""
+        if self._index is None:
+            return
+        stale = []
+        for name, seen in self._index.known():
+            if fresh.get(name) == seen[:2]:
+                del fresh[name]
+                self._enter(name, seen)
+            else:
+                stale.append(name)
+        if len(stale) > len(self._seen):
+            self._index.forget(stale)
+
+    def _drop_vanished(self) -> None:
+        there = {name for name, _ in walk_images(self.folder, Counter())}
+        gone = [(name, seen.image) for name, seen in self._seen.items() if name not in there]
+        last = {image: self._copies[image] for _, image in gone if image is not None}
+        for name, _ in gone:
+            self._remove(name)
+        self._gone.update((image, last[image]) for image in last.keys() - self._copies.keys())
+        self._unread &= there
+
+    def _enter(self, name: str, seen: Seen) -> None:
+        """Note what a file holds."""
+        self._seen[name] = seen
+        if seen.image is None:
+            self.problems[shown_name(name)] = seen.problem or ""
+            return
+        copies = self._copies.get(seen.image)
+        if copies is None:
+            self._gone.pop(seen.image, None)
+            self._copies[seen.image] = (name,)
+        else:
+            self._copies[seen.image] = tuple(sorted((*copies, name)))
+        self._ids = None
+
+    def _remove(self, name: str) -> None:
+        """Forget what a file held, if that was known; the image of a file alone is gone."""
+        seen = self._seen.pop(name, None)
+        if seen is None:
+            return
+        if seen.image is None:
+            self.problems.pop(shown_name(name), None)
+            return
+        copies = self._copies.pop(seen.image)
+        if len(copies) == 1:
+            self._gone[seen.image] = copies
+        else:
+            self._copies[seen.image] = tuple(other for other in copies if other != name)
+        self._ids = None
+
+    # Reading -------------------------------------------------------------------------------
+
+    def read(self, *, until: float | None = None, at_least: int = 0, bar: Any = None) -> None:
+        """Read files in their order, all or as many as there is time for.
+
+        Parameters
+        ----------
+        until : float, optional
+            Stop then (`time.monotonic`), if `at_least` images are known.
+        bar : tqdm, optional
+            Moved on by each file.
+        """
+        new: dict[str, Seen] = {}
+        kept = time.monotonic()
+        with ThreadPoolExecutor(READERS) as readers:
+            while (part := self._next_part()) and not self._closed:
+                self._read_part(part, readers, new)
+                if bar is not None:
+                    bar.update(len(part))
+                now = time.monotonic()
+                if now - kept > KEEP_SECONDS:
+                    self._keep(new)
+                    kept = now
+                if until is not None and now > until and len(self) >= at_least:
+                    break
+        self._keep(new)
+
+    def read_first(self, names: Iterable[str]) -> None:
+        """Read some files now, as far as they are still to be read."""
+        wanted = iter([name for name in names if name in self._unread])
+        new: dict[str, Seen] = {}
+        with ThreadPoolExecutor(READERS) as readers:
+            while part := list(islice(wanted, PART)):
+                self._read_part(part, readers, new)
+        self._keep(new)
+
+    def read_on(self, *, progress: bool = False) -> None:
+        """Read what is still to be read in a thread, if there is anything.
+
+        Parameters
+        ----------
+        progress : bool
+            Show a bar.
+        """
+        with self._lock:
+            if self._unread and self._thread is None and not self._closed:
+                self._thread = threading.Thread(
+                    target=self._read_all, args=(progress,), name="al_tf reading", daemon=True
+                )
+                self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading; what was read is kept on disk."""
+        self._closed = True
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+        if self._index is not None:
+            self._index.close()
+
+    def _read_all(self, progress: bool) -> None:
+        from tqdm.auto import tqdm
+
+        while True:
+            with tqdm(
+                total=self.n_unread, desc="Reading image files", unit="file", disable=not progress,
+                delay=1, leave=False,
+            ) as bar:  # fmt: skip
+                self.read(bar=bar)
+            with self._lock:
+                if not self._unread or self._closed:
+                    self._thread = None
+                    return
+
+    def _next_part(self) -> list[str]:
+        part: list[str] = []
+        with self._lock:
+            while self._queue and len(part) < PART:
+                name = self._queue.popleft()
+                if name in self._unread:
+                    part.append(name)
+        return part
+
+    def _read_part(self, part: list[str], readers: Executor, new: dict[str, Seen]) -> None:
+        shares = [part[i::READERS] for i in range(READERS)]
+        looks = chain.from_iterable(readers.map(self._look_at, shares))
+        with self._lock:
+            for name, seen in looks:
+                if name not in self._unread:
+                    continue  # another thread was first, or it vanished
+                if seen is not None:
+                    new[name] = seen
+                    self._enter(name, seen)
+                self._unread.remove(name)
+
+    def _look_at(self, names: list[str]) -> list[tuple[str, Seen | None]]:
+        return [(name, look_at(self.folder / name)) for name in names]
+
+    def _keep(self, new: dict[str, Seen]) -> None:
+        if self._index is not None:
+            self._index.keep(new)
+        new.clear()
+
+
+def shown_name(name: str) -> str:
+    """Return a file name as text; Linux allows names that are not valid text."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _shuffled(names: Iterable[str]) -> list[str]:
+    """Return names in random order, the same one whenever they are the same."""
+    ordered = sorted(names)
+    return [ordered[i] for i in stream(0, "reading files").permutation(len(ordered))]

@@ -99,7 +99,9 @@ def serve(
             strategy=strategy,
             batch_size=batch,
         )
-        pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+        pool = FolderPool(
+            images, size=settings.size, grey=settings.grey, progress=True, remember=True
+        )
         settings = replace(settings, grey=len(pool.shape) == 2)
         if (names := _names(classes)) is not None:
             book.fix_classes(names)

@@ -111,6 +111,7 @@ def label(
             server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
         finally:
             session.close(wait=False)
+            session.pool.close()
     if session.training.state in ("embedding", "running"):
         _leave()
 
@@ -129,7 +130,10 @@ def _open_session(
     from ..labeling import FolderPool, LabelingSession
     from ..labeling.desk_settings import store_settings
 
-    pool = FolderPool(folder, size=settings.size, grey=settings.grey, progress=True)
+    pool = FolderPool(
+        folder, size=settings.size, grey=settings.grey,
+        progress=True, remember=True, background=True,
+    )  # fmt: skip
     _warn(filter(None, [left_out_line(pool.left_out)]))
     settings = replace(settings, grey=len(pool.shape) == 2)
     with new_or_kept(ledger) as book:
@@ -138,6 +142,7 @@ def _open_session(
                 f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
             )
         classes = book.check_classes(book.classes if names is None else names)
+        pool.read_first(event.name for event in book.standing())
         session = LabelingSession(
             settings.build_estimator(classes),
             pool,
@@ -185,14 +190,14 @@ def export(
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
     if form in ("csv", "history"):
-        whole = None if images is None else FolderPool(images)
+        whole = None if images is None else FolderPool(images, remember=True)
         rows = export_csv(book, out, history=form == "history", excel=excel, pool=whole)
         typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
         return
     if images is None:
         raise typer.BadParameter(f"--format {form} needs --images FOLDER.")
     settings, advice = resolve_settings(read_settings(book))
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
     if form == "folders":
         done = export_folders(book, pool, out, how="link" if link else "copy")
         typer.echo(f"{done.written} images: {out}")
@@ -229,7 +234,7 @@ def suspects(
 
     book = LabelLedger(ledger, read_only=True)
     settings, advice = resolve_settings(read_settings(book))
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True)
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
     estimator = settings.build_estimator(book.classes)
     inputs = model_inputs(estimator, pool)
     judge = None if isinstance(inputs, PoolFeatures) else estimator
@@ -266,7 +271,7 @@ def import_labels(
     names = _names(classes)
     if names is None and not ledger.exists():  # a mistyped name is no new ledger
         raise LedgerError(f"{ledger}: there is no such ledger. --classes begins a new one.")
-    pool = None if images is None else FolderPool(images, progress=True)
+    pool = None if images is None else FolderPool(images, progress=True, remember=True)
     with new_or_kept(ledger) as book:
         if names is not None:
             book.fix_classes(names)

@@ -14,6 +14,8 @@ from .trainer import Trainer
 
 WAIT_SECONDS = 10.0
 """How long a new batch waits at most for a training that should be quick."""
+READING_PAUSE = 0.1
+"""Seconds until it is tried again to choose from images that are still being read."""
 
 
 class Batches:
@@ -72,7 +74,7 @@ class Batches:
         with self._choosing:
             if self._trainer.is_quick:
                 self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
-            self._pool.refresh()
+            self._pool.refresh_soon()
             return self._chosen()
 
     def _chosen(self) -> list[Slot]:
@@ -89,6 +91,9 @@ class Batches:
                 classifier=self._trainer.classifier(self._ledger.answers()),
                 size=self._size,
             )
+            if not candidates and self._pool.is_reading:
+                time.sleep(READING_PAUSE)
+                continue
             if not candidates:
                 return []
             slots = queue.claim(

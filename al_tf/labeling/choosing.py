@@ -18,6 +18,8 @@ from .pool_features import PoolFeatures
 from .scored_model import PoolClassifier
 
 COLD_STARTS = ("random", "typiclust")
+MAX_GROUPED = 2_000
+"""Images among which typical ones are looked for before there is a model."""
 
 
 def audit_rank(image: str, seed: int) -> float:
@@ -90,13 +92,15 @@ def choose_without_model(
 
     Groups are found by the features of a pretrained network among the images that have them
     already; where they are fewer than a batch, images are drawn at random, so that nobody waits.
-    Without such a network, by features of the pixels.
+    Without such a network, by features of the pixels. Of more than `MAX_GROUPED` images, so many
+    drawn at random are grouped.
     """
     if how == "typiclust" and isinstance(inputs, PoolFeatures):
-        ids, features = inputs.available(free)
+        ids = _drawn([image for image in free if image in inputs.table], MAX_GROUPED, rng)
+        features = inputs.table.rows(ids)
         how = how if len(ids) >= n else "random"
     elif how == "typiclust":
-        ids, features = pixel_features(pool, free)
+        ids, features = pixel_features(pool, _drawn(free, MAX_GROUPED, rng))
         if not ids:
             return []
     if how == "random":
@@ -109,6 +113,13 @@ def choose_without_model(
         FeaturesOnly(), features, n_instances=min(n, len(ids)), random_state=rng
     )
     return _candidates(ids, indices, scores, "typiclust")
+
+
+def _drawn(ids: Sequence[str], most: int, rng: np.random.Generator) -> list[str]:
+    """Return all of some images, or as many as wanted, drawn at random and in their order."""
+    if len(ids) <= most:
+        return list(ids)
+    return [ids[i] for i in np.sort(rng.choice(len(ids), most, replace=False))]
 
 
 def choose_with_model(

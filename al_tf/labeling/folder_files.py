@@ -97,6 +97,11 @@ class FolderFiles:
         """Number of files that are still to be read."""
         return len(self._unread)
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether a thread reads what is still to be read."""
+        return self._thread is not None
+
     def names(self, image: str) -> tuple[str, ...]:
         """Return the names of all copies of an image; of one that has gone, its last."""
         names = self._copies.get(image) or self._gone.get(image) or (image[:12],)

@@ -134,6 +134,11 @@ class FolderPool(ImagePool):
         """Number of files that are still to be read."""
         return self._files.n_unread
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether files are being read in the background, so that `ids` may grow."""
+        return self._files.is_reading
+
     def names(self, image_id: str) -> tuple[str, ...]:
         """Return the names below the folder of all copies of a file; of one that has gone, its last."""
         return self._files.names(image_id)
@@ -221,7 +226,9 @@ class FolderPool(ImagePool):
             try:
                 data = read_image_file(path)
                 if hashlib.sha256(data).hexdigest() != image_id:
-                    raise DataCorruptError(f"{path}: its content changed while it was being labeled.")
+                    raise DataCorruptError(
+                        f"{path}: its content changed while it was being labeled."
+                    )
                 return use(data, path)
             except (DataCorruptError, OSError) as reason:
                 error = reason

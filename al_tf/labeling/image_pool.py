@@ -57,6 +57,9 @@ class ImagePool(ABC):
     def read_first(self, names: Iterable[str]) -> None:  # noqa: B027  (most have read all)
         """Read some images, by their names, before the others that are still to be read."""
 
+    def close(self) -> None:  # noqa: B027  (most do nothing in the background)
+        """End what is done in the background."""
+
     @property
     def n_files(self) -> int:
         """Number of files, copies and those not read yet included."""
@@ -66,6 +69,11 @@ class ImagePool(ABC):
     def n_unread(self) -> int:
         """Number of files that are still to be read: their images are not among `ids` yet."""
         return 0
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether files are being read in the background, so that `ids` may grow."""
+        return False
 
     def name(self, image_id: str) -> str:
         """Return the name of an image, the first if it has copies; of one that has gone, its last."""

@@ -142,8 +142,9 @@ class TrainingStatus:
     """What the training in the background is doing."""
 
     state: str
-    """``"none"`` (never trained), ``"embedding"`` (features of the images are computed, which comes
-    before the first training of a linear probe), ``"running"``, ``"ready"`` or ``"failed"``."""
+    """``"none"`` (never trained), ``"embedding"`` (no model is being trained, but features of the
+    images are computed; a linear probe knows those that have theirs), ``"running"``, ``"ready"``
+    or ``"failed"``."""
     round: int
     """Models trained in this pool so far."""
     labels: int
@@ -183,6 +184,10 @@ class Progress:
     """Images without a label, not set aside."""
     unreadable: int
     """Files that cannot be shown; `ImagePool.problems` says why."""
+    files: int
+    """Image files, copies and those not read yet included."""
+    unread: int
+    """Files that are still to be read: their images count in nothing else yet."""
     minutes: float
     """Time spent by all annotators, pauses counted as at most two minutes each."""
     my_labels: int

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .feature_table import BLOCK, FeatureTable
 from .image_pool import ImagePool
 
 if TYPE_CHECKING:
     from ..network.backbones import Backbone
 
 CHUNK = 64
+READ_AT_ONCE = 2_048
+"""Images whose kept features are read from the disk before anything else is done."""
+KEPT_CHUNK = 512
+READING_PAUSE = 0.5
+"""Seconds to wait for further images while the pool is still being read."""
 
 
 class EmbeddingStoppedError(Exception):
@@ -39,31 +45,40 @@ class PoolFeatures:
     backbone : Backbone
     shape : tuple of int
         ``(dim,)``, of the features of one image.
+    table : FeatureTable
+        The features that there are.
     """
 
     def __init__(self, pool: ImagePool, backbone: Backbone, *, cache_dir: Any = None) -> None:
         self.backbone = backbone
         self.shape = (backbone.dim,)
+        self.table = FeatureTable(backbone.dim)
         self._pool, self._cache_dir = pool, cache_dir
-        self._features: dict[str, np.ndarray] = {}
         self._lock = threading.RLock()
         self._stopped = threading.Event()
-        self._read_kept(pool.ids)
+        self._read_kept(self._missing()[:READ_AT_ONCE])
 
     def count(self) -> int:
         """Return how many images of the pool have their features."""
-        return sum(image in self._features for image in self._pool.ids)
+        if len(self.table) > len(self._pool):  # some have gone
+            return sum(image in self.table for image in self._pool.ids)
+        return len(self.table)
 
     @property
     def complete(self) -> bool:
         """Whether every image of the pool has its features."""
-        return all(image in self._features for image in self._pool.ids)
+        if len(self.table) < len(self._pool):
+            return False
+        return all(image in self.table for image in self._pool.ids)
+
+    def has_all(self, image_ids: Iterable[str]) -> bool:
+        """Tell whether each of some images has its features, or has gone."""
+        return all(image in self.table or image not in self._pool for image in image_ids)
 
     def available(self, image_ids: Sequence[str]) -> tuple[list[str], np.ndarray]:
         """Return those of some images that have their features, and the features ``(n, dim)``."""
-        ids = [image for image in image_ids if image in self._features]
-        rows = [self._features[image] for image in ids]
-        return ids, np.stack(rows) if rows else np.empty((0, *self.shape), np.float32)
+        ids = [image for image in image_ids if image in self.table]
+        return ids, self.table.rows(ids)
 
     def chunks(
         self, image_ids: Sequence[str], size: int = CHUNK
@@ -77,26 +92,51 @@ class PoolFeatures:
         EmbeddingStoppedError
             After `stop`.
         """
-        with self._lock:
-            missing = [image for image in image_ids if image not in self._features]
-            self._read_kept(missing)
-            missing = [image for image in missing if image not in self._features]
-            for start in range(0, len(missing), size):
-                if self._stopped.is_set():
-                    raise EmbeddingStoppedError
-                self._embed(missing[start : start + size])
-        ids, features = self.available(image_ids)
-        if ids:
-            yield ids, features
+        self._complete(image_ids, size)
+        for start in range(0, len(image_ids), BLOCK):
+            ids, features = self.available(image_ids[start : start + BLOCK])
+            if ids:
+                yield ids, features
+
+    def embed_pool(self) -> None:
+        """Compute the features of all images of the pool, those that are read meanwhile, too.
+
+        In the order of the content hashes: so the images that have their features at any time
+        are a simple random sample of the pool. Raises as `chunks` does.
+        """
+        while True:
+            missing = self._missing()
+            if missing:
+                self._complete(missing[:READ_AT_ONCE], CHUNK)
+            elif self._pool.is_reading and not self._stopped.is_set():
+                self._stopped.wait(READING_PAUSE)
+            else:
+                return
 
     def stop(self) -> None:
         """End the computation that is under way at its next part, and refuse further ones."""
         self._stopped.set()
 
+    def _missing(self) -> list[str]:
+        """Return the images of the pool that have no features, in the order of their hashes."""
+        return sorted(image for image in self._pool.ids if image not in self.table)
+
+    def _complete(self, image_ids: Sequence[str], size: int) -> None:
+        """Have the features of images that can be read, `size` after `size`."""
+        missing = [image for image in image_ids if image not in self.table]
+        self._read_kept(missing)
+        missing = [image for image in missing if image not in self.table]
+        for start in range(0, len(missing), size):
+            with self._lock:  # others may come in between two parts
+                if self._stopped.is_set():
+                    raise EmbeddingStoppedError
+                part = missing[start : start + size]
+                self._embed([image for image in part if image not in self.table])
+
     def _embed(self, image_ids: Sequence[str]) -> None:
         for ids, images in self._pool.chunks(image_ids, keep=False):
             features = self.backbone.features(images, cache_dir=False)
-            self._features.update(zip(ids, features, strict=True))
+            self.table.add(ids, features)
             with self._store() as store:
                 store.put([bytes.fromhex(image) for image in ids], features)
 
@@ -104,8 +144,10 @@ class PoolFeatures:
         if not image_ids:
             return
         with self._store() as store:
-            kept = store.get([bytes.fromhex(image) for image in image_ids])
-        self._features.update({digest.hex(): row for digest, row in kept.items()})
+            for start in range(0, len(image_ids), KEPT_CHUNK):
+                part = image_ids[start : start + KEPT_CHUNK]
+                kept = store.get([bytes.fromhex(image) for image in part])
+                self.table.add([digest.hex() for digest in kept], list(kept.values()))
 
     def _store(self) -> Any:
         from ..network.feature_store import FeatureStore

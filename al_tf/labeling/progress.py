@@ -24,10 +24,9 @@ def measure_progress(
     labeled = [event for event in answers.values() if event.label is not None]
     disputed = sum(event.in_dispute for event in answers.values())
     seconds = ledger.seconds()
-    ids = pool.ids
-    remaining = sum(image not in answers for image in ids)
-    predicted = {} if trainer.model is None else trainer.model.predicted()
-    truth, guesses = quality.audit_pairs(answers, predicted)
+    remaining = len(pool) - sum(image in pool for image in answers)
+    predicted = None if trainer.model is None else trainer.model.predicted()
+    truth, guesses = quality.audit_pairs(answers, predicted or {})
     accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
     per_class = quality.class_quality(truth, guesses, classes.names)
     commonest = quality.commonest_class(truth)
@@ -36,9 +35,11 @@ def measure_progress(
         skipped=len(answers) - len(labeled) - disputed,
         disputed=disputed,
         per_class={c: sum(event.label == c for event in labeled) for c in classes.names},
-        images=len(ids),
+        images=len(pool),
         remaining=remaining,
         unreadable=len(pool.problems),
+        files=pool.n_files,
+        unread=pool.n_unread,
         minutes=sum(seconds.values()) / 60,
         my_labels=sum(event.annotator == annotator for event in labeled),
         my_minutes=seconds.get(annotator, 0.0) / 60,
@@ -49,13 +50,13 @@ def measure_progress(
         agreement=measure_agreement(standing),
         training=trainer.status,
         advice=quality.advise(
-            remaining=remaining,
+            remaining=remaining + pool.n_unread,
             accuracy=accuracy,
             per_class=per_class,
             commonest=commonest,
             target_accuracy=target_accuracy,
             target_recall=target_recall,
             kappas=ledger.kappas(trainer.annotator),
-            predicted_classes=sorted(set(predicted.values())),
+            predicted_classes=[] if predicted is None else predicted.classes,
         ),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from .feature_table import FeatureTable
 from .image_pool import ImagePool, PoolView
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
@@ -25,14 +27,12 @@ class ScoredModel:
     """Images that were in the pool when it was trained."""
     proba: np.ndarray = field(repr=False)
     """float (n, K), columns as `classes`."""
-    features: np.ndarray = field(repr=False)
-    """float32 (n, d)."""
+    features: np.ndarray | FeatureTable = field(repr=False)
+    """float32 (n, d); of an estimator that was fitted on features, the table of these."""
     labels: int
     """Number of labels it was trained on."""
     row_of: dict[str, int] = field(repr=False)
     """Row of each of `ids`."""
-    takes_features: bool = False
-    """Whether the estimator was fitted on `features` instead of images."""
     counted_as: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """Which of `classes` each class of the estimator counts as, where its name is another; None is
     one that was removed."""
@@ -52,10 +52,60 @@ class ScoredModel:
         proba = _regrouped(self.proba, self.classes, classes, counted_as)
         return replace(self, classes=classes, proba=proba, counted_as=counted_as)
 
-    def predicted(self) -> dict[str, str]:
+    @property
+    def takes_features(self) -> bool:
+        """Whether the estimator was fitted on `features` instead of images."""
+        return isinstance(self.features, FeatureTable)
+
+    def proba_of(self, images: Sequence[str]) -> np.ndarray:
+        """Return the probabilities (n, K) of scored images."""
+        return self.proba[[self.row_of[image] for image in images]]
+
+    def features_of(self, images: Sequence[str]) -> np.ndarray:
+        """Return the features (n, d) of scored images."""
+        if isinstance(self.features, FeatureTable):
+            return self.features.rows(images)
+        return self.features[[self.row_of[image] for image in images]]
+
+    def predicted(self) -> Predictions:
         """Return the most probable class of each image."""
-        best = self.proba.argmax(axis=1)
-        return {image: self.classes[k] for image, k in zip(self.ids, best, strict=True)}
+        return self._predictions
+
+    @cached_property
+    def _predictions(self) -> Predictions:
+        return Predictions(self)
+
+    def rescored(self) -> ScoredModel:
+        """Return the same model with predictions for all features that are in the table by now."""
+        assert isinstance(self.features, FeatureTable)
+        return _scored_table(self.estimator, self.features, self.classes, self.labels)
+
+
+class Predictions(Mapping[str, str]):
+    """The most probable class of each image that a model has scored.
+
+    Parameters
+    ----------
+    model : ScoredModel
+    """
+
+    def __init__(self, model: ScoredModel) -> None:
+        self._row_of, self._classes = model.row_of, model.classes
+        self._best = model.proba.argmax(axis=1)  # (n,)
+
+    def __getitem__(self, image: str) -> str:
+        return self._classes[self._best[self._row_of[image]]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._row_of)
+
+    def __len__(self) -> int:
+        return len(self._row_of)
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """The classes that are predicted for some image, sorted."""
+        return sorted(self._classes[k] for k in np.unique(self._best))
 
 
 class PoolClassifier:
@@ -84,19 +134,23 @@ class PoolClassifier:
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, K) and features (n, d)."""
+        if self._knows(X):
+            return self._model.proba_of(X.ids), self._model.features_of(X.ids)
         model = self._model
-        if isinstance(X, PoolView) and all(image in model.row_of for image in X.ids):
-            rows = [model.row_of[image] for image in X.ids]
-            return model.proba[rows], model.features[rows]
         return _predict(model.estimator, np.asarray(X), model.classes, model.counted_as)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return probabilities (n, K)."""
-        return self.predict_with_features(X)[0]
+        return self._model.proba_of(X.ids) if self._knows(X) else self.predict_with_features(X)[0]
 
     def transform(self, X: Any) -> np.ndarray:
         """Return features (n, d)."""
-        return self.predict_with_features(X)[1]
+        return (
+            self._model.features_of(X.ids) if self._knows(X) else self.predict_with_features(X)[1]
+        )
+
+    def _knows(self, X: Any) -> bool:
+        return isinstance(X, PoolView) and all(map(self.has_scored, X.ids))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -124,7 +178,8 @@ def fit_and_score(
     inputs : ImagePool or PoolFeatures
         What the estimator is fitted on, see `model_inputs`.
     ids : sequence of str
-        Images to score; those that cannot be read any more are left out.
+        Images to score; those that cannot be read any more are left out. Of `PoolFeatures`, all
+        that have their features by now are scored instead.
     labels : dict of str to str
         Label of each image to train on.
     classes : tuple of str
@@ -136,12 +191,13 @@ def fit_and_score(
     -------
     ScoredModel
     """
-    takes_features = isinstance(inputs, PoolFeatures)
     if isinstance(inputs, PoolFeatures) and base is not None:
         base = (inputs.backbone.features(base[0]), base[1])
     X, y = labeled_images(inputs, labels, base)
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
+    if isinstance(inputs, PoolFeatures):
+        return _scored_table(fitted, inputs.table, classes, len(y))
     scored: list[str] = []
     predictions = []
     for part, rows in inputs.chunks(ids):
@@ -150,9 +206,20 @@ def fit_and_score(
     proba = np.concatenate([p for p, _ in predictions])
     features = np.concatenate([f for _, f in predictions])
     row_of = {image: row for row, image in enumerate(scored)}
-    return ScoredModel(
-        fitted, classes, tuple(scored), proba, features, len(y), row_of, takes_features
-    )
+    return ScoredModel(fitted, classes, tuple(scored), proba, features, len(y), row_of)
+
+
+def _scored_table(
+    fitted: Any, table: FeatureTable, classes: tuple[str, ...], labels: int
+) -> ScoredModel:
+    """Return a model with predictions for the images whose features are there."""
+    scored: list[str] = []
+    parts = [np.empty((0, len(classes)))]
+    for part, rows in table.blocks():
+        scored += part
+        parts.append(_predict(fitted, rows, classes)[0])
+    row_of = {image: row for row, image in enumerate(scored)}
+    return ScoredModel(fitted, classes, tuple(scored), np.concatenate(parts), table, labels, row_of)
 
 
 def _predict(

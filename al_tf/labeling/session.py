@@ -233,7 +233,8 @@ class LabelingSession(ClassEditing):
         with self._lock:
             self.reviewer.pause()
             while True:
-                slots = self._batches.waiting() or self._batches.new()
+                waiting = self._readable(self._batches.waiting())
+                slots = waiting or self._readable(self._batches.new())
                 if not slots:
                     self._current = None
                     return None
@@ -414,6 +415,12 @@ class LabelingSession(ClassEditing):
         self.close()
 
     # Inside -----------------------------------------------------------------------------
+
+    def _readable(self, slots: list[Slot]) -> list[Slot]:
+        """Leave out slots whose image is in a file that is still to be read; they keep waiting."""
+        if not self.pool.n_unread:
+            return slots
+        return [slot for slot in slots if slot.image in self.pool]
 
     def _shown(self, slot: Slot) -> Item | None:
         """Return the item of a slot; None, and the slot given up, if it cannot be shown."""

@@ -23,6 +23,8 @@ from .scored_model import PoolClassifier, ScoredModel, fit_and_score
 from .training_set import labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
+FEW_MISSING = 64
+"""So many images are given their features before a training; more of them come in beside it."""
 ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 _log = logging.getLogger("al_tf.labeling")
 
@@ -60,8 +62,11 @@ class Trainer:
         self._pool, self._ledger = pool, ledger
         self._classes, self.annotator = classes, annotator
         self._task = BackgroundTask(self._notify)
+        self._embedding = BackgroundTask(self._notify)
+        self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
+        self._swap = threading.Lock()
         self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
         self._begun_with: tuple[int, ClassKey] = (0, self._class_key())
         self._seen_as: tuple[ScoredModel | None, ScoredModel | None] = (None, None)
@@ -125,6 +130,7 @@ class Trainer:
         """
         labels = training_labels(answers)
         self._begun_with = (len(labels), self._class_key())
+        self._has_features = isinstance(self.inputs, PoolFeatures) and self.inputs.has_all(labels)
         base = self._base_now(self._ledger.class_list)
         if len({*labels.values(), *(() if base is None else base[1])}) < 2:
             return False
@@ -144,8 +150,12 @@ class Trainer:
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
-        ended = self._task.wait(timeout)
-        error = self._task.error
+        deadline = None if timeout is None else time.monotonic() + timeout
+        ended = True
+        for task in (self._embedding, self._task):
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = task.wait(left) and ended
+        error = self._task.error or self._embedding.error
         if ended and error is not None and error is not self._raised:
             self._raised = error
             raise TrainingFailedError(
@@ -158,10 +168,12 @@ class Trainer:
     def status(self) -> TrainingStatus:
         """See `LabelingSession.training`."""
         model, number, seconds = self._result
-        error = self._task.error
+        error = self._task.error or self._embedding.error
         embedded = self.inputs.count() if isinstance(self.inputs, PoolFeatures) else None
         if self._task.running:
-            state = "running" if embedded in (None, len(self._pool)) else "embedding"
+            state = "running"
+        elif self._embedding.running:
+            state = "embedding"
         elif error is not None:
             state = "failed"
         else:
@@ -172,17 +184,19 @@ class Trainer:
 
     def prepare(self) -> None:
         """Compute the features of the pool in the background, if the model needs them."""
-        if isinstance(self.inputs, PoolFeatures) and not self.inputs.complete:
-            self._task.start(self._embed)
+        if not isinstance(self.inputs, PoolFeatures) or self._embedding.running:
+            return
+        if self._pool.is_reading or not self.inputs.complete:
+            self._embedding.start(self._embed)
             self._notify()
 
     @property
     def is_quick(self) -> bool:
         """Whether a training is expected to take less than a second or so."""
         seconds = self._result[2]
-        if seconds is not None:
-            return seconds < QUICK_SECONDS
-        return isinstance(self.inputs, PoolFeatures) and self.inputs.complete
+        if isinstance(self.inputs, PoolFeatures) and seconds is None:
+            return self._has_features
+        return seconds is not None and seconds < QUICK_SECONDS
 
     def let_finish(self, timeout: float | None) -> None:
         """Wait (None: to the end) for a training under way; a failure is left to `wait`."""
@@ -191,6 +205,7 @@ class Trainer:
     def close(self, *, wait: bool) -> None:
         """Start no further training, and wait for the one under way; errors as in `wait`."""
         self._task.close()
+        self._embedding.close()
         if wait:
             self.wait(None)
         elif isinstance(self.inputs, PoolFeatures):
@@ -198,8 +213,16 @@ class Trainer:
 
     def _embed(self) -> None:
         threading.current_thread().name = "al_tf embedding"
-        for _ in self.inputs.chunks(self._pool.ids):
-            pass
+        assert isinstance(self.inputs, PoolFeatures)
+        self.inputs.embed_pool()
+        with self._swap:
+            model, number, seconds = self._result
+            if (
+                model is not None
+                and model.takes_features
+                and len(model.ids) < len(self.inputs.table)
+            ):
+                self._result = (model.rescored(), number, seconds)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """See `LabelingSession.subscribe`."""
@@ -210,14 +233,19 @@ class Trainer:
         start = time.perf_counter()
         try:
             _, answers, classes = self._ledger.snapshot()
-            self._pool.refresh()
+            self._pool.refresh_soon()
+            self.prepare()
+            if isinstance(self.inputs, PoolFeatures):
+                self._complete(answers)
             labels, base = training_labels(answers), self._base_now(classes)
             self._set_classes(classes.names or self._classes)
             model = fit_and_score(
                 self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
             )
             seconds = time.perf_counter() - start
-            self._result = (model, self._record(model, answers, seconds), seconds)
+            number = self._record(model, answers, seconds)
+            with self._swap:
+                self._result = (model, number, seconds)
             if self._learner is not None:
                 X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y
@@ -228,6 +256,16 @@ class Trainer:
         except BaseException:
             _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
             raise
+
+    def _complete(self, answers: Mapping[str, Event]) -> None:
+        """Have the features of all images with an answer, which teach and measure the model."""
+        assert isinstance(self.inputs, PoolFeatures)
+        if self._pool.is_reading or len(self._pool) - self.inputs.count() > FEW_MISSING:
+            images = list(answers)
+        else:
+            images = list(self._pool.ids)
+        for _ in self.inputs.chunks(images):
+            pass
 
     def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
         labels, predictions = quality.audit_pairs(answers, model.predicted())

@@ -121,7 +121,7 @@ class Desk:
         session = self.session
         progress = session.progress()
         curve = session.curve()[["labels", "minutes", "accuracy", "low", "high"]]
-        problems = sorted(session.pool.problems.items())
+        problems = sorted(dict(session.pool.problems).items())
         status = {
             "classes": list(session.classes),
             "annotator": session.annotator,
@@ -134,6 +134,8 @@ class Desk:
             "remaining": progress.remaining,
             "problems": [f"{name}: {text}" for name, text in problems[:MAX_LISTED]],
             "unreadable": progress.unreadable,
+            "files": progress.files,
+            "unread": progress.unread,
             "minutes": progress.minutes,
             "myLabels": progress.my_labels,
             "myMinutes": progress.my_minutes,

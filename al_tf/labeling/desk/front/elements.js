@@ -24,5 +24,6 @@ export function isolated(text, tag = "bdi") {
 }
 
 export const percent = (x) => `${Math.round(100 * x)} %`;
+export const count = (n) => n.toLocaleString("en");
 export const plural = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 export const minutes = (x) => (x < 10 ? x.toFixed(1) : Math.round(x).toString());

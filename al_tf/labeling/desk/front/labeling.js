@@ -3,7 +3,7 @@
 import { Ahead } from "./ahead.js";
 import { commandButton } from "./buttons.js";
 import { ClassPanel } from "./classes.js";
-import { make, percent, plural } from "./elements.js";
+import { count, make, percent, plural } from "./elements.js";
 import { NumbersPanel } from "./numbers.js";
 import { Stage, viewer } from "./stage.js";
 import { WhyPanel } from "./why.js";
@@ -15,7 +15,7 @@ const POLL_MS = 1_000;
 const BUSY_STATES = ["embedding", "running"];
 const TRAINING = {
   none: () => "No model yet",
-  embedding: (t, images) => `Looking at the images: ${t.embedded} of ${images}`,
+  embedding: (t, images) => `Looking at the images: ${count(t.embedded)} of ${count(images)}`,
   running: (t) => (t.round ? `Training model ${t.round + 1} …` : "Training the first model …"),
   ready: (t) => `Model ${t.round}, from ${plural(t.labels, "label")}`,
   failed: () => "Training failed",
@@ -263,7 +263,7 @@ export class LabelingView {
     if (more) return; // what is on the screen is further than this reply
     if (item !== undefined) this.showItem(item);
     if (isOtherModel && this.item) this.ahead.fill(this.item.slot, true); // what it thinks of them
-    if (BUSY_STATES.includes(now)) this.timer = setTimeout(() => this.lookQuietly("status"), POLL_MS);
+    if (BUSY_STATES.includes(now) || status?.unread) this.timer = setTimeout(() => this.lookQuietly("status"), POLL_MS);
     else if (quiet && now && BUSY_STATES.includes(before)) this.lookQuietly("look"); // what the new model predicts
   }
 

@@ -1,7 +1,7 @@
 // The numbers beside the image: progress, advice, files that cannot be shown, estimated accuracy.
 
 import { curveChart } from "./chart.js";
-import { isolated, make, minutes, percent, plural } from "./elements.js";
+import { count, isolated, make, minutes, percent, plural } from "./elements.js";
 
 export class NumbersPanel {
   constructor() {
@@ -92,11 +92,12 @@ function estimateCell(estimate) {
 
 function factRows(status) {
   const rows = [["Labels", `${status.labels} of ${status.images}`]];
+  if (status.unread) rows.push(["Files read", `${count(status.files - status.unread)} of ${count(status.files)}`]);
   if (status.skipped) rows.push(["Skipped", String(status.skipped)]);
   rows.push(["Time", `${minutes(status.minutes)} min`]);
   if (status.labels) {
     const each = status.minutes / status.labels;
-    rows.push(["For each label", `${(60 * each).toFixed(1)} s`], ["The rest would take", `${minutes(each * status.remaining)} min`]);
+    rows.push(["For each label", `${(60 * each).toFixed(1)} s`], ["The rest would take", `${minutes(each * (status.remaining + status.unread))} min`]);
   }
   if (status.myLabels !== status.labels) {
     rows.push([`Of these ${status.annotator}`, `${plural(status.myLabels, "label")}, ${minutes(status.myMinutes)} min`]);

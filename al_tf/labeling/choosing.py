@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -199,6 +199,33 @@ def samples_probabilities(estimator: Any) -> bool:
     return bool((estimator.model_params or {}).get("dropout"))
 
 
+class AuditDraw:
+    """Which images of a pool are its audit reserve; each number is computed once.
+
+    Parameters
+    ----------
+    seed : int
+    share : float
+        See `audit_rank`.
+    """
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._seed, self._share = seed, share
+        self._last: tuple[tuple[str, ...], bytes] = ((), b"")
+
+    def of(self, ids: tuple[str, ...]) -> bytes:
+        """Return 1 for each image of the reserve, and 0 for each other."""
+        before, marks = self._last
+        if ids is not before:
+            known = dict(zip(before, marks, strict=True))
+            marks = bytes(
+                known[image] if image in known else audit_rank(image, self._seed) < self._share
+                for image in ids
+            )
+            self._last = (ids, marks)
+        return marks
+
+
 @dataclass(frozen=True)
 class Chooser:
     """How a session composes its batches.
@@ -223,6 +250,10 @@ class Chooser:
     repeat_share: float
     seed: int
     overlap: float = 0.0
+    _draw: AuditDraw = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_draw", AuditDraw(self.seed, self.audit_share))
 
     def batch(
         self,
@@ -261,14 +292,11 @@ class Chooser:
             Images to choose.
         """
         rng = stream(self.seed, "batch", annotator, sum(counts.values()))
-        there = set(pool.ids)
-        second = [i for i in due if i in there and overlap_rank(i, self.seed) < self.overlap]
+        second = [i for i in due if i in pool and overlap_rank(i, self.seed) < self.overlap]
         n_first = size - min(len(second), (size + 1) // 2)
         counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
-        free = [image for image in pool.ids if image not in unavailable]
-        rank = {image: audit_rank(image, self.seed) for image in free}
-        reserve = sorted((i for i in free if rank[i] < self.audit_share), key=rank.__getitem__)
-        open_to_all = [image for image in free if rank[image] >= self.audit_share]
+        drawn, open_to_all = self._split(pool, unavailable)
+        reserve = sorted(drawn, key=lambda image: audit_rank(image, self.seed))
         old = repeat_candidates(standing, annotator, gap=size)
         n_audit = min(quota(self.audit_share, counts, "audit", n_first), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(old))
@@ -311,13 +339,18 @@ class Chooser:
             Tells this ranking from others of the same ledger: it seeds the draws.
         """
         rng = stream(self.seed, "rank", place)
-        free = [
-            image
-            for image in pool.ids
-            if image not in unavailable and audit_rank(image, self.seed) >= self.audit_share
-        ]
+        _, free = self._split(pool, unavailable)
         n = size if classifier is None or self._composes_batches() else len(free)
         return self._chosen(pool, inputs, free, n, classifier, rng)
+
+    def _split(self, pool: ImagePool, unavailable: set[str]) -> tuple[list[str], list[str]]:
+        """Return the available images of the audit reserve, and all others that are available."""
+        free: tuple[list[str], list[str]] = ([], [])
+        ids = pool.ids
+        for image, is_audit in zip(ids, self._draw.of(ids), strict=True):
+            if image not in unavailable:
+                free[0 if is_audit else 1].append(image)
+        return free
 
     def _composes_batches(self) -> bool:
         from ..strategies import strategy_info

@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -157,7 +157,7 @@ class FileIndex:
         """Drop some files."""
         self._write("DELETE FROM file WHERE name = ?", [(os.fsencode(name),) for name in names])
 
-    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         with self._lock:
             if self._connection is None or not rows:
                 return

@@ -119,12 +119,13 @@ class FolderFiles:
 
     def is_unchanged(self, image: str) -> bool:
         """Tell whether the file of an image is as it was when it was read."""
-        names = self._copies.get(image)
-        seen = self._seen.get(names[0]) if names else None
-        try:
-            return seen is not None and file_mark((self.folder / names[0]).stat()) == seen[:2]
-        except OSError:
-            return False
+        for name in self._copies.get(image, ())[:1]:
+            seen = self._seen.get(name)
+            try:
+                return seen is not None and file_mark((self.folder / name).stat()) == seen[:2]
+            except OSError:
+                return False
+        return False
 
     def all_grey(self) -> bool:
         """Tell whether all images read so far are grey."""

@@ -113,6 +113,11 @@ class FolderPool(ImagePool):
         """Content hashes of the images read so far, in the order of the file names."""
         return self._files.ids
 
+    @property
+    def by_name(self) -> tuple[str, ...]:
+        """The same: `ids` are in the order of the names."""
+        return self._files.ids
+
     def __len__(self) -> int:
         return len(self._files)
 

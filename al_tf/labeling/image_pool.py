@@ -46,6 +46,11 @@ class ImagePool(ABC):
     def ids(self) -> tuple[str, ...]:
         """Content hashes of the images that can be shown, in a fixed order."""
 
+    @property
+    def by_name(self) -> tuple[str, ...]:
+        """The same as `ids`, in the order of the names."""
+        return tuple(sorted(self.ids, key=self.name))
+
     @abstractmethod
     def refresh(self) -> None:
         """Look again at what there is."""

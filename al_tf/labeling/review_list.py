@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from ..errors import check_one_of
 
@@ -38,6 +40,12 @@ class ReviewFilter:
         if self.agreement is not None:
             check_one_of("agreement", self.agreement, AGREEMENTS)
 
+    @property
+    def takes_unlabeled(self) -> bool:
+        """Whether images without an answer fit, as far as their name does."""
+        conditions = (self.label, self.annotator, self.round, self.agreement)
+        return self.show in ("unlabeled", "all") and all(value is None for value in conditions)
+
 
 @dataclass(frozen=True)
 class ReviewRow:
@@ -60,6 +68,32 @@ class ReviewRow:
     images, which are judged by people alone."""
     opinions: tuple[tuple[str, str], ...] = ()
     """Of an image in dispute: each annotator and their label, the first one first."""
+
+
+class ReviewList(Sequence[ReviewRow]):
+    """Images that fit, each described when it is looked at.
+
+    Parameters
+    ----------
+    images : list of str
+    describe : callable
+        Returns the row of an image, with the answers and the model of when the list was made.
+    """
+
+    def __init__(self, images: list[str], describe: Callable[[str], ReviewRow]) -> None:
+        self._images, self._describe = images, describe
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @overload
+    def __getitem__(self, place: int) -> ReviewRow: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[ReviewRow]: ...
+    def __getitem__(self, place: int | slice) -> ReviewRow | list[ReviewRow]:
+        if isinstance(place, slice):
+            return [self._describe(image) for image in self._images[place]]
+        return self._describe(self._images[place])
 
 
 def fits(row: ReviewRow, wanted: ReviewFilter) -> bool:

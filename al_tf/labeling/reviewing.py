@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ImageGoneError
-from .choosing import audit_rank
+from .choosing import AuditDraw, audit_rank
+from .feature_table import BLOCK
 from .image_pool import ImagePool
 from .ledger import IDLE_AFTER, MEASUREMENTS, Event, LabelLedger
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
-from .review_list import ReviewFilter, ReviewRow, fits
+from .review_list import ReviewFilter, ReviewList, ReviewRow, fits
 from .scored_model import ScoredModel
 from .second_opinions import OpinionPair, disputed_pairs
 from .trainer import Trainer
@@ -66,11 +67,12 @@ class Reviewer:
         self._changed = changed
         self._since: float | None = None
         self._lock = threading.Lock()
+        self._audit = AuditDraw(seed, audit_share)
         self._suspects: tuple[Mapping[str, Event] | None, dict[str, str]] = (None, {})
 
     # Looking ----------------------------------------------------------------------------
 
-    def rows(self, wanted: ReviewFilter) -> list[ReviewRow]:
+    def rows(self, wanted: ReviewFilter) -> ReviewList:
         """Return the images that fit.
 
         Parameters
@@ -79,9 +81,9 @@ class Reviewer:
 
         Returns
         -------
-        list of ReviewRow
-            Suspects with the most suspect first, images without an answer by name, others with
-            the newest answer first.
+        ReviewList
+            Suspects with the most suspect first; else images with an answer, the newest first,
+            and then those without, by name.
 
         Raises
         ------
@@ -95,16 +97,26 @@ class Reviewer:
         suspects = self._suspected(answers) if wanted.show == "suspects" else None
         predicted = self._predicted()
         names = wanted.name.casefold()
-        rows = []
-        for image in suspects if suspects is not None else self._pool.ids:
-            if image in withheld:
-                continue
-            row = self._row(image, answers.get(image), predicted, suspects, disputed.get(image))
-            if fits(row, wanted) and names in self._pool.title(image).casefold():
-                rows.append(row)
+
+        def row_of(image: str) -> ReviewRow:
+            return self._row(image, answers.get(image), predicted, suspects, disputed.get(image))
+
+        def is_open(image: str) -> bool:
+            return image not in withheld and (
+                not names or names in self._pool.title(image).casefold()
+            )
+
+        answered = answers if suspects is None else suspects
+        images = [
+            image
+            for image in answered
+            if image in self._pool and is_open(image) and fits(row_of(image), wanted)
+        ]
         if suspects is None:
-            rows.sort(key=lambda row: (-(row.event or 0), row.name))
-        return rows
+            images.sort(key=lambda image: -answers[image].id)
+        if wanted.takes_unlabeled:
+            images += [i for i in self._pool.by_name if i not in answers and is_open(i)]
+        return ReviewList(images, row_of)
 
     def row(self, image: str) -> ReviewRow:
         """Return one image; of one that is not in the pool, raise `ImageGoneError`.
@@ -149,26 +161,31 @@ class Reviewer:
         unavailable = self._ledger.queue.unavailable(self._annotator)
         own = {slot.image for slot in self._ledger.queue.waiting(self._annotator)}
         answers = self._ledger.answers()
+        ids = self._pool.ids
         free = [
             other
-            for other in self._pool.ids
-            if other != image
+            for other, is_audit in zip(ids, self._audit.of(ids), strict=True)
+            if not is_audit
+            and other != image
             and other not in answers
             and (other not in unavailable or other in own)
-            and not self._is_audit(other)
         ]
-        ids, features = self._features([image, *free])
-        if ids[:1] != [image]:
+        _, features = self._features([image])
+        if not len(features):
             raise ImageGoneError(
                 f"{self._pool.name(image)} has no features yet: wait until the desk has looked at "
                 "all images."
             )
-        if len(ids) == 1:
-            return []
-        distances, _ = nearest_of_set(features[1:], features[:1])
+        known: list[str] = []
+        distances: list[float] = []
+        for start in range(0, len(free), BLOCK):
+            part, others = self._features(free[start : start + BLOCK])
+            if part:
+                known += part
+                distances += nearest_of_set(others, features)[0].tolist()
         nearest = np.argsort(distances, kind="stable")[:n]
         predicted = self._predicted()
-        return [self._row(ids[1 + i], None, predicted, None) for i in nearest]
+        return [self._row(known[i], None, predicted, None) for i in nearest]
 
     def past(self, image: str | None, step: int) -> tuple[str | None, int, int]:
         """Return the image that this annotator answered before or after another one.
@@ -194,9 +211,8 @@ class Reviewer:
                 "import",
             ):
                 order.setdefault(event.image)
-        there = set(self._pool.ids)
-        images = [known for known in order if known in there]
-        place = images.index(image) if image in order and image in there else len(images)
+        images = [known for known in order if known in self._pool]
+        place = images.index(image) if image in order and image in self._pool else len(images)
         place = min(max(place + step, 0), len(images))
         return (images[place] if place < len(images) else None), place + 1, len(images)
 
@@ -270,9 +286,8 @@ class Reviewer:
         return 0.0 if since is None else min(now - since, IDLE_AFTER * max(1, n))
 
     def _check(self, images: Iterable[str]) -> None:
-        there = set(self._pool.ids)
         for image in images:
-            if image not in there:
+            if image not in self._pool:
                 raise ImageGoneError(f"Image {image[:80]!r} is not in this pool.")
 
     def _predicted(self) -> Mapping[str, str]:
@@ -342,7 +357,7 @@ class Reviewer:
 
 def _model_features(model: ScoredModel, ids: list[str]) -> tuple[list[str], np.ndarray]:
     scored = [image for image in ids if image in model.row_of]
-    return scored, model.features[[model.row_of[image] for image in scored]]
+    return scored, model.features_of(scored)
 
 
 def _pixel_features(pool: ImagePool, ids: list[str]) -> tuple[list[str], np.ndarray]:

@@ -215,13 +215,15 @@ class Trainer:
         threading.current_thread().name = "al_tf embedding"
         assert isinstance(self.inputs, PoolFeatures)
         self.inputs.embed_pool()
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Have the newest model judge the images that got their features after its training."""
+        if not isinstance(self.inputs, PoolFeatures):
+            return
         with self._swap:
             model, number, seconds = self._result
-            if (
-                model is not None
-                and model.takes_features
-                and len(model.ids) < len(self.inputs.table)
-            ):
+            if model is not None and len(model.ids) < len(self.inputs.table):
                 self._result = (model.rescored(), number, seconds)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
@@ -246,6 +248,8 @@ class Trainer:
             number = self._record(model, answers, seconds)
             with self._swap:
                 self._result = (model, number, seconds)
+            if not self._embedding.running:
+                self._catch_up()
             if self._learner is not None:
                 X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y

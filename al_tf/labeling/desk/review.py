@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..image_pool import ImagePool
-from ..reviewing import ReviewFilter, ReviewRow
+from ..review_list import ReviewFilter, ReviewList
 from . import looking
 from .data_urls import Thumbnails
 from .wording import changed, taken_back
@@ -51,7 +51,7 @@ class ReviewDesk:
         self.session = session
         self._thumbnails = thumbnails
         self._lock = threading.Lock()
-        self._lists: OrderedDict[int, list[ReviewRow]] = OrderedDict()
+        self._lists: OrderedDict[int, ReviewList] = OrderedDict()
         self._made = 0
         self._does = {
             "review": self._review,

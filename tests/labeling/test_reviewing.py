@@ -25,7 +25,7 @@ def audit_ids(session):
 
 
 def listed(session, show="answers", **conditions):
-    return session.reviewer.rows(ReviewFilter(show, **conditions))
+    return list(session.reviewer.rows(ReviewFilter(show, **conditions)))
 
 
 def seen(rows):

@@ -1,6 +1,7 @@
 """Classes that are added, renamed, merged, described and removed while labeling goes on."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,8 @@ from sklearn.base import BaseEstimator
 from al_tf.errors import ClassChangeError, LedgerError, StaleItemError, UnknownLabelError
 from al_tf.experiments.logistic import PixelLogistic
 from al_tf.labeling import LabelLedger
+from al_tf.labeling.desk.front_end import FOLDER
+from al_tf.labeling.desk.protocol import Desk
 from al_tf.labeling.exchange.export import export_csv, export_folders
 from al_tf.labeling.exchange.label_studio import export_tasks, import_annotations
 from al_tf.labeling.ledger.class_list import COMMAND_KEYS, KEYS
@@ -510,3 +513,98 @@ class TestSession:
         assert done.recorded == 40
         assert set(labels_of(other).values()) == {"black", "bright"}
         assert import_annotations(other, tmp_path / "tasks.json").known == 40
+
+
+class TestDesk:
+    """What a page may ask."""
+
+    @pytest.fixture
+    def session(self, desk):
+        with desk.session(repeat_share=0.0) as session:
+            yield session
+
+    @pytest.fixture
+    def screen(self, session):
+        return Desk(session)
+
+    def ask(self, screen, change, name, **more):
+        reply = screen.handle({"do": "class", "change": change, "name": name, **more})
+        assert reply["error"] is None
+        return reply
+
+    def test_each_change_is_told_in_words_and_seen_in_the_status(self, screen, session):
+        slot = screen.handle({"do": "look"})["item"]["slot"]
+        reply = self.ask(screen, "add", "spot", description="Round.", color="red", key="k")
+        assert reply["did"] == "Added the class \u2068spot\u2069."
+        assert reply["status"]["classes"] == ["dark", "bright", "spot"]
+        assert reply["status"]["classDetails"][2] == {
+            "name": "spot", "description": "Round.", "color": "red", "key": "k",
+            "has_own_key": True, "merged": [],
+        }  # fmt: skip
+        assert "is now" in self.ask(screen, "edit", "spot", to="blot")["did"]
+        assert "Changed" in self.ask(screen, "edit", "blot", color="")["did"]
+        answered = screen.handle({"do": "label", "slot": slot, "label": "spot"})
+        assert "as \u2068blot\u2069" in answered["did"]  # from a page that has not heard of it
+        merged = self.ask(screen, "merge", "blot", into="dark")
+        assert "Merged" in merged["did"]
+        assert merged["status"]["perClass"] == [1, 0]
+        assert merged["status"]["classDetails"][0]["merged"] == ["blot"]
+        assert "is back" in self.ask(screen, "separate", "blot")["did"]
+        self.ask(screen, "add", "new")
+        assert "Removed" in self.ask(screen, "remove", "new")["did"]
+        last = screen.handle({"do": "classes"})["last"]
+        assert last == session.ledger.events()[-1].id
+        undone = []
+        while (last := screen.handle({"do": "classes"})["last"]) is not None:
+            undone.append(screen.handle({"do": "takeback", "last": last})["did"])
+        words = [
+            "removal", "the class", "separation", "merging", "label", "description", "the name",
+            "the class",
+        ]  # fmt: skip
+        assert len(undone) == len(words)
+        for word, sentence in zip(words, undone, strict=True):
+            assert word in sentence
+        assert session.classes == CLASSES
+
+    def test_the_same_request_twice_changes_once(self, screen, session):
+        for change, more in (
+            ("add", {}), ("edit", {"to": "blot"}), ("merge", {"into": "dark"}), ("separate", {}),
+            ("remove", {}),
+        ):  # fmt: skip
+            self.ask(screen, change, "spot", **more)
+            n = len(session.ledger.events())
+            screen.handle({"do": "class", "change": change, "name": "spot", **more})
+            assert len(session.ledger.events()) == n
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            {}, {"change": None}, {"change": []}, {"change": "drop", "name": "dark"},
+            {"change": "add"}, {"change": "add", "name": 7}, {"change": "add", "name": ["x"]},
+            {"change": "add", "name": ""}, {"change": "add", "name": "dark"},
+            {"change": "add", "name": "x" * 500}, {"change": "add", "name": "x" * 5_000},
+            {"change": "add", "name": "a\u0000b"}, {"change": "add", "name": "\ud800"},
+            {"change": "add", "name": "x", "color": "url(x)"}, {"change": "add", "name": "x", "key": "<"},
+            {"change": "add", "name": "x", "key": {}}, {"change": "add", "name": "x", "description": 1},
+            {"change": "edit", "name": "x" * 2_000, "to": "y"}, {"change": "edit", "to": "y"},
+            {"change": "edit", "name": "dark", "to": "bright"}, {"change": "edit", "name": "dark", "key": "2"},
+            {"change": "merge", "name": "dark"}, {"change": "merge", "name": "dark", "into": "dark"},
+            {"change": "merge", "name": "dark", "into": "bright"},
+            {"change": "merge", "name": "dark", "into": None}, {"change": "separate", "name": "dark"},
+            {"change": "remove", "name": "dark"}, {"change": "remove", "name": "'; DROP TABLE events"},
+        ],
+        ids=lambda request_: str(request_)[:60],
+    )  # fmt: skip
+    def test_nonsense_is_answered_in_one_line_and_changes_nothing(self, screen, session, request_):
+        reply = screen.handle({"do": "class"} | request_)
+        assert reply["error"]
+        assert "\n" not in reply["error"]
+        assert len(reply["error"]) < 300
+        assert "Error:" not in reply["error"]  # foreseen, not an accident
+        assert session.ledger.events() == []
+        json.dumps(reply).encode()
+
+    def test_keys_of_commands_are_no_keys_of_classes(self):
+        scripts = "".join(path.read_text() for path in FOLDER.glob("*.js"))
+        commands = set(re.findall(r'commandButton\("([a-z])"', scripts))
+        assert commands == set(COMMAND_KEYS)

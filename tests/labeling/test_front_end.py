@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from al_tf.labeling.desk import front_end
+from al_tf.labeling.ledger import COLORS
 
 SCRIPTS = sorted(front_end.FOLDER.glob("*.js"))
 STYLE = front_end.notebook_style()
@@ -116,6 +117,7 @@ def test_text_is_readable(theme, front, back):
     [
         ("edge", "back"), ("edge", "panel"), ("focus", "back"), ("focus", "panel"),
         ("accent", "hair"), ("accent", "band"), ("accent", "panel"), ("good", "back"),
+        *((f"class-{color}", back) for color in COLORS for back in ("back", "panel")),
     ],
 )  # fmt: skip
 def test_edges_marks_and_focus_can_be_seen(theme, front, back):

@@ -27,10 +27,12 @@ SHARED_MODULES = (
     "review_tools.js",
     "review.js",
     "alike.js",
+    "class_form.js",
+    "classes_view.js",
     "desk.js",
 )
 """Modules of the page and of the notebook, each after those that it imports."""
-STYLES = ("desk.css", "labeling.css", "side.css", "grid.css")
+STYLES = ("desk.css", "labeling.css", "side.css", "grid.css", "classes.css")
 """Style sheets of both, in this order."""
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w]+\.js";\n', re.MULTILINE)

@@ -13,6 +13,7 @@ end (``front/desk.js``) sends them through a notebook's kernel (`widget.py`) and
 - ``ahead``: the images that follow in this batch, for a screen that fetches them early.
 - ``view``: a part of an image in full resolution, see `al_tf.labeling.desk.looking`.
 - those of `al_tf.labeling.desk.review`: the grid of all images, images alike, one's past answers.
+- those of `al_tf.labeling.desk.class_desk`: to add, rename, merge and describe classes.
 
 Every request that changes something names the slot, or the events, it was made at, so one that is
 sent twice or late changes nothing.
@@ -31,6 +32,7 @@ import numpy as np
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
 from . import looking
+from .class_desk import ClassDesk, class_details
 from .data_urls import Thumbnails, data_url
 from .review import ReviewDesk
 from .wording import isolated, taken_back
@@ -56,6 +58,7 @@ class Desk:
 
     def __init__(self, session: LabelingSession, thumbnails: Thumbnails | None = None) -> None:
         self.session = session
+        self._classes = ClassDesk(session)
         self._review = ReviewDesk(session, thumbnails or Thumbnails(session.pool))
         self._lock = threading.Lock()
         self._shown: int | None = None
@@ -79,8 +82,9 @@ class Desk:
         """
         if isinstance(request, dict) and request.get("do") in ("ahead", "view"):
             return self._picture_reply(request)
-        if isinstance(request, dict) and self._review.answers(request.get("do")):
-            return self._handle_review(request)
+        for part in (self._review, self._classes):
+            if isinstance(request, dict) and part.answers(request.get("do")):
+                return self._handle_part(part, request)
         reply: dict[str, Any] = {"error": None, "did": None}
         with self._lock:
             do = request.get("do") if isinstance(request, dict) else None
@@ -105,11 +109,11 @@ class Desk:
         except Exception as error:
             return {"error": _one_line(error)}
 
-    def _handle_review(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Answer a request of the review grid, without holding up those of the main view."""
+    def _handle_part(self, part: ReviewDesk | ClassDesk, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer a request of another view, without holding up those of the main view."""
         reply: dict[str, Any] = {"error": None, "did": None}
         try:
-            reply |= _plain(self._review.reply(request))
+            reply |= _plain(part.reply(request))
             if request["do"] != "thumbnails":
                 reply["status"] = self.status()
         except Exception as error:
@@ -120,16 +124,18 @@ class Desk:
         """Return where the work stands: counts, minutes, training, advice, the curve so far."""
         session = self.session
         progress = session.progress()
+        classes = class_details(session.ledger.class_list)
         curve = session.curve()[["labels", "minutes", "accuracy", "low", "high"]]
         problems = sorted(dict(session.pool.problems).items())
         status = {
-            "classes": list(session.classes),
+            "classes": [each["name"] for each in classes],
+            "classDetails": classes,
             "annotator": session.annotator,
             "ledger": session.ledger.path.name,
             "labels": progress.labels,
             "skipped": progress.skipped,
             "disputed": progress.disputed,
-            "perClass": list(progress.per_class.values()),
+            "perClass": [progress.per_class.get(each["name"], 0) for each in classes],
             "images": progress.images,
             "remaining": progress.remaining,
             "problems": [f"{name}: {text}" for name, text in problems[:MAX_LISTED]],
@@ -157,7 +163,7 @@ class Desk:
         if do == "label":
             label = _label(request)
             event = session.label(label, slot=_slot(request), seconds=_seconds(request))
-            return f"Labeled {isolated(event.name)} as {isolated(label)}."
+            return f"Labeled {isolated(event.name)} as {isolated(str(event.label))}."
         if do == "skip":
             event = session.skip(slot=_slot(request), seconds=_seconds(request))
             return f"Skipped {isolated(event.name)}."

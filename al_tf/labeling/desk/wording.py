@@ -44,6 +44,8 @@ def taken_back(events: Sequence[Event]) -> str:
     """Return what an undo took back."""
     if not events:
         return "There is nothing to take back."
+    if events[0].purpose == "class":
+        return f"Took back {_class_change(events[0])}."
     if len(events) > 1:
         return f"Took back what was done to {_images(len(events))}."
     (event,) = events
@@ -51,6 +53,18 @@ def taken_back(events: Sequence[Event]) -> str:
         event.kind, f"the label {isolated(str(event.label))}"
     )
     return f"Took back {what} of {isolated(event.name)}."
+
+
+def _class_change(event: Event) -> str:
+    """Return what a change of a class was, to be taken back."""
+    name, other = isolated(str(event.label)), isolated(event.name)
+    return {
+        "class_added": f"the class {name}",
+        "class_renamed": f"the name {other} of a class",
+        "class_merged": f"the merging of {name} into {other}",
+        "class_separated": f"the separation of the class {name}",
+        "class_removed": f"the removal of the class {name}",
+    }.get(event.kind, f"the description of the class {name}")
 
 
 def _images(n: int) -> str:

@@ -177,7 +177,9 @@ class ClassList:
         if not self._entries:
             return name
         if name not in self._ids:
-            raise UnknownLabelError(f"Label {name!r} is not one of the classes {list(self.names)}.")
+            raise UnknownLabelError(
+                f"Label {name[:80]!r} is not one of the classes {list(self.names)}."
+            )
         return self._ids[name]
 
     def root(self, identity: str) -> str:

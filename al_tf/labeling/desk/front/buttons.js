@@ -2,8 +2,6 @@
 
 import { isolated, make } from "./elements.js";
 
-export const DIGITS = "1234567890";
-
 // shown: what to print for a key whose name is long
 export function commandButton(key, text, run, shown = key) {
   const button = make("button", { type: "button", class: "altf-button", aria: { keyshortcuts: key } });
@@ -12,15 +10,26 @@ export function commandButton(key, text, run, shown = key) {
   return button;
 }
 
-export function classButtons(names, answer) {
-  return names.map((name, i) => {
-    const key = DIGITS[i] ?? "";
-    const button = make("button", { type: "button", class: "altf-button altf-class", title: name });
+// The mark of a class in its color; its name stands beside it
+export function swatch(color) {
+  const mark = make("span", { class: "altf-swatch", aria: { hidden: true } });
+  mark.dataset.color = color ?? "";
+  return mark;
+}
+
+// details: of each class, its name, key, color and description
+export function classButtons(details, answer) {
+  return details.map(({ name, key, color, description }) => {
+    const title = description ? `${name}: ${description}` : name;
+    const button = make("button", { type: "button", class: "altf-button altf-class", title });
     if (key) {
       button.setAttribute("aria-keyshortcuts", key);
       button.append(make("kbd", { textContent: key, aria: { hidden: true } }));
     }
-    button.append(isolated(name), make("span", { class: "altf-count", aria: { hidden: true } }));
+    if (color) button.append(swatch(color));
+    const text = isolated(name);
+    text.title = title;
+    button.append(text, make("span", { class: "altf-count", aria: { hidden: true } }));
     button.addEventListener("click", () => answer(name));
     return button;
   });

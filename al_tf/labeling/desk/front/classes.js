@@ -1,27 +1,51 @@
 // The classes as buttons with keys, and a box to find one of many.
 
-import { DIGITS, classButtons } from "./buttons.js";
+import { classButtons } from "./buttons.js";
 import { make } from "./elements.js";
 
 const MANY = 8; // from here on, their buttons are small
+const MOST_WITHOUT_FILTER = 10;
+
+// The name of the class that a key chooses: by what it types, else by the place of a digit, whatever the layout types
+export function classOfKey(details, { key, code }) {
+  const typed = key.toLowerCase();
+  const place = code?.match(/^(?:Digit|Numpad)(\d)$/)?.[1];
+  const chosen = details.find((each) => each.key === typed) ?? details.find((each) => each.key && each.key === place);
+  return chosen?.name;
+}
+
+// Which names have what was typed in them, and the place of the one that is meant: -1 for none
+export function narrowed(names, typed) {
+  const wanted = typed.trim().toLowerCase();
+  const fits = names.map((name) => name.toLowerCase().includes(wanted));
+  if (!wanted) return { fits, meant: -1 };
+  const whole = names.findIndex((name) => name.toLowerCase() === wanted);
+  const starts = names.findIndex((name) => name.toLowerCase().startsWith(wanted));
+  return { fits, meant: [whole, starts, fits.indexOf(true)].find((place) => place >= 0) ?? -1 };
+}
 
 export class ClassPanel {
   // choose(name): a class was chosen, by key, click or name; leave(): the box gives the keyboard back
   constructor(choose, leave) {
     Object.assign(this, { choose, leave });
     this.names = [];
+    this.details = [];
     this.filter = make("input", { class: "altf-filter", type: "search", hidden: true, placeholder: "Type to find a class, Enter to choose (/)", aria: { label: "Find a class" } });
     this.buttons = make("div", { class: "altf-classes", role: "group", aria: { label: "Classes" } });
     this.elements = [this.filter, this.buttons];
     this.filter.addEventListener("input", () => this.narrow());
   }
 
-  show({ classes, perClass }) {
-    if (classes.join("\0") !== this.names.join("\0")) {
+  show({ classes, classDetails, perClass }) {
+    if (JSON.stringify(classDetails) !== JSON.stringify(this.details)) {
+      const { disabled } = this;
       this.names = classes;
-      this.buttons.replaceChildren(...classButtons(classes, this.choose));
+      this.details = classDetails;
+      this.buttons.replaceChildren(...classButtons(classDetails, this.choose));
       this.buttons.classList.toggle("altf-many", classes.length > MANY);
-      this.filter.hidden = classes.length <= DIGITS.length;
+      this.filter.hidden = classes.length <= MOST_WITHOUT_FILTER;
+      this.disable(disabled);
+      this.narrow();
     }
     perClass.forEach((n, i) => (this.buttons.children[i].lastChild.textContent = n));
   }
@@ -35,17 +59,15 @@ export class ClassPanel {
   }
 
   disable(disabled) {
+    this.disabled = disabled;
     for (const button of this.buttons.children) button.disabled = disabled;
   }
 
   // What a key does, or undefined
   commandOfKey(event) {
-    const typed = event.key.toLowerCase();
-    if (typed === "/" && !this.filter.hidden) return () => this.filter.focus();
-    const place = event.code?.match(/^(?:Digit|Numpad)(\d)$/)?.[1]; // whatever the layout types
-    const digit = DIGITS.includes(typed) ? typed : place;
-    const name = this.names[DIGITS.indexOf(digit)];
-    return digit && name !== undefined ? () => this.choose(name) : undefined;
+    if (event.key === "/" && !this.filter.hidden) return () => this.filter.focus();
+    const name = classOfKey(this.details, event);
+    return name === undefined ? undefined : () => this.choose(name);
   }
 
   filterKey(event) {
@@ -66,14 +88,11 @@ export class ClassPanel {
   }
 
   narrow() {
-    const wanted = this.filter.value.trim().toLowerCase();
-    const fits = this.names.map((name) => name.toLowerCase().includes(wanted));
-    const starts = this.names.findIndex((name) => name.toLowerCase().startsWith(wanted));
-    const first = !wanted ? -1 : starts >= 0 ? starts : fits.indexOf(true);
-    this.match = this.names[first];
+    const { fits, meant } = narrowed(this.names, this.filter.value);
+    this.match = this.names[meant];
     [...this.buttons.children].forEach((button, i) => {
       button.hidden = !fits[i];
-      button.classList.toggle("altf-match", i === first);
+      button.classList.toggle("altf-match", i === meant);
     });
   }
 }

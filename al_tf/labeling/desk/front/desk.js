@@ -1,6 +1,7 @@
 // The labeling desk: its views in one element, and the keys for the one in front.
 
 import { AlikeView } from "./alike.js";
+import { ClassesView } from "./classes_view.js";
 import { make } from "./elements.js";
 import { LabelingView } from "./labeling.js";
 import { ReviewView } from "./review.js";
@@ -28,6 +29,7 @@ class DeskViews {
       review: () => new ReviewView(this.root, this.ask, open, leave),
       single: () => new SingleView(this.root, this.ask, open, leave, of),
       alike: () => new AlikeView(this.root, this.ask, open, leave, of),
+      classes: () => new ClassesView(this.root, this.ask, leave),
       past: () => new SingleView(this.root, this.ask, open, leave, new PastAnswers(this.ask)),
     };
     const view = views[name]();

@@ -68,6 +68,7 @@ export class LabelingView {
       ArrowLeft: commandButton("ArrowLeft", "Past", () => this.goTo("past"), "←"),
       a: commandButton("a", "Alike", () => this.item && this.goTo("alike", this.item.id)),
       g: commandButton("g", "Grid", () => this.goTo("review")),
+      c: commandButton("c", "Classes", () => this.goTo("classes")),
     };
     this.element = make("div", { class: "altf-frame" },
       make("header", { class: "altf-head" }, make("span", { class: "altf-title" }, this.name, this.place), this.pill),

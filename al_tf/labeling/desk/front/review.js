@@ -40,6 +40,7 @@ export class ReviewView {
       Delete: commandButton("Delete", "Clear", () => this.change(null), "Del"),
       a: commandButton("a", "Alike", () => this.openAlike()),
       u: commandButton("u", "Undo", () => this.undo()),
+      c: commandButton("c", "Classes", () => this.open("classes")),
       g: commandButton("g", "Label", () => this.leave()),
     };
     this.element = make("div", { class: "altf-frame altf-review" },

@@ -110,6 +110,7 @@ class LabelingSession(ClassEditing):
     Attributes
     ----------
     annotator : str
+    overlap : float
     pool : ImagePool
         Its ``problems`` say which files cannot be shown.
     ledger : LabelLedger
@@ -170,6 +171,7 @@ class LabelingSession(ClassEditing):
         check_estimator(learner)
         self.pool = open_pool(pool)
         self.ledger = ledger if isinstance(ledger, LabelLedger) else LabelLedger(ledger)
+        self.overlap = overlap
         self._auto_retrain = auto_retrain
         self._target_accuracy, self._target_recall = target_accuracy, target_recall
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)

@@ -13,6 +13,7 @@ SHARED_MODULES = (
     "chart.js",
     "classes.js",
     "numbers.js",
+    "agreement.js",
     "viewport.js",
     "tone.js",
     "stage.js",

@@ -131,6 +131,7 @@ class Desk:
             "classes": [each["name"] for each in classes],
             "classDetails": classes,
             "annotator": session.annotator,
+            "overlap": session.overlap,
             "ledger": session.ledger.path.name,
             "labels": progress.labels,
             "skipped": progress.skipped,

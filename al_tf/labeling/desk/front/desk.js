@@ -26,7 +26,7 @@ class DeskViews {
     const open = (next, nextOf) => this.open(next, nextOf);
     const leave = (did) => this.leave(did);
     const views = {
-      review: () => new ReviewView(this.root, this.ask, open, leave),
+      review: () => new ReviewView(this.root, this.ask, open, leave, of),
       single: () => new SingleView(this.root, this.ask, open, leave, of),
       alike: () => new AlikeView(this.root, this.ask, open, leave, of),
       classes: () => new ClassesView(this.root, this.ask, leave),

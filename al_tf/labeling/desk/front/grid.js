@@ -115,7 +115,7 @@ export function fillCell(cell, row, url, { chosen, focused, total }) {
   cell.setAttribute("aria-selected", chosen);
   cell.setAttribute("aria-setsize", total);
   cell.classList.toggle("altf-here", focused);
-  const key = row ? `${row.image} ${row.event} ${row.predicted}` : "";
+  const key = row ? `${row.image} ${row.event} ${row.state} ${row.predicted}` : "";
   if (cell.dataset.key !== key) {
     cell.dataset.key = key;
     caption.replaceChildren(...(row ? captionOf(row) : []));
@@ -132,6 +132,7 @@ export function fillCell(cell, row, url, { chosen, focused, total }) {
 }
 
 function captionOf(row) {
+  if (row.opinions.length) return row.opinions.map(([who, label]) => make("span", { class: "altf-opinion", title: `${who}: ${label}` }, isolated(label), make("small", {}, isolated(who))));
   const word = row.label === null ? make("span", { class: "altf-none", textContent: row.state }) : isolated(row.label);
   const marks = [];
   if (row.purpose === "audit") marks.push(make("span", { class: "altf-mark", textContent: "audit", title: "Drawn at random, to measure the model: it is not asked about this image." }));

@@ -1,5 +1,6 @@
 // The main view: one image at a time. It keeps no state of its own: every reply says how things stand.
 
+import { AgreementPanel } from "./agreement.js";
 import { Ahead } from "./ahead.js";
 import { commandButton } from "./buttons.js";
 import { ClassPanel } from "./classes.js";
@@ -12,6 +13,7 @@ const BOUNCE_MS = 40; // nobody presses a key twice sooner
 const CLICK_BOUNCE_MS = 250; // of a double click
 const LOOK_MS = 250; // that an image is shown before an answer that waited for it counts
 const POLL_MS = 1_000;
+const IDLE_POLL_MS = 10_000; // while nothing is left: what others label may need a second opinion
 const BUSY_STATES = ["embedding", "running"];
 const TRAINING = {
   none: () => "No model yet",
@@ -57,6 +59,7 @@ export class LabelingView {
     this.classes = new ClassPanel((name) => this.answer(name), () => this.root.focus());
     this.why = new WhyPanel();
     this.numbers = new NumbersPanel();
+    this.agreement = new AgreementPanel(() => this.goTo("review", "disagreements"));
     this.commands = {
       u: commandButton("u", "Undo", () => this.undo()),
       s: commandButton("s", "Skip", () => this.skip()),
@@ -75,7 +78,7 @@ export class LabelingView {
       make("div", { class: "altf-work" }, this.error, this.stage.element, ...this.classes.elements,
         make("div", { class: "altf-commands", role: "group", aria: { label: "Commands" } }, ...Object.values(this.commands), ...Object.values(this.elsewhere)),
         make("div", { class: "altf-said" }, this.live, this.queued, this.unseen)),
-      make("aside", { class: "altf-side", aria: { label: "About the work" } }, this.why.element, ...this.numbers.elements),
+      make("aside", { class: "altf-side", aria: { label: "About the work" } }, this.why.element, this.agreement.element, ...this.numbers.elements),
     );
     this.element.addEventListener("click", (event) => this.clicked(event), true);
   }
@@ -265,6 +268,7 @@ export class LabelingView {
     if (item !== undefined) this.showItem(item);
     if (isOtherModel && this.item) this.ahead.fill(this.item.slot, true); // what it thinks of them
     if (BUSY_STATES.includes(now) || status?.unread) this.timer = setTimeout(() => this.lookQuietly("status"), POLL_MS);
+    else if (!this.item && this.status?.overlap) this.timer = setTimeout(() => this.lookQuietly("look"), IDLE_POLL_MS);
     else if (quiet && now && BUSY_STATES.includes(before)) this.lookQuietly("look"); // what the new model predicts
   }
 
@@ -319,6 +323,7 @@ export class LabelingView {
     this.pill.dataset.state = training.state;
     this.pill.title = training.seconds === null ? "" : `The last training took ${training.seconds.toFixed(1)} s`;
     this.numbers.show(status);
+    this.agreement.show(status);
   }
 }
 

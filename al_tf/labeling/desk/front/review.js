@@ -14,12 +14,12 @@ const MOST_AT_ONCE = 2_000; // images that one change may have
 
 export class ReviewView {
   // root: the desk's element; ask(request) -> Promise of the reply; open(view, of): go there;
-  // leave(): go back
-  constructor(root, ask, open, leave) {
+  // leave(): go back; kind: of images that are shown first
+  constructor(root, ask, open, leave, kind = "answers") {
     Object.assign(this, { root, ask, open, leave });
     this.selection = new Selection();
     this.thumbnails = new ThumbnailLoader(ask, () => this.grid.drawSoon());
-    this.tools = new ReviewTools(() => this.list());
+    this.tools = new ReviewTools(() => this.list(), kind);
     this.classes = new ClassPanel((name) => this.change(name), () => this.grid.element.focus());
     this.grid = new Grid({
       label: "Images", fill: (cell, place) => this.fill(cell, place), seen: (first, end) => this.seen(first, end),
@@ -138,7 +138,7 @@ export class ReviewView {
 
   showStatus(status) {
     this.classes.show(status);
-    this.tools.showClasses(status.classes);
+    this.tools.showStatus(status);
     this.showSelection();
   }
 

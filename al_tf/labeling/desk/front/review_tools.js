@@ -5,6 +5,7 @@ import { make } from "./elements.js";
 const KINDS = {
   answers: ["Answers", "All labels, the newest first"],
   suspects: ["Suspects", "Labels that a model disputes which has not seen them, the most suspect first"],
+  disagreements: ["Disagreements", "Images that two annotators labeled differently: choose the class that counts"],
   audit: ["Audit", "Labels of images drawn at random, to measure the model"],
   skipped: ["Skipped", "Images set aside"],
   unlabeled: ["Unlabeled", "Images without an answer"],
@@ -15,9 +16,9 @@ const TYPING_MS = 250; // after the last letter typed
 
 export class ReviewTools {
   // changed(): another list is wanted
-  constructor(changed) {
+  constructor(changed, kind) {
     this.changed = changed;
-    this.kind = "answers";
+    this.kind = kind;
     this.kinds = make("div", { class: "altf-kinds", role: "group", aria: { label: "Show" } }, ...Object.entries(KINDS).map(([kind, [text, title]]) => this.kindButton(kind, text, title)));
     this.label = this.choice("Class", "Any class");
     this.annotator = this.choice("Annotator", "Any annotator");
@@ -71,8 +72,11 @@ export class ReviewTools {
     this.round.hidden = rounds.length < 2;
   }
 
-  showClasses(names) {
-    setChoices(this.label, names.map((name) => [name, name]));
+  showStatus({ classes, agreement, disputed }) {
+    setChoices(this.label, classes.map((name) => [name, name]));
+    const button = [...this.kinds.children].find(({ value }) => value === "disagreements");
+    button.hidden = !agreement && !disputed && this.kind !== "disagreements";
+    button.textContent = disputed ? `${KINDS.disagreements[0]} (${disputed})` : KINDS.disagreements[0];
   }
 }
 

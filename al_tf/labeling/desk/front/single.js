@@ -124,7 +124,9 @@ export class SingleView {
     this.stage.show({ ...row, image: row.picture, id: row.image });
     const who = row.annotator ? `, by ${row.annotator}` : "";
     const words = { labeled: "Labeled ", skipped: "Skipped", unlabeled: "No answer yet" }[row.state];
-    this.answer.replaceChildren(words, ...(row.label === null ? [] : [isolated(row.label)]), who, row.purpose === "audit" ? ", of the audit" : "",
+    const opinions = row.opinions.flatMap(([name, label], i) => [i ? ", " : "", isolated(name), ": ", isolated(label)]);
+    if (row.state === "disputed") this.answer.replaceChildren("Choose the class that counts. ", ...opinions);
+    else this.answer.replaceChildren(words, ...(row.label === null ? [] : [isolated(row.label)]), who, row.purpose === "audit" ? ", of the audit" : "",
       ...(row.predicted === null || row.predicted === row.label ? [] : ["; the model predicts ", isolated(row.predicted)]));
     if (this.status) this.classes.show(this.status);
     this.classes.mark(row.label);

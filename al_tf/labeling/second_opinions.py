@@ -139,6 +139,33 @@ def disputed_pairs(
     return {i: pairs[i] for i, event in answers.items() if event.in_dispute and i in pairs}
 
 
+def opinion_table(ledger: LabelLedger) -> pd.DataFrame:
+    """Return the images that two annotators labeled, with both labels.
+
+    Parameters
+    ----------
+    ledger : LabelLedger
+
+    Returns
+    -------
+    DataFrame
+        One row per image: ``image``, ``name``, ``first_annotator``, ``first_label``,
+        ``second_annotator``, ``second_label``, ``label`` (the one that counts; missing while the
+        image is in dispute).
+    """
+    import pandas as pd
+
+    answers = ledger.answers()
+    columns = ["image", "name", "first_annotator", "first_label", "second_annotator"]
+    columns += ["second_label", "label"]
+    rows = [
+        (image, first.name, first.annotator, first.label, second.annotator, second.label,
+         answers[image].label if image in answers else None)
+        for image, (first, second) in opinion_pairs(ledger.standing()).items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
 def annotator_table(ledger: LabelLedger) -> pd.DataFrame:
     """Return each annotator's part of the work.
 

@@ -42,7 +42,7 @@ def test_two_label_give_second_opinions_and_settle(screens, ann, images):
     truth = images[1]
     key = {label: str(1 + i) for i, label in enumerate(CLASSES)}
     names = ["ann", "ben"]
-    for turn in range(48):  # in turns; ben errs on each fourth
+    for turn in range(32):  # in turns; ben errs on each fourth
         screen = screens[turn % 2]
         label = truth[screen.name]
         if turn % 8 == 7:
@@ -55,8 +55,8 @@ def test_two_label_give_second_opinions_and_settle(screens, ann, images):
         assert name in screen.text("section[aria-label='Second opinions']")
     ann.wait()
     events = ann.ledger.events()
-    assert [event.annotator for event in events] == names * 24
-    assert len({(event.image, event.annotator) for event in events}) == 48
+    assert [event.annotator for event in events] == names * 16
+    assert len({(event.image, event.annotator) for event in events}) == 32
     second = [event for event in events if event.purpose == "second"]
     assert {event.annotator for event in second} == set(names)
     disputes = ann.progress().disputed

@@ -15,6 +15,7 @@ from .work import (
     change_classes_until_killed,
     change_until_killed,
     processes,
+    work_together_until_killed,
     work_until_killed,
 )
 
@@ -136,3 +137,32 @@ def test_changes_of_classes_are_recorded_whole_or_not_at_all(tmp_path):
     assert set(stored) <= {*CLASSES}
     answered = [e.image for e in events if e.kind == "label" and e.purpose != "repeat"]
     assert len(set(answered)) == len(answered)
+
+
+def test_four_annotators_of_one_desk_lose_and_repeat_nothing(tmp_path):
+    path, n, kills = tmp_path / "labels.db", 3_000, 30
+    rng = np.random.default_rng(0)
+    acknowledged = []
+    for _ in range(kills):
+        messages = run_and_kill(work_together_until_killed, path, n, seconds=rng.uniform(0, 0.2))
+        acknowledged += messages
+    with LabelLedger(path) as ledger:
+        events, answers = ledger.events(), ledger.answers()
+    written = {event.id: event.annotator for event in events}
+    assert all(written[event] == annotator for annotator, event in acknowledged)
+    assert len(set(acknowledged)) == len(acknowledged) >= kills
+    assert len(events) - len(acknowledged) <= 4 * kills  # one each was written, not acknowledged
+    assert set(written.values()) == {"ann", "ben", "cid", "dee"}
+
+    asked = [event for event in events if event.kind == "label" and event.purpose != "repeat"]
+    assert len({(event.image, event.annotator) for event in asked}) == len(asked)
+    assert len({event.slot for event in asked}) == len(asked)
+    first = {event.image: event for event in asked if event.purpose != "second"}
+    second = {event.image: event for event in asked if event.purpose == "second"}
+    assert len(first) + len(second) == len(asked)
+    assert len(second) > 10
+    settled = {event.image for event in events if event.kind == "settle"}
+    for image, event in second.items():
+        differs = event.label != first[image].label
+        assert answers[image].in_dispute == (differs and image not in settled)
+        assert differs or image not in settled

@@ -1,5 +1,6 @@
 """Second opinions: who is asked for one, what is in dispute, and how it is settled."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -275,3 +276,30 @@ class TestAgreement:
         assert list(table.index) == ["ann", "ben"]
         assert table.loc["ann"].tolist() == [4, (6 + 120) / 4, 3, 1, 2, 1]
         assert table.loc["ben"].tolist() == [3, 4.0, 3, 1, 2, 2]
+
+    def test_the_command_prints_it_and_writes_both_labels(
+        self, ledger, tmp_path, capsys, monkeypatch
+    ):
+        from al_tf.cli.main import main
+
+        def run(*arguments):
+            monkeypatch.setattr(sys, "argv", ["al-tf", "agreement", str(ledger.path), *arguments])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            assert ended.value.code == 0
+            return capsys.readouterr().out
+
+        assert "No image has a second opinion yet" in run()
+        self.give(ledger, ("x", "dark", "bright"), ("y", "dark", "dark"), ("z", "dark", "bright"))
+        ledger.relabel("x", "bright", annotator="cid", seconds=1.0)
+        lines = run("--out", str(tmp_path / "both.csv")).splitlines()
+        assert lines[0] == "Same label by both: 33% (1% to 91%, n = 3)."
+        assert lines[1].startswith("Fleiss' kappa: -0.50 (")
+        assert lines[2] == "To be settled, in the grid of the desk: 1."
+        assert "bright     dark         2" in lines
+        assert [line.split() for line in lines[-3:-1]] == [
+            ["ann", "3", "2.0", "1", "of", "3", "1", "of", "2"], ["ben", "3", "4.0", "1", "of", "3", "2", "of", "2"],
+        ]  # fmt: skip
+        assert (tmp_path / "both.csv").read_text().splitlines()[1:] == [
+            "x,,ann,dark,ben,bright,bright", "y,,ann,dark,ben,dark,dark", "z,,ann,dark,ben,bright,",
+        ]  # fmt: skip

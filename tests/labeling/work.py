@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 
 import numpy as np
 
@@ -181,3 +182,29 @@ class FakeBackbone:
         X = np.asarray(X)
         self.embedded += len(X)
         return X.reshape(len(X), -1)[:, : self.dim].astype(np.float32) / 255
+
+
+def work_together_until_killed(path, n, pipe):
+    """Four colleagues label at once, one in three images twice; say what was recorded for whom."""
+    desk = Desk(path, n, synchronous="FULL")
+    options = {"batch_size": 5, "overlap": 0.3, "repeat_share": 0.1}
+    ann = desk.session(annotator="ann", **options)
+    lock = threading.Lock()
+
+    def work(session):
+        while (item := session.next()) is not None:
+            wrong = session.annotator == "dee" and item.strategy == "overlap"
+            label = CLASSES[0] if wrong else desk.truth(item.image_id)
+            event = session.label(label, slot=item.slot)
+            with lock:
+                pipe.send((session.annotator, event.id))
+            if session.annotator == "ann":
+                disputed = session.reviewer.rows(ReviewFilter("disagreements"))[:1]
+                seen = {row.image: row.event for row in disputed}
+                settled = seen and session.reviewer.answer(desk.truth(*seen), seen).events
+                with lock:
+                    [pipe.send(("ann", event.id)) for event in settled or ()]
+
+    sessions = [ann, *map(ann.colleague, ("ben", "cid", "dee"))]
+    for thread in [threading.Thread(target=work, args=(session,)) for session in sessions]:
+        thread.start()

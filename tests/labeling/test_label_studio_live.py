@@ -4,8 +4,11 @@ It is held beside a real one in ``tests/label_studio``.
 """
 
 import json
+import threading
 import time
+from collections import Counter
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -15,10 +18,11 @@ from tornado.testing import AsyncHTTPTestCase
 from al_tf.errors import LabelStudioError
 from al_tf.labeling import FolderPool, LabelingSession, LabelLedger
 from al_tf.labeling.desk_settings import DeskSettings
-from al_tf.labeling.exchange.label_studio import labeling_interface
+from al_tf.labeling.exchange.label_studio import client, labeling_interface, writing
 from al_tf.labeling.exchange.label_studio.client import StudioClient
 from al_tf.labeling.exchange.label_studio.live import LiveLabeling
 from al_tf.labeling.exchange.label_studio.server import BackendServer
+from al_tf.labeling.exchange.label_studio.writing import AT_ONCE, PredictionWriter
 
 from .makers import write_image
 from .work import NearestMean
@@ -95,7 +99,7 @@ class TestPredictions:
         assert {len(answer["result"]) for answer in answers} == {0}
         given = sorted((a["score"] for a in answers if a["score"] is not None), reverse=True)
         assert given == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
-        assert {answer["model_version"] for answer in answers} == {"al_tf 0.0"}
+        assert {answer["model_version"] for answer in answers} == {"al_tf 1"}
 
     def test_class_probability_and_score_of_the_strategy(self, begin):
         live = begin()
@@ -201,7 +205,27 @@ class TestAnswers:
         for old, new in zip(before, after, strict=True):
             assert new["result"] == old["result"]
             assert new["score"] == old["score"]
-        assert before[0]["model_version"] != after[0]["model_version"]
+
+    def test_no_version_comes_twice(self, begin):
+        versions = []
+        for _ in range(2):
+            live = begin()
+            live.wait()
+            versions.append(live.version)  # restarted with the same labels
+            live.webhook(event("ANNOTATION_CREATED", 3, "dark", number=len(versions)))
+            versions.append(live.version)
+            gone = {"action": "ANNOTATIONS_DELETED", "annotations": [{"id": len(versions) - 1}]}
+            live.webhook(gone | {"project": {"id": 1}})
+            versions.append(live.version)  # as many labels as at the start
+            live.close()
+        for _ in range(3):
+            live = begin()
+            versions.append(live.version)
+            label(live, 0, 1, 2)
+            versions.append(live.ranking().version)
+            live.close()
+        numbers = [int(version.removeprefix("al_tf ")) for version in versions]
+        assert numbers == sorted(set(numbers))
 
     def test_an_unknown_image_is_no_answer(self, begin, caplog):
         live = begin()
@@ -267,7 +291,7 @@ class TestHttp(AsyncHTTPTestCase):
 
     def test_setup_predict_and_webhook(self):
         done = self.post("/setup", {"project": "1.5", "schema": INTERFACE})
-        assert json.loads(done.body) == {"model_version": "al_tf 0.0"}
+        assert json.loads(done.body) == {"model_version": "al_tf 1"}
         assert len(json.loads(self.post("/predict", ask(3)).body)["results"]) == 3
         done = self.post("/webhook", event("ANNOTATION_CREATED", 3, "dark"))
         assert done.code == 201
@@ -310,22 +334,179 @@ def test_new_scores_do_not_wait_for_the_next_request(begin):
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    ("kept", "deleted"),
-    [(None, []), ([], ["al_tf 1", "al_tf 2"]), (["al_tf 1", "al_tf 3"], ["al_tf 2"])],
-)
-def test_stale_predictions_are_deleted_two_versions_at_a_time(monkeypatch, kept, deleted):
-    class Versions:
-        def json(self):
-            return ["al_tf 1", "al_tf 2", "al_tf 3", "another model"]
+class Studio:
+    """In place of a `StudioClient`: predictions as rows of task, version and number."""
 
-    asked = []
+    def __init__(self, counts=()):
+        self.rows, self.shown, self.largest = [], "", 0
+        for version, count in counts:
+            self.add_predictions(1, version, rows_of(version, count))
 
-    def ask(self, method, path, **options):
-        asked.append((method, options.get("json")))
-        return Versions()
+    def add_predictions(self, project, version, predictions):
+        start = self.rows[-1][2] + 1 if self.rows else 1
+        self.rows += [(p["task"], version, start + n) for n, p in enumerate(predictions)]
 
-    monkeypatch.setattr(StudioClient, "_ask", ask)
-    client = StudioClient("http://localhost:8080", "token")
-    client.write_predictions(1, [{"model_version": "al_tf 4"}], kept)
-    assert [body["model_version"] for method, body in asked if method == "DELETE"] == deleted
+    def show_version(self, project, version):
+        self.shown = version
+
+    def versions(self, project):
+        return dict(Counter(version for _, version, _ in self.rows))
+
+    def prediction_numbers(self, project, version):
+        return [number for _, v, number in self.rows if v == version]
+
+    def delete_prediction(self, number):
+        self.rows = [row for row in self.rows if row[2] != number]
+
+    def delete_version(self, project, version):
+        self.largest = max(self.largest, self.versions(project)[version])
+        self.rows = [row for row in self.rows if row[1] != version]
+
+
+def rows_of(version, n):
+    return [{"task": task, "model_version": version} for task in range(n)]
+
+
+class TestWriting:
+    def test_the_highest_scores_first_and_the_others_later(self):
+        studio = Studio()
+        writer = PredictionWriter(studio, 1)
+        writer.write("al_tf 1", rows_of("al_tf 1", 120))
+        assert studio.shown == "al_tf 1"
+        assert [task for task, _, _ in studio.rows] == list(range(AT_ONCE))
+        writer.complete()
+        writer.complete()
+        assert [task for task, _, _ in studio.rows] == list(range(120))
+        writer.write("al_tf 1", rows_of("al_tf 1", 121))
+        assert [task for task, _, _ in studio.rows] == list(range(121))
+        assert writer.is_complete
+        writer.write("al_tf 2", rows_of("al_tf 2", 120))
+        assert studio.versions(1) == {"al_tf 1": 121, "al_tf 2": AT_ONCE}
+
+    def test_only_old_versions_of_ours_are_deleted_and_few_rows_at_once(self, monkeypatch):
+        monkeypatch.setattr(writing, "KEPT_VERSIONS", 2)
+        studio = Studio(
+            [("al_tf 9", 30), ("another", 5), ("al_tf 10", 130), ("al_tf 11", 60), ("al_tf 2", 70),
+             ("al_tf 12", 3)]
+        )  # fmt: skip
+        writer = PredictionWriter(studio, 1)
+        writer.write("al_tf 13", rows_of("al_tf 13", 10))
+        writer.delete_stale(lambda: True)
+        assert studio.versions(1) == {"another": 5, "al_tf 11": 60, "al_tf 12": 3, "al_tf 13": 10}
+        assert studio.largest == AT_ONCE
+
+    def test_deleting_stops_for_a_new_model(self, monkeypatch):
+        monkeypatch.setattr(writing, "KEPT_VERSIONS", 0)
+        studio = Studio([("al_tf 1", 80), ("al_tf 2", 5)])
+        answers = iter([True] * 10 + [False] * 10)
+        PredictionWriter(studio, 1).delete_stale(lambda: next(answers))
+        assert studio.versions(1) == {"al_tf 1": 70, "al_tf 2": 5}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the server's list of replies says, and keeps what was asked."""
+
+    def do_GET(self):
+        length = int(self.headers.get("Content-Length", 0))
+        self.server.asked.append(
+            (self.command, self.path, self.headers.get("Authorization"), self.rfile.read(length))
+        )
+        status, content, *headers = self.server.replies.pop(0)
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        with suppress(ConnectionError):
+            self.wfile.write(content)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def http_server(monkeypatch):
+    """Start servers that give some replies."""
+    monkeypatch.setattr(client, "RETRY_SECONDS", (0.01, 0.01))
+    servers = []
+
+    def start(*replies):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.asked, server.replies = [], list(replies)
+        server.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class TestClient:
+    def test_the_token_goes_to_label_studio_alone(self, http_server):
+        other = http_server((200, b"image"), (200, b"image"))
+        moved = (302, b"", ("Location", f"{other.url}/moved.png"))
+        studio = http_server((200, b"own"), moved)
+        asked = StudioClient(studio.url, "secret")
+        assert asked.download("/data/upload/1/a.png") == b"own"
+        assert asked.download(f"{other.url}/a.png") == b"image"
+        assert asked.download("/data/moved.png") == b"image"
+        assert [token for _, _, token, _ in studio.asked] == ["Token secret"] * 2
+        assert [(path, token) for _, path, token, _ in other.asked] == [
+            ("/a.png", None), ("/moved.png", None),
+        ]  # fmt: skip
+
+    def test_what_is_too_large_or_missing_or_no_http_is_refused(self, http_server, monkeypatch):
+        monkeypatch.setattr(client, "MAX_IMAGE_BYTES", 1000)
+        other = http_server((200, bytes(1000)), (200, bytes(1001)), (404, b"?"))
+        asked = StudioClient("http://localhost:1", "secret")
+        assert len(asked.download(f"{other.url}/fits.png")) == 1000
+        with pytest.raises(LabelStudioError, match=r"large\.png: more than 1,000 bytes"):
+            asked.download(f"{other.url}/large.png")
+        with pytest.raises(LabelStudioError, match=r"gone\.png cannot be fetched: 404"):
+            asked.download(f"{other.url}/gone.png")
+        with pytest.raises(LabelStudioError, match=r"s3://b/a\.png: only http addresses"):
+            asked.download("s3://b/a.png")
+        with pytest.raises(LabelStudioError, match="cannot be fetched"):
+            asked.download("/data/upload/1/a.png")
+
+    def test_a_locked_database_is_asked_again(self, http_server):
+        studio = http_server((500, b"locked"), (502, b"locked"), (200, b"[]"), *[(500, b"x")] * 3)
+        asked = StudioClient(studio.url, "secret")
+        assert asked.emails() == {}
+        with pytest.raises(LabelStudioError, match="answers 500 to DELETE api/predictions/3/: x"):
+            asked.delete_prediction(3)
+        assert studio.replies == []
+
+    @pytest.mark.parametrize("added", [False, True])
+    def test_predictions_are_added_once(self, http_server, added):
+        after = b'{"al_tf 1": 2}' if added else b"{}"
+        studio = http_server((200, b"{}"), (500, b"locked"), (200, after), (201, b"{}"))
+        StudioClient(studio.url, "secret").add_predictions(5, "al_tf 1", [{"task": 1}])
+        posts = [path for method, path, *_ in studio.asked if method == "POST"]
+        assert posts == ["/api/projects/5/import/predictions"] * (1 if added else 2)
+
+    def test_a_personal_access_token_is_exchanged_and_again_when_refused(self, http_server):
+        studio = http_server(
+            (200, b'{"access": "one"}'), (200, b"[]"), (401, b""), (200, b'{"access": "two"}'),
+            (200, b"[]"), (200, b"image"),
+        )  # fmt: skip
+        asked = StudioClient(studio.url, "eyPersonal")
+        asked.emails()
+        asked.emails()
+        assert asked.download("/data/upload/1/a.png") == b"image"
+        assert [token for _, _, token, _ in studio.asked] == [
+            None, "Bearer one", "Bearer one", None, "Bearer two", "Bearer two",
+        ]  # fmt: skip
+        assert studio.asked[0][1:2] + studio.asked[0][3:] == (
+            "/api/token/refresh/", b'{"refresh": "eyPersonal"}',
+        )  # fmt: skip
+
+    def test_a_token_that_is_refused_is_an_error(self, http_server):
+        for token, match in (("ab", "refuses the token"), ("eyAb", "refuses the personal access")):
+            with pytest.raises(LabelStudioError, match=match):
+                StudioClient(http_server((401, b"")).url, token).emails()

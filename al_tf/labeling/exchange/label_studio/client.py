@@ -10,13 +10,13 @@ from urllib.parse import urljoin, urlsplit
 
 from ....errors import LabelStudioError
 
-OUR_VERSIONS = "al_tf "
-"""How the model versions of our predictions begin."""
 MAX_IMAGE_BYTES = 64 << 20
-DELETED_AT_ONCE = 2
-"""Versions; SQLite is locked meanwhile, and Label Studio refuses an annotation that waits 5 s."""
-_TIMEOUT = (5.0, 60.0)
+RETRY_SECONDS = (1.0, 2.0, 4.0, 8.0)
+"""Waits before a request is repeated that Label Studio could not do, as its database was locked."""
+_TIMEOUT = (5.0, 300.0)
+_IMAGE_TIMEOUT = (5.0, 60.0)
 _ACCESS_SECONDS = 240.0
+"""How long an access token is used; Label Studio's last five minutes."""
 
 
 class StudioClient:
@@ -45,29 +45,46 @@ class StudioClient:
         users = self._ask("GET", "api/users/").json()
         return {int(user["id"]): str(user["email"]) for user in users if user.get("email")}
 
-    def write_predictions(
-        self,
-        project: int,
-        predictions: Sequence[dict[str, Any]],
-        kept: Sequence[str] | None = None,
-    ) -> None:
-        """Add predictions of one model version to a project, and show them in place of older ones.
+    def versions(self, project: int) -> dict[str, int]:
+        """Return how many predictions of each model version a project has."""
+        found = self._ask("GET", f"api/projects/{project}/model-versions/").json()
+        return {str(version): int(count) for version, count in found.items()}
 
-        Our older versions are deleted once the new one is shown, but for those in `kept` (None:
-        all). Label Studio refuses the annotation of somebody who has a task open with a prediction
-        that is gone.
-        """
-        version = predictions[0]["model_version"]
-        path = f"api/projects/{project}"
-        versions = self._ask("GET", f"{path}/model-versions/").json()
-        if version in versions:  # written before a restart
-            self._ask("DELETE", f"{path}/model-versions/", json={"model_version": version})
-        self._ask("POST", f"{path}/import/predictions", json=list(predictions))
-        self._ask("PATCH", f"{path}/", json={"model_version": version})
-        kept = (version, *(versions if kept is None else kept))
-        stale = [old for old in versions if str(old).startswith(OUR_VERSIONS) and old not in kept]
-        for old in stale[:DELETED_AT_ONCE]:
-            self._ask("DELETE", f"{path}/model-versions/", json={"model_version": old})
+    def add_predictions(
+        self, project: int, version: str, predictions: Sequence[dict[str, Any]]
+    ) -> None:
+        """Add predictions of one model version to a project, once even if it is tried again."""
+        before = self.versions(project).get(version, 0)
+        path = f"api/projects/{project}/import/predictions"
+        for wait in (*RETRY_SECONDS, None):
+            try:
+                self._ask_once("POST", path, json=list(predictions))
+                return
+            except _BusyError:
+                if wait is None:
+                    raise
+                time.sleep(wait)
+                if self.versions(project).get(version, 0) > before:
+                    return  # they were added before it failed
+
+    def show_version(self, project: int, version: str) -> None:
+        """Let a project show the predictions of a model version, and sort by their scores."""
+        self._ask("PATCH", f"api/projects/{project}/", json={"model_version": version})
+
+    def prediction_numbers(self, project: int, version: str) -> list[int]:
+        """Return the numbers of the predictions of a model version."""
+        found = self._ask("GET", f"api/predictions?project={project}").json()
+        return [int(p["id"]) for p in found if p["model_version"] == version]
+
+    def delete_prediction(self, number: int) -> None:
+        """Delete one prediction."""
+        self._ask("DELETE", f"api/predictions/{number}/")
+
+    def delete_version(self, project: int, version: str) -> None:
+        """Delete all predictions of a model version, in one transaction."""
+        self._ask(
+            "DELETE", f"api/projects/{project}/model-versions/", json={"model_version": version}
+        )
 
     def download(self, address: str) -> bytes:
         """Return the file at an address that a task gives; the token goes to this server alone.
@@ -75,7 +92,7 @@ class StudioClient:
         Raises
         ------
         LabelStudioError
-            It cannot be fetched, or is too large.
+            It cannot be fetched, or is larger than `MAX_IMAGE_BYTES`.
         """
         import requests
 
@@ -84,29 +101,29 @@ class StudioClient:
             raise LabelStudioError(f"{address}: only http addresses can be fetched.")
         own = urlsplit(target)[:2] == urlsplit(self.url)[:2]
         try:
-            headers = self._headers() if own else {}
-            with requests.get(target, headers=headers, timeout=_TIMEOUT, stream=True) as reply:
+            headers = self._headers() if own else {}  # a redirect to elsewhere drops them
+            with requests.get(
+                target, headers=headers, timeout=_IMAGE_TIMEOUT, stream=True
+            ) as reply:
                 reply.raise_for_status()
-                content = b""
-                for part in reply.iter_content(1 << 16):
-                    content += part
-                    if len(content) > MAX_IMAGE_BYTES:
-                        raise LabelStudioError(f"{address}: more than {MAX_IMAGE_BYTES:,} bytes.")
-                return content
+                return _content(reply, address)
         except requests.RequestException as error:
             raise LabelStudioError(f"{address} cannot be fetched: {error}.") from error
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        import requests
+        """Ask, and again after some seconds where the database was locked."""
+        for wait in RETRY_SECONDS:
+            try:
+                return self._ask_once(method, path, **options)
+            except _BusyError:
+                time.sleep(wait)
+        return self._ask_once(method, path, **options)
 
-        try:
-            reply = requests.request(
-                method, self.url + path, headers=self._headers(), timeout=_TIMEOUT, **options
-            )
-        except requests.RequestException as error:
-            raise LabelStudioError(
-                f"Label Studio at {self.url} cannot be reached: {error}."
-            ) from error
+    def _ask_once(self, method: str, path: str, **options: Any) -> Any:
+        reply = self._request(method, path, self._headers(), **options)
+        if reply.status_code == 401 and self._access is not None:  # it may have ended early
+            self._access = None
+            reply = self._request(method, path, self._headers(), **options)
         if reply.status_code in (401, 403):
             raise LabelStudioError(
                 f"Label Studio at {self.url} refuses the token. Give --token one of Account & "
@@ -114,10 +131,21 @@ class StudioClient:
             )
         if not reply.ok:
             text = " ".join(reply.text.split())[:300]
-            raise LabelStudioError(
-                f"Label Studio answers {reply.status_code} to {method} {path}: {text}"
-            )
+            kind = _BusyError if reply.status_code >= 500 else LabelStudioError
+            raise kind(f"Label Studio answers {reply.status_code} to {method} {path}: {text}")
         return reply
+
+    def _request(self, method: str, path: str, headers: dict[str, str], **options: Any) -> Any:
+        import requests
+
+        try:
+            return requests.request(
+                method, self.url + path, headers=headers, timeout=_TIMEOUT, **options
+            )
+        except requests.RequestException as error:
+            raise LabelStudioError(
+                f"Label Studio at {self.url} cannot be reached: {error}."
+            ) from error
 
     def _headers(self) -> dict[str, str]:
         if not self._token.startswith("ey"):  # no JSON Web Token
@@ -129,11 +157,26 @@ class StudioClient:
 
     def _refreshed(self) -> str:
         """Exchange a personal access token for one that lasts some minutes."""
-        import requests
-
-        reply = requests.post(
-            self.url + "api/token/refresh", json={"refresh": self._token}, timeout=_TIMEOUT
-        )
+        reply = self._request("POST", "api/token/refresh/", {}, json={"refresh": self._token})
         if not reply.ok:
-            raise LabelStudioError(f"Label Studio at {self.url} refuses the personal access token.")
+            raise LabelStudioError(
+                f"Label Studio at {self.url} refuses the personal access token (status "
+                f"{reply.status_code}). Create one under Account & Settings there, and give it to "
+                "--token."
+            )
         return str(reply.json()["access"])
+
+
+class _BusyError(LabelStudioError):
+    """Label Studio failed, as it does where its database is locked."""
+
+
+def _content(reply: Any, address: str) -> bytes:
+    """Return what a server sends, if it is not too much."""
+    parts, n = [], 0
+    for part in reply.iter_content(1 << 16):
+        parts.append(part)
+        n += len(part)
+        if n > MAX_IMAGE_BYTES:
+            raise LabelStudioError(f"{address}: more than {MAX_IMAGE_BYTES:,} bytes.")
+    return b"".join(parts)

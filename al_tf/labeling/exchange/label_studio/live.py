@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,14 +22,15 @@ from ...desk_settings import DeskSettings
 from ...items import TrainingStatus
 from ...ledger import LabelLedger
 from ...pool import FolderPool
-from ...scored_model import ScoredModel
 from ...trainer import Trainer
 from .addresses import ImageIndex, upload_name
 from .annotations import TaskAnswers, read_tasks
-from .client import OUR_VERSIONS, StudioClient
+from .client import StudioClient
 from .files import ImportResult, match_tasks
 from .interface import Control, read_interface
+from .ranking import OUR_VERSIONS, Ranker, Ranking
 from .recording import Recorder, record_all
+from .writing import PAUSE_SECONDS, PredictionWriter
 
 _log = logging.getLogger("al_tf.labeling")
 
@@ -36,22 +38,8 @@ ANNOTATOR = "label-studio"
 FETCHED_FOLDER = "from_label_studio"
 SETUP_SECONDS = 1.0
 """How long Label Studio may wait for a training under way; it gives up after three."""
-KEPT_VERSIONS = 5
-"""Of predictions beside the newest: more than models that come while somebody has a task open."""
 _PROJECTS, _FETCHED = "label studio: projects", "label studio: fetched"
 _CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """What is known of the pool with one model: the scores that Label Studio sorts by."""
-
-    version: str
-    model: ScoredModel | None
-    scores: Mapping[str, float]
-    """Score of each image that may be labeled next; the highest comes first."""
-    shown: frozenset[str] | None
-    """Images whose class is not predicted: the audit reserve."""
 
 
 @dataclass
@@ -59,11 +47,10 @@ class _Project:
     """A project of Label Studio that uses this backend."""
 
     control: Control
-    client: StudioClient | None = None
     images: dict[int, str] = field(default_factory=dict)
     """The image of each task whose image is known."""
-    written: list[str] = field(default_factory=list)
-    """The versions of the predictions that were written to it, the last ones at the end."""
+    writer: PredictionWriter | None = None
+    """None before Label Studio gave its address and a token."""
 
 
 class LiveLabeling:
@@ -102,15 +89,15 @@ class LiveLabeling:
         self._settings, self._client = settings, client
         self._index = ImageIndex(pool)
         self._lock = threading.RLock()
-        self._ranks = threading.Lock()  # apart: ranking may take longer than `setup` has
         self._trainer: Trainer | None = None
-        self._chooser: Chooser | None = None
-        self._ranking: Ranking | None = None
+        self._ranker: Ranker | None = None
         self._projects: dict[int, _Project] = {}
         self._emails: dict[int, str] = {}
         self._refused: dict[str, str] = {}
         self._to_sync: set[int] = set()
         self._outside = BackgroundTask(lambda: None)
+        self._upkeep = BackgroundTask(lambda: None)  # what nobody waits for
+        self._closing = threading.Event()
         if ledger.classes:
             self._begin(ledger.classes)
         else:
@@ -143,8 +130,11 @@ class LiveLabeling:
         project = self._open_project(number, str(request.get("schema") or ""))
         host, token = request.get("hostname"), request.get("access_token")
         if self._client is None and host and token:
-            project.client = StudioClient(str(host), str(token))
-        if project.client is not None and not project.images:
+            client = StudioClient(str(host), str(token))
+            if project.writer is None:
+                project.writer = PredictionWriter(client, number)
+            project.writer.client = client  # the token may be another one
+        if project.writer is not None and not project.images:
             self._reach_out(number)
         self._wait()
         return self.version
@@ -172,7 +162,7 @@ class LiveLabeling:
         if None in images:
             self._reach_out(number)
         ranking = self.ranking()
-        return [_prediction(image, ranking, project.control) for image in images]
+        return [ranking.prediction(image, project.control) for image in images]
 
     def webhook(self, request: Mapping[str, Any]) -> ImportResult | None:
         """Take in what happened in a project; None for what is of no concern.
@@ -192,7 +182,8 @@ class LiveLabeling:
         if action in ("TASKS_CREATED", "PROJECT_UPDATED"):
             number = _project_number(about.get("id"))
             self._open_project(number, str(about.get("label_config") or ""))
-            self._reach_out(number)
+            if action == "TASKS_CREATED":  # the other one comes with each version that is shown
+                self._reach_out(number)
         if action == "ANNOTATIONS_DELETED":
             return self._take_back(request.get("annotations"))
         if action in _CREATED:
@@ -201,37 +192,14 @@ class LiveLabeling:
 
     @property
     def version(self) -> str:
-        """Name of the present predictions; it changes with each model."""
-        trainer = self._trainer
-        if trainer is None:
-            return f"{OUR_VERSIONS}0"
-        if trainer.model is None:
-            return f"{OUR_VERSIONS}0.{len(self.ledger.answers())}"
-        return f"{OUR_VERSIONS}{trainer.round}"
+        """Name of the present predictions; it changes with each model, and none comes twice."""
+        return f"{OUR_VERSIONS}0" if self._ranker is None else self._ranker.version
 
     def ranking(self) -> Ranking:
         """Return the present scores; they change with each model."""
-        with self._ranks:
-            trainer, chooser = self._trainer, self._chooser
-            if trainer is None or chooser is None:
-                return Ranking(f"{OUR_VERSIONS}0", None, {}, None)
-            answers = self.ledger.answers()
-            number = trainer.round  # before its model: one that ends now gets a ranking of its own
-            model = trainer.model
-            place = number if model is not None else len(answers)
-            version = f"{OUR_VERSIONS}{place}" if model is not None else f"{OUR_VERSIONS}0.{place}"
-            if self._ranking is not None and self._ranking.version == version:
-                return self._ranking
-            candidates = chooser.rank(
-                pool=self.pool,
-                inputs=trainer.inputs,
-                unavailable=self.ledger.queue.unavailable(ANNOTATOR),
-                classifier=trainer.classifier(answers),
-                size=self._settings.batch_size,
-                place=place,
-            )
-            self._ranking = Ranking(version, model, _scores(candidates), self._blind())
-            return self._ranking
+        if self._ranker is None:
+            return Ranking(self.version, None, {}, frozenset())
+        return self._ranker.ranking()
 
     @property
     def training(self) -> TrainingStatus | None:
@@ -239,13 +207,15 @@ class LiveLabeling:
         return None if self._trainer is None else self._trainer.status
 
     def wait(self) -> None:
-        """Wait until nothing is being trained, fetched or written."""
+        """Wait until nothing is being trained or fetched, and the highest scores are written."""
         if self._trainer is not None:
             self._trainer.let_finish(None)
         self._outside.wait()
 
     def close(self) -> None:
         """Train and write nothing more; what was answered is in the ledger."""
+        self._closing.set()
+        self._upkeep.close()
         self._outside.close()
         if self._trainer is not None:
             self._trainer.close(wait=False)
@@ -262,7 +232,9 @@ class LiveLabeling:
             if self._trainer is None:
                 self._begin(control.classes)
             if project is None:
-                project = _Project(control, self._client)
+                project = _Project(control)
+                if self._client is not None:
+                    project.writer = PredictionWriter(self._client, number)
                 self._projects[number] = project
             project.control = control
             kept = self.ledger.setting(_PROJECTS) or {}
@@ -275,7 +247,7 @@ class LiveLabeling:
         names = self.ledger.fix_classes(classes)
         estimator = self._settings.build_estimator(names)
         check_needs(self._settings.strategy, estimator)
-        self._chooser = Chooser(
+        chooser = Chooser(
             strategy=self._settings.strategy,
             cold_start=self._settings.cold_start,
             audit_share=float(self.ledger.setting("audit_share") or 0.0),
@@ -283,6 +255,14 @@ class LiveLabeling:
             seed=self.ledger.settle("seed", 0),
         )
         self._trainer = Trainer(estimator, self.pool, self.ledger, names, ANNOTATOR)
+        self._ranker = Ranker(
+            self.ledger,
+            self.pool,
+            self._trainer,
+            chooser,
+            batch_size=self._settings.batch_size,
+            annotator=ANNOTATOR,
+        )
         self._trainer.subscribe(self._training_changed)
         self._trainer.prepare()
         self._train()
@@ -303,16 +283,6 @@ class LiveLabeling:
                 if image is not None and isinstance(row.number, int):
                     project.images[row.number] = image
             return images
-
-    def _blind(self) -> frozenset[str] | None:
-        """Return the audit reserve, whose labels must not lean on a prediction."""
-        from ...choosing import audit_rank
-
-        chooser = self._chooser
-        if chooser is None or not chooser.audit_share:
-            return None
-        ids = self.pool.ids
-        return frozenset(i for i in ids if audit_rank(i, chooser.seed) < chooser.audit_share)
 
     # Answers ---------------------------------------------------------------------------------
 
@@ -341,7 +311,7 @@ class LiveLabeling:
         names = self.ledger.class_list.known_names
         reading = _read(tasks, names, complete, self._emails, project.control.name)
         images = self._images_of(tasks, project)
-        ranking = self._ranking
+        ranking = None if self._ranker is None else self._ranker.last
         recorder = Recorder(self.ledger)
         recorded = known = gone = 0
         unmatched, named = [], {}
@@ -402,14 +372,33 @@ class LiveLabeling:
             to_sync, self._to_sync = self._to_sync, set()
             projects = dict(self._projects)
         for number, project in projects.items():
-            if project.client is None:
-                continue
-            try:
-                if number in to_sync or not project.images:
-                    self._fetch(number, project, project.client)
-                self._write(number, project, project.client)
-            except (AlTfError, OSError, KeyError, TypeError, ValueError) as error:
-                _log.warning("Project %d of Label Studio: %s", number, error)
+            if project.writer is not None:
+                with _logged(number):
+                    if number in to_sync or not project.images:
+                        self._fetch(number, project, project.writer.client)
+                    self._write(project, project.writer)
+        self._upkeep.start(self._delete_and_complete)
+
+    def _delete_and_complete(self) -> None:
+        """Delete stale predictions, and write those that were left out, until a model comes."""
+        threading.current_thread().name = "al_tf predictions"
+        version = self.version
+        with self._lock:
+            writers = {n: p.writer for n, p in self._projects.items() if p.writer is not None}
+
+        def go_on() -> bool:
+            return not self._closing.is_set() and self.version == version
+
+        for number, writer in writers.items():
+            with _logged(number):
+                writer.delete_stale(go_on)
+        end = time.monotonic() + PAUSE_SECONDS
+        while go_on() and time.monotonic() < end:
+            self._closing.wait(0.2)
+        for number, writer in writers.items():
+            if go_on():
+                with _logged(number):
+                    writer.complete()
 
     def _fetch(self, number: int, project: _Project, client: StudioClient) -> None:
         """Bring tasks, annotations and missing images of a project up to date."""
@@ -447,40 +436,21 @@ class LiveLabeling:
             self.ledger.store(_FETCHED, fetched)
         return len(fetched) - before
 
-    def _write(self, number: int, project: _Project, client: StudioClient) -> None:
-        """Write the present predictions to a project, unless they are there."""
+    def _write(self, project: _Project, writer: PredictionWriter) -> None:
+        """Write the highest scores to a project, unless they are there."""
         ranking = self.ranking()
-        if ranking.version in project.written[-1:] or not project.images:
-            return
-        predictions = [
-            {"task": task, **_prediction(image, ranking, project.control)}
-            for task, image in project.images.items()
-        ]
-        kept = project.written or None  # after a restart people have tasks open from before
-        client.write_predictions(number, predictions, kept)
-        project.written = [*project.written, ranking.version][-KEPT_VERSIONS:]
+        with self._lock:
+            images = dict(project.images)
+        writer.write(ranking.version, ranking.predictions(images, project.control))
 
 
-def _prediction(image: str | None, ranking: Ranking, control: Control) -> dict[str, Any]:
-    """Return a prediction as Label Studio takes it."""
-    result: list[dict[str, Any]] = []
-    model = ranking.model
-    seen = image is not None and not (ranking.shown and image in ranking.shown)
-    if seen and model is not None and image in model.row_of:
-        proba = model.proba[model.row_of[str(image)]]  # (K,)
-        best = int(proba.argmax())
-        result = control.result(model.classes[best], float(proba[best]))
-    score = None if image is None else ranking.scores.get(image)
-    return {"result": result, "score": score, "model_version": ranking.version}
-
-
-def _scores(candidates: Sequence[Any]) -> dict[str, float]:
-    """Return the score of each candidate; a place in the order where the scores do not descend."""
-    scores = [candidate.score for candidate in candidates]
-    if None in scores or any(a < b for a, b in pairwise(scores)):
-        n = len(candidates)
-        scores = [(n - place) / n for place in range(n)]
-    return {c.image: float(score) for c, score in zip(candidates, scores, strict=True)}
+@contextmanager
+def _logged(number: int) -> Iterator[None]:
+    """Log what fails in the background with a project; its next request tries again."""
+    try:
+        yield
+    except (AlTfError, OSError, KeyError, TypeError, ValueError) as error:
+        _log.warning("Project %d of Label Studio: %s", number, error)
 
 
 def _read(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .labeling import _names, _warn, new_or_kept
+from .labeling import Backbone, Batch, Model, Size, Strategy, _names, _warn, new_or_kept
+
+if TYPE_CHECKING:
+    from ..labeling import LabelLedger
+    from ..labeling.desk_settings import DeskSettings
+    from ..labeling.exchange.label_studio.live import LiveLabeling
 
 app = typer.Typer(
     help="Predictions and scores for Label Studio while people label there.", no_args_is_help=True
@@ -56,63 +61,29 @@ def serve(
             envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio must give here."
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="As in `al-tf label`. [default: the ledger's, else auto]")
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="probe: name of the pretrained network.")
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
-    ] = None,
-    batch: Annotated[
-        int | None,
-        typer.Option(
-            help="Images in the order of a strategy that composes batches. "
-            "[default: the ledger's, else 10]"
-        ),
-    ] = None,
-    size: Annotated[
-        int | None, typer.Option(help="Side in pixels at which the model sees the images.")
-    ] = None,
+    model: Model = None,
+    backbone: Backbone = None,
+    strategy: Strategy = None,
+    batch: Batch = None,
+    size: Size = None,
 ) -> None:
     """Be the machine-learning backend of Label Studio: predict, sort, and record what is labeled."""
-    from dataclasses import replace
-
-    from ..labeling import FolderPool
-    from ..labeling.desk_settings import read_settings, resolve_settings, store_settings
-    from ..labeling.exchange.label_studio.client import StudioClient
-    from ..labeling.exchange.label_studio.live import LiveLabeling
+    from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.label_studio.server import LOOPBACK, BackendServer
 
     if url is not None and token is None:
         raise ValueError("--url needs --token: an access token of a user of Label Studio.")
     if basic_auth is not None and ":" not in basic_auth:
         raise ValueError("--basic-auth must have the form USER:PASSWORD.")
+    if host not in LOOPBACK and basic_auth is None:
+        _warn(["anybody who reaches this port can add labels. --basic-auth asks for a password."])
     with new_or_kept(ledger) as book:
         settings, advice = resolve_settings(
-            read_settings(book),
-            model=model,
-            backbone=backbone,
-            size=size,
-            strategy=strategy,
+            read_settings(book), model=model, backbone=backbone, size=size, strategy=strategy,
             batch_size=batch,
-        )
-        pool = FolderPool(
-            images, size=settings.size, grey=settings.grey, progress=True, remember=True
-        )
-        settings = replace(settings, grey=len(pool.shape) == 2)
-        if (names := _names(classes)) is not None:
-            book.fix_classes(names)
+        )  # fmt: skip
         _warn([advice] if advice is not None else [])
-        if host not in LOOPBACK and basic_auth is None:
-            _warn(
-                ["anybody who reaches this port can add labels. --basic-auth asks for a password."]
-            )
-        client = None if url is None or token is None else StudioClient(url, token)
-        live = LiveLabeling(book, pool, settings, client=client)
-        store_settings(book, settings)
+        live = _open_live(book, images, settings, _names(classes), url, token)
         try:
             BackendServer(live, host=host, port=port, password=basic_auth).run(
                 lambda address: typer.echo(
@@ -124,3 +95,29 @@ def serve(
             live.close()
         typer.echo(f"Stopped with {len(book.answers())} answers in {ledger}.")
         book.close()
+
+
+def _open_live(
+    book: LabelLedger,
+    images: Path,
+    settings: DeskSettings,
+    names: list[str] | None,
+    url: str | None,
+    token: str | None,
+) -> LiveLabeling:
+    """Open the labeling as the settings say, and store them once it is open."""
+    from dataclasses import replace
+
+    from ..labeling import FolderPool
+    from ..labeling.desk_settings import store_settings
+    from ..labeling.exchange.label_studio.client import StudioClient
+    from ..labeling.exchange.label_studio.live import LiveLabeling
+
+    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
+    settings = replace(settings, grey=len(pool.shape) == 2)
+    if names is not None:
+        book.fix_classes(names)
+    client = None if url is None or token is None else StudioClient(url, token)
+    live = LiveLabeling(book, pool, settings, client=client)
+    store_settings(book, settings)
+    return live

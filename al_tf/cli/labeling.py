@@ -25,6 +25,29 @@ _Images = Annotated[
 ]
 _CLASSES = "Comma-separated; repeat the option for each name if one has a comma in it."
 
+# Options of every command that begins to label; see `resolve_settings`.
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="probe (on a pretrained network), cnn, auto (probe where its weights are there), "
+        "or a .keras network of your own for the probe. [default: the ledger's, else auto]"
+    ),
+]
+Backbone = Annotated[str | None, typer.Option(help="probe: name of the pretrained network.")]
+Strategy = Annotated[
+    str | None, typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]")
+]
+Batch = Annotated[
+    int | None, typer.Option(help="Images chosen at once. [default: the ledger's, else 10]")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        help="Side in pixels at which the model sees the images. "
+        "[default: the ledger's, else the network's, or 64 for a cnn]"
+    ),
+]
+
 
 def label(
     folder: Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")],
@@ -35,23 +58,10 @@ def label(
     classes: Annotated[
         list[str] | None, typer.Option(help=f"{_CLASSES} Needed for a new ledger.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="probe (on a pretrained network), cnn, auto (probe where its weights are there), "
-            "or a .keras network of your own for the probe. [default: the ledger's, else auto]"
-        ),
-    ] = None,
-    backbone: Annotated[
-        str | None, typer.Option(help="probe: name of the pretrained network.")
-    ] = None,
-    strategy: Annotated[
-        str | None,
-        typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
-    ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Images chosen at once. [default: the ledger's, else 10]")
-    ] = None,
+    model: Model = None,
+    backbone: Backbone = None,
+    strategy: Strategy = None,
+    batch: Batch = None,
     annotator: Annotated[
         str | None, typer.Option(help="Who labels; your login if not given.")
     ] = None,
@@ -66,13 +76,7 @@ def label(
             "[default: the ledger's, else 0]"
         ),
     ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            help="Side in pixels at which the model sees the images. "
-            "[default: the ledger's, else the network's, or 64 for a cnn]"
-        ),
-    ] = None,
+    size: Size = None,
     host: Annotated[
         str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
     ] = "127.0.0.1",

@@ -3,20 +3,24 @@
 import threading
 import time
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
+from al_tf.errors import LabelStudioError
 from al_tf.labeling import FolderPool, LabelLedger
 from al_tf.labeling.desk_settings import DeskSettings
 from al_tf.labeling.exchange.label_studio import labeling_interface
+from al_tf.labeling.exchange.label_studio.client import StudioClient
 from al_tf.labeling.exchange.label_studio.live import LiveLabeling
 from al_tf.labeling.exchange.label_studio.server import BackendServer
 from tests.labeling.makers import write_image
 from tests.labeling.work import NearestMean
 
-from .studio import choice
+from .studio import TOKEN, choice
 
 CLASSES = ["dark", "bright"]
 
@@ -33,9 +37,11 @@ def settings(strategy="margin", batch=5):
 
 
 @contextmanager
-def backend(ledger, folder, port=0, password=None, **options):
+def backend(ledger, folder, port=0, password=None, client=None, **options):
     """Serve in a thread; yields the labeling, and its address as ``url``."""
-    live = LiveLabeling(LabelLedger(ledger), FolderPool(folder, size=12), settings(**options))
+    live = LiveLabeling(
+        LabelLedger(ledger), FolderPool(folder, size=12), settings(**options), client=client
+    )
     server = BackendServer(live, port=port, password=password)
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=(lambda _: ready.set(),))
@@ -181,22 +187,97 @@ def test_edits_deletions_skips_and_what_happened_while_it_was_away(studio, folde
         assert answers == {name_of(tasks[1]): "dark", name_of(tasks[2]): None}
 
 
-def test_uploaded_images_are_fetched_with_the_token(studio, folder, tmp_path):
-    (tmp_path / "new").mkdir()
-    with backend(tmp_path / "labels.db", folder) as live:
+class Images(SimpleHTTPRequestHandler):
+    """Another server's images; keeps the tokens that were sent to it."""
+
+    def do_GET(self):
+        self.server.tokens.append(self.headers.get("Authorization"))
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def another_host(folder):
+    """Serve a folder at an address that is not Label Studio's."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Images, directory=folder))
+    server.tokens, server.url = [], f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_images_are_fetched_with_the_token_from_label_studio_alone(
+    studio, folder, tmp_path, caplog
+):
+    new = [write_image(tmp_path / "new" / f"new {i}.png", value=3 + 60 * i) for i in range(4)]
+    with another_host(tmp_path / "new") as other, backend(tmp_path / "labels.db", folder) as live:
         project = connect(studio, folder, live)
-        for i in range(3):
-            path = write_image(tmp_path / "new" / f"new {i}.png", value=3 + 100 * i)
+        for path in new[:3]:
             studio.upload(project, path)
-        studio.import_tasks(project, [{"data": {"image": "https://localhost:1/none.png"}}])
-        until(lambda: len(live.pool) == 33)
+        addresses = [
+            f"{other.url}/new%203.png",
+            f"{other.url}/none.png",
+            "https://localhost:1/a.png",
+        ]
+        studio.import_tasks(project, [{"data": {"image": address}} for address in addresses])
+        until(lambda: len(live.pool) == 34)
+        until(lambda: "none.png cannot be fetched: 404" in caplog.text)
         live.wait()
-        new = [t for t in studio.tasks(project) if "/data/upload/" in t["data"]["image"]]
-        studio.annotate(new[0]["id"], choice("dark"))
+        assert set(other.tokens) == {None}
+        tasks = studio.tasks(project)
+        uploaded = [t for t in tasks if "/data/upload/" in t["data"]["image"]]
+        (linked,) = [t for t in tasks if t["data"]["image"] == addresses[0]]
+        studio.annotate(uploaded[0]["id"], choice("dark"))
+        studio.annotate(linked["id"], choice("bright"))
+        until(lambda: len(live.ledger.answers()) == 2)
+        events = live.ledger.standing()
+        assert [event.name[:24] for event in events] == [
+            "from_label_studio/new_0_", "from_label_studio/new_20",
+        ]  # fmt: skip
+        contents = [live.pool.path(event.image).read_bytes() for event in events]
+        assert contents == [new[0].read_bytes(), new[3].read_bytes()]
+
+
+@pytest.fixture
+def personal_token(studio):
+    """A personal access token where legacy tokens are not admitted, as after an installation."""
+
+    def allow(**kinds):
+        studio.ask("POST", "/api/jwt/settings", json=kinds)
+
+    legacy = studio.session.headers["Authorization"]
+    allow(api_tokens_enabled=True, legacy_api_tokens_enabled=True)
+    token = studio.ask("POST", "/api/token/")["token"]
+    access = studio.ask("POST", "/api/token/refresh/", json={"refresh": token})["access"]
+    studio.session.headers["Authorization"] = f"Bearer {access}"
+    allow(api_tokens_enabled=True, legacy_api_tokens_enabled=False)
+    yield token
+    allow(api_tokens_enabled=True, legacy_api_tokens_enabled=True)
+    studio.session.headers["Authorization"] = legacy
+
+
+def test_a_personal_access_token_in_place_of_a_legacy_one(studio, folder, tmp_path, personal_token):
+    with pytest.raises(LabelStudioError, match="refuses the token"):
+        StudioClient(studio.url, TOKEN).emails()
+    with pytest.raises(LabelStudioError, match="refuses the personal access token"):
+        StudioClient(studio.url, personal_token[:-3] + "abc").emails()
+    client = StudioClient(studio.url, personal_token)
+    path = write_image(tmp_path / "new" / "new.png", value=3)
+    with backend(tmp_path / "labels.db", folder, client=client) as live:
+        project = connect(studio, folder, live)
+        until(lambda: len(scores(studio, project)) == 5)
+        studio.upload(project, path)
+        until(lambda: len(live.pool) == 31)
+        studio.annotate(studio.tasks(project)[0]["id"], choice("dark"))
         until(lambda: len(live.ledger.answers()) == 1)
-        (event,) = live.ledger.standing()
-        assert event.name.startswith("from_label_studio/new_0_")
-        assert live.pool.path(event.image).read_bytes() == (tmp_path / "new/new 0.png").read_bytes()
+        live.wait()
+        assert {version for _, version in scores(studio, project).values()} == {live.version}
+        assert [event.annotator for event in live.ledger.standing()] == ["ann@example.org"]
 
 
 def test_two_projects_on_one_ledger_and_one_that_does_not_fit(studio, folder, tmp_path):

@@ -19,7 +19,7 @@ from al_tf.labeling.exchange.label_studio import import_annotations, labeling_in
 from tests.browser.conftest import CLASSES, chromium, write_images  # noqa: F401
 
 from .studio import PASSWORD, USER, free_port, running
-from .test_backend import name_of, scores, until
+from .test_backend import name_of, scores, shown_predictions, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
 
@@ -233,15 +233,16 @@ def test_a_project_is_labeled_in_a_browser(page, program, initialized, documents
         person = Annotator(page, studio, project, truth)
 
         def wait_for_scores():
+            """Wait until the scores of the newest model are shown: of each task, once it pauses."""
             labels = sum(label is not None for label in person.answers.values())
             if labels:
                 until(lambda: backend.is_done(labels), 180)
 
             def are_shown():
                 found = [version for _, version in scores(studio, project).values()]
-                return found == [backend.version] * 200
+                return found == [backend.version] * (200 if labels else 10)
 
-            until(are_shown, 180)
+            until(are_shown, 300)
 
         person.log_in()
         person.connect(backend)
@@ -261,8 +262,14 @@ def test_a_project_is_labeled_in_a_browser(page, program, initialized, documents
         assert values == sorted(values, reverse=True)
         assert values != [score for _, score in first]
         assert not {task for task, _ in second} & set(person.answers)
+        predicted = {
+            task: prediction["result"][0]["value"]["choices"][0]
+            for task, prediction in shown_predictions(studio, project).items()
+        }
+        assert set(predicted.values()) == set(CLASSES)
         page.get_by_test_id("table-row").first.click()
         person._number().wait_for()
+        until(page.locator(f"input[name={predicted[person.task]}]").is_checked, 60)
         picture(page, "label_studio_task")
 
         backend.stop()

@@ -379,9 +379,25 @@ class TestWriting:
         assert [task for task, _, _ in studio.rows] == list(range(120))
         writer.write("al_tf 1", rows_of("al_tf 1", 121))
         assert [task for task, _, _ in studio.rows] == list(range(121))
-        assert writer.is_complete
         writer.write("al_tf 2", rows_of("al_tf 2", 120))
         assert studio.versions(1) == {"al_tf 1": 121, "al_tf 2": AT_ONCE}
+
+    def test_what_was_written_before_a_failure_is_not_written_again(self):
+        failures = [LabelStudioError("locked")]
+
+        class Failing(Studio):
+            def show_version(self, project, version):
+                if failures:
+                    raise failures.pop()
+                super().show_version(project, version)
+
+        studio = Failing()
+        writer = PredictionWriter(studio, 1)
+        with pytest.raises(LabelStudioError, match="locked"):
+            writer.write("al_tf 1", rows_of("al_tf 1", 3))
+        writer.write("al_tf 1", rows_of("al_tf 1", 3))
+        assert studio.versions(1) == {"al_tf 1": 3}
+        assert studio.shown == "al_tf 1"
 
     def test_only_old_versions_of_ours_are_deleted_and_few_rows_at_once(self, monkeypatch):
         monkeypatch.setattr(writing, "KEPT_VERSIONS", 2)

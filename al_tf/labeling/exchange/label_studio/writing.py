@@ -8,6 +8,7 @@ further model comes; and what is more than `AT_ONCE` predictions is deleted one 
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,7 +37,8 @@ class PredictionWriter:
 
     def __init__(self, client: StudioClient, project: int) -> None:
         self.client, self.project = client, project
-        self._shown = ""
+        self._lock = threading.Lock()
+        self._version = self._shown = ""
         self._tasks: set[int] = set()
         self._rest: list[dict[str, Any]] = []
 
@@ -50,27 +52,24 @@ class PredictionWriter:
             Of all tasks, the highest score first, as `Ranking.predictions` gives them. What
             `complete` is to write is kept.
         """
-        is_shown = version == self._shown
-        tasks = self._tasks if is_shown else set()
+        is_known = version == self._version
+        tasks = self._tasks if is_known else set()
         new = [prediction for prediction in predictions if prediction["task"] not in tasks]
-        if not new:
-            return
-        self.client.add_predictions(self.project, version, new[:AT_ONCE])
-        if not is_shown:
+        if new:
+            self.client.add_predictions(self.project, version, new[:AT_ONCE])
+            with self._lock:
+                self._version, self._tasks = version, tasks | {p["task"] for p in new}
+                self._rest = [*(self._rest if is_known else []), *new[AT_ONCE:]]
+        if version == self._version != self._shown:
             self.client.show_version(self.project, version)
-        self._shown, self._tasks = version, tasks | {p["task"] for p in new}
-        self._rest = [*(self._rest if is_shown else []), *new[AT_ONCE:]]
+            self._shown = version
 
     def complete(self) -> None:
         """Write what `write` left out."""
-        rest, self._rest = self._rest, []
+        with self._lock:
+            version, rest, self._rest = self._version, self._rest, []
         if rest:
-            self.client.add_predictions(self.project, rest[0]["model_version"], rest)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every prediction of the version that is shown was written."""
-        return not self._rest
+            self.client.add_predictions(self.project, version, rest)
 
     def delete_stale(self, go_on: Callable[[], bool]) -> None:
         """Delete our versions beyond those that are kept, the oldest first.
@@ -81,7 +80,9 @@ class PredictionWriter:
             Asked after each request; False ends it.
         """
         counts = self.client.versions(self.project)
-        versions = [version for version in ours(counts) if version != self._shown]
+        versions = [
+            version for version in ours(counts) if version not in (self._shown, self._version)
+        ]
         for version in versions[: max(0, len(versions) - KEPT_VERSIONS)]:
             if counts[version] > AT_ONCE:
                 self._delete_singly(version, go_on)

@@ -33,6 +33,7 @@ FURTHER_MODULES = (
     "al_tf.labeling.desk.server",
     "al_tf.labeling.desk.widget",
     "al_tf.labeling.exchange",
+    "al_tf.labeling.second_opinions",
     "al_tf.labeling.suspects",
     "al_tf.strategies",
     "al_tf.suspects",

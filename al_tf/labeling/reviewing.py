@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
 from .review_list import ReviewFilter, ReviewList, ReviewRow, fits
 from .scored_model import ScoredModel
-from .second_opinions import OpinionPair, disputed_pairs
+from .second_opinions import disputed_opinions
 from .trainer import Trainer
 
 MAX_ALIKE = 200
@@ -92,14 +92,16 @@ class Reviewer:
         """
         self._look()
         answers = self._ledger.answers()
-        disputed = disputed_pairs(answers, self._ledger.standing())
+        disputed = disputed_opinions(answers, self._ledger.standing())
         withheld = self._withheld()
         suspects = self._suspected(answers) if wanted.show == "suspects" else None
         predicted = self._predicted()
         names = wanted.name.casefold()
 
         def row_of(image: str) -> ReviewRow:
-            return self._row(image, answers.get(image), predicted, suspects, disputed.get(image))
+            return self._row(
+                image, answers.get(image), predicted, suspects, disputed.get(image, ())
+            )
 
         def is_open(image: str) -> bool:
             return image not in withheld and (
@@ -127,9 +129,9 @@ class Reviewer:
         answers = self._ledger.answers()
         if image in self._withheld():
             return self._row(image, None, {}, None)
-        disputed = disputed_pairs(answers, self._ledger.standing())
+        disputed = disputed_opinions(answers, self._ledger.standing())
         predicted = self._predicted()
-        return self._row(image, answers.get(image), predicted, None, disputed.get(image))
+        return self._row(image, answers.get(image), predicted, None, disputed.get(image, ()))
 
     def alike(self, image: str, n: int) -> list[ReviewRow]:
         """Return the images without an answer that are most like one, nearest first.
@@ -303,7 +305,7 @@ class Reviewer:
         answer: Event | None,
         predicted: Mapping[str, str],
         suspects: Mapping[str, str] | None,
-        pair: OpinionPair | None = None,
+        opinions: Sequence[Event] = (),
     ) -> ReviewRow:
         if answer is None:
             purpose = "audit" if self._is_audit(image) else ""
@@ -323,7 +325,7 @@ class Reviewer:
             round=number,
             purpose=purpose,
             predicted=None if purpose == "audit" else (suspects or predicted).get(image),
-            opinions=() if pair is None else tuple((e.annotator, str(e.label)) for e in pair),
+            opinions=tuple((event.annotator, str(event.label)) for event in opinions),
         )
 
     def _withheld(self) -> set[str]:

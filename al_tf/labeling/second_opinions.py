@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,19 +46,21 @@ def opinion_pairs(standing: Iterable[Event]) -> dict[str, OpinionPair]:
         was taken back, the label given in its place. Skips are no opinions.
     """
     answers: dict[str, Event | None] = {}
-    compared: dict[str, tuple[Event | None, Event]] = {}
+    compared: dict[str, list[tuple[Event | None, Event]]] = defaultdict(list)
     for event in standing:
         image = event.image
         if event.purpose == "second":
-            compared[image] = (answers.get(image), event)
+            compared[image].append((answers.get(image), event))
         elif not event.is_measurement:
-            answers[image] = None if event.kind == "clear" else event
-            first, second = compared.get(image, (None, None))
-            if second is not None and (first is None or event.kind == "clear"):
-                compared[image] = (answers[image], second)
+            answers[image] = now = None if event.kind == "clear" else event
+            compared[image] = [
+                (first if first is not None and now is not None else now, second)
+                for first, second in compared[image]
+            ]
     return {
         image: OpinionPair(first, second)
-        for image, (first, second) in compared.items()
+        for image, pairs in compared.items()
+        for first, second in pairs
         if first is not None
         and first.label is not None
         and second.label is not None
@@ -121,22 +123,38 @@ def _agreement(counted: tuple[tuple[tuple[str, ...], int], ...]) -> Agreement | 
     return Agreement(same, kappa, low, high, tuple(confused))
 
 
-def disputed_pairs(
-    answers: Mapping[str, Event], standing: Sequence[Event]
-) -> dict[str, OpinionPair]:
-    """Return the two opinions on each image in dispute.
+def disputed_opinions(
+    answers: Mapping[str, Event], standing: Iterable[Event]
+) -> dict[str, tuple[Event, ...]]:
+    """Return the opinions on each image in dispute: the answer, and those that differ from it.
 
     Parameters
     ----------
     answers : mapping of str to Event
         Of `LabelLedger.answers`.
-    standing : sequence of Event
+    standing : iterable of Event
         Of `LabelLedger.standing`.
     """
-    if not any(event.in_dispute for event in answers.values()):
+    disputed = {image: event.id for image, event in answers.items() if event.in_dispute}
+    if not disputed:
         return {}
-    pairs = opinion_pairs(standing)
-    return {i: pairs[i] for i, event in answers.items() if event.in_dispute and i in pairs}
+    events: dict[str, list[Event]] = {image: [] for image in disputed}
+    for event in standing:
+        if event.image in disputed:
+            events[event.image].append(event)
+    opinions = {}
+    for image, about in events.items():
+        answer = next(event for event in about if event.id == disputed[image])
+        different = [
+            event
+            for event in about
+            if event.purpose == "second"
+            and event.label not in (None, answer.label)
+            and event.annotator != answer.annotator
+            and (answer.kind == "label" or event.id > answer.id)
+        ]
+        opinions[image] = (answer, *different)
+    return opinions
 
 
 def opinion_table(ledger: LabelLedger) -> pd.DataFrame:

@@ -1,15 +1,25 @@
 """Second opinions: who is asked for one, what is in dispute, and how it is settled."""
 
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from al_tf.errors import StaleItemError
+from al_tf.labeling import LabelLedger
 from al_tf.labeling.choosing import overlap_rank
 from al_tf.labeling.ledger import Candidate
 from al_tf.labeling.reviewing import ReviewFilter
-from al_tf.labeling.second_opinions import annotator_table, measure_agreement, opinion_pairs
+from al_tf.labeling.second_opinions import (
+    annotator_table,
+    disputed_opinions,
+    measure_agreement,
+    opinion_pairs,
+)
 from al_tf.labeling.training_set import training_labels
 
 from .work import CLASSES
@@ -303,3 +313,79 @@ class TestAgreement:
         assert (tmp_path / "both.csv").read_text().splitlines()[1:] == [
             "x,,ann,dark,ben,bright,bright", "y,,ann,dark,ben,dark,dark", "z,,ann,dark,ben,bright,",
         ]  # fmt: skip
+
+
+class Naive:
+    """What counts for one image, by the words of the documentation and a plain list of events."""
+
+    def __init__(self):
+        self.events = []  # [kind, label, annotator, is a second opinion], None where taken back
+
+    def answer(self):
+        """Return (label or None, in dispute), or None without an answer."""
+        standing = [(i, e) for i, e in enumerate(self.events) if e is not None]
+        plain = [(i, e) for i, e in standing if not e[3]]
+        if not plain or plain[-1][1][0] == "clear":
+            return None
+        place, (kind, label, annotator, _) = plain[-1]
+        for i, (_, opinion, other, is_second) in standing:
+            sees_it = kind != "label" and i < place
+            is_one = is_second and other != annotator and not sees_it
+            if is_one and None not in (label, opinion) and opinion != label:
+                return None, True
+        return label, False
+
+    def undo(self, annotator):
+        for i in reversed(range(len(self.events))):
+            if self.events[i] is not None and self.events[i][2] == annotator:
+                self.events[i] = None
+                return
+
+
+PEOPLE, LABELS = st.sampled_from(["ann", "ben", "cid"]), st.sampled_from([*CLASSES, None])
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["answer", "second", "change", "change", "undo"]), PEOPLE, LABELS
+        ),
+        max_size=12,
+    )
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_whatever_is_done_the_ledger_and_the_plain_list_agree(steps):
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = LabelLedger(f"{folder}/labels.db", synchronous="NORMAL")
+        naive, seconded = Naive(), set()
+        for step, who, label in steps:
+            before = naive.answer()
+            if step == "second" and who not in seconded:
+                give = ledger.skip if label is None else partial(ledger.label, label=label)
+                give("x", annotator=who, purpose="second")
+                naive.events.append(("skip" if label is None else "label", label, who, True))
+                seconded.add(who)
+            elif step == "answer" and before is None:
+                give = ledger.skip if label is None else partial(ledger.label, label=label)
+                give("x", annotator=who)
+                naive.events.append(("skip" if label is None else "label", label, who, False))
+            elif step == "change" and before is not None:
+                seen = {"x": ledger.answer("x").id}
+                events = ledger.answer_together(label, seen, annotator=who)
+                if label is None or label != before[0]:
+                    kind = "clear" if label is None else "settle" if before[1] else "relabel"
+                    assert [event.kind for event in events] == [kind]
+                    naive.events.append((kind, label, who, False))
+                else:
+                    assert events == []
+            elif step == "undo":
+                ledger.undo(who)
+                naive.undo(who)
+            answer = ledger.answer("x")
+            shown = None if answer is None else (answer.label, answer.in_dispute)
+            assert shown == naive.answer()
+            assert ledger.answers().get("x") == answer
+            opinions = disputed_opinions(ledger.answers(), ledger.standing()).get("x", ())
+            assert (len(opinions) > 1) == (answer is not None and answer.in_dispute)
+            assert len({event.annotator for event in opinions}) == len(opinions)
+        ledger.close()

@@ -18,7 +18,7 @@ from .pool_features import PoolFeatures
 from .scored_model import PoolClassifier
 
 COLD_STARTS = ("random", "typiclust")
-MAX_GROUPED = 2_000
+MAX_GROUPED = 1_000
 """Images among which typical ones are looked for before there is a model."""
 
 

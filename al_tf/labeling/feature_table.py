@@ -47,7 +47,7 @@ class FeatureTable:
 
     def rows(self, images: Sequence[str]) -> np.ndarray:
         """Return the features of images that are there: float32 ``(n, dim)``."""
-        place = np.fromiter((self._row[image] for image in images), np.intp, len(images))
+        place = np.fromiter(map(self._row.__getitem__, images), np.intp, len(images))
         features = np.empty((len(images), self.dim), np.float32)
         block, row = np.divmod(place, BLOCK)
         for number in np.unique(block):
@@ -55,9 +55,20 @@ class FeatureTable:
             features[here] = self._blocks[number][row[here]]
         return features
 
-    def blocks(self) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Yield images and their features ``(n, dim)`` in the order of adding, without a copy."""
-        n = len(self._row)
+    def row_of(self) -> dict[str, int]:
+        """Return the number of each image that is there by now, in the order of adding."""
+        with self._lock:
+            return self._row.copy()
+
+    def blocks(self, n: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Yield images and their features ``(n, dim)`` in the order of adding, without a copy.
+
+        Parameters
+        ----------
+        n : int, optional
+            Only the first so many.
+        """
+        n = len(self._row) if n is None else n
         for start in range(0, n, BLOCK):
             images = self._ids[start : min(start + BLOCK, n)]
             yield images, self._blocks[start // BLOCK][: len(images)]

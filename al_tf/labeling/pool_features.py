@@ -54,6 +54,7 @@ class PoolFeatures:
         self.shape = (backbone.dim,)
         self.table = FeatureTable(backbone.dim)
         self._pool, self._cache_dir = pool, cache_dir
+        self._all_there: tuple[str, ...] | None = None
         self._lock = threading.RLock()
         self._stopped = threading.Event()
         self._read_kept(self._missing()[:READ_AT_ONCE])
@@ -67,9 +68,10 @@ class PoolFeatures:
     @property
     def complete(self) -> bool:
         """Whether every image of the pool has its features."""
-        if len(self.table) < len(self._pool):
-            return False
-        return all(image in self.table for image in self._pool.ids)
+        ids = self._pool.ids
+        if ids is not self._all_there and all(image in self.table for image in ids):
+            self._all_there = ids
+        return ids is self._all_there
 
     def has_all(self, image_ids: Iterable[str]) -> bool:
         """Tell whether each of some images has its features, or has gone."""
@@ -92,7 +94,7 @@ class PoolFeatures:
         EmbeddingStoppedError
             After `stop`.
         """
-        self._complete(image_ids, size)
+        self.compute(image_ids, size)
         for start in range(0, len(image_ids), BLOCK):
             ids, features = self.available(image_ids[start : start + BLOCK])
             if ids:
@@ -107,7 +109,7 @@ class PoolFeatures:
         while True:
             missing = self._missing()
             if missing:
-                self._complete(missing[:READ_AT_ONCE], CHUNK)
+                self.compute(missing[:READ_AT_ONCE])
             elif self._pool.is_reading and not self._stopped.is_set():
                 self._stopped.wait(READING_PAUSE)
             else:
@@ -121,8 +123,8 @@ class PoolFeatures:
         """Return the images of the pool that have no features, in the order of their hashes."""
         return sorted(image for image in self._pool.ids if image not in self.table)
 
-    def _complete(self, image_ids: Sequence[str], size: int) -> None:
-        """Have the features of images that can be read, `size` after `size`."""
+    def compute(self, image_ids: Sequence[str], size: int = CHUNK) -> None:
+        """Compute the features that are missing, of images that can be read; see `chunks`."""
         missing = [image for image in image_ids if image not in self.table]
         self._read_kept(missing)
         missing = [image for image in missing if image not in self.table]

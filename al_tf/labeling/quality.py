@@ -36,12 +36,14 @@ def proportion(successes: int, n: int, confidence: float = 0.95) -> Estimate | N
     -------
     Estimate or None
     """
-    from scipy.stats import binomtest
+    from scipy.special import betaincinv
 
     if n == 0:
         return None
-    interval = binomtest(successes, n).proportion_ci(confidence, method="exact")
-    return Estimate(successes / n, float(interval.low), float(interval.high), n)
+    tail = (1 - confidence) / 2
+    low = betaincinv(successes, n - successes + 1, tail) if successes else 0.0
+    high = betaincinv(successes + 1, n - successes, 1 - tail) if successes < n else 1.0
+    return Estimate(successes / n, float(low), float(high), n)
 
 
 def audit_pairs(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -178,16 +179,13 @@ class Reviewer:
                 f"{self._pool.name(image)} has no features yet: wait until the desk has looked at "
                 "all images."
             )
-        known: list[str] = []
-        distances: list[float] = []
-        for start in range(0, len(free), BLOCK):
-            part, others = self._features(free[start : start + BLOCK])
-            if part:
-                known += part
-                distances += nearest_of_set(others, features)[0].tolist()
-        nearest = np.argsort(distances, kind="stable")[:n]
+        distance = {}
+        for part, others in self._feature_blocks(free):
+            distance.update(zip(part, nearest_of_set(others, features)[0].tolist(), strict=True))
+        known = [other for other in free if other in distance]
+        nearest = heapq.nsmallest(n, known, key=distance.__getitem__)
         predicted = self._predicted()
-        return [self._row(known[i], None, predicted, None) for i in nearest]
+        return [self._row(other, None, predicted, None) for other in nearest]
 
     def past(self, image: str | None, step: int) -> tuple[str | None, int, int]:
         """Return the image that this annotator answered before or after another one.
@@ -338,6 +336,17 @@ class Reviewer:
         if isinstance(inputs, PoolFeatures):
             return inputs.available(ids)
         return _pixel_features(self._pool, ids) if model is None else _model_features(model, ids)
+
+    def _feature_blocks(self, ids: list[str]) -> Iterator[tuple[list[str], np.ndarray]]:
+        """Yield features as `_features`, in parts; those that are there already may all come."""
+        inputs = self._trainer.inputs
+        if isinstance(inputs, PoolFeatures):
+            yield from inputs.table.blocks()
+            return
+        for start in range(0, len(ids), BLOCK):
+            part, features = self._features(ids[start : start + BLOCK])
+            if part:
+                yield part, features
 
     def _suspected(self, answers: Mapping[str, Event]) -> dict[str, str]:
         """Return what an out-of-fold model says instead, of each label that it disputes, in order."""

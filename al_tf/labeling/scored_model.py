@@ -59,13 +59,16 @@ class ScoredModel:
 
     def proba_of(self, images: Sequence[str]) -> np.ndarray:
         """Return the probabilities (n, K) of scored images."""
-        return self.proba[[self.row_of[image] for image in images]]
+        return self.proba[self._rows(images)]
 
     def features_of(self, images: Sequence[str]) -> np.ndarray:
         """Return the features (n, d) of scored images."""
         if isinstance(self.features, FeatureTable):
             return self.features.rows(images)
-        return self.features[[self.row_of[image] for image in images]]
+        return self.features[self._rows(images)]
+
+    def _rows(self, images: Sequence[str]) -> np.ndarray:
+        return np.fromiter(map(self.row_of.__getitem__, images), np.intp, len(images))
 
     def predicted(self) -> Predictions:
         """Return the most probable class of each image."""
@@ -213,13 +216,11 @@ def _scored_table(
     fitted: Any, table: FeatureTable, classes: tuple[str, ...], labels: int
 ) -> ScoredModel:
     """Return a model with predictions for the images whose features are there."""
-    scored: list[str] = []
+    row_of = table.row_of()
     parts = [np.empty((0, len(classes)))]
-    for part, rows in table.blocks():
-        scored += part
-        parts.append(_predict(fitted, rows, classes)[0])
-    row_of = {image: row for row, image in enumerate(scored)}
-    return ScoredModel(fitted, classes, tuple(scored), np.concatenate(parts), table, labels, row_of)
+    parts += [_predict(fitted, rows, classes)[0] for _, rows in table.blocks(len(row_of))]
+    proba = np.concatenate(parts)
+    return ScoredModel(fitted, classes, tuple(row_of), proba, table, labels, row_of)
 
 
 def _predict(

@@ -267,9 +267,8 @@ class Trainer:
         if self._pool.is_reading or len(self._pool) - self.inputs.count() > FEW_MISSING:
             images = list(answers)
         else:
-            images = list(self._pool.ids)
-        for _ in self.inputs.chunks(images):
-            pass
+            images = [] if self.inputs.complete else list(self._pool.ids)
+        self.inputs.compute(images)
 
     def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
         labels, predictions = quality.audit_pairs(answers, model.predicted())
@@ -348,11 +347,14 @@ def _agreement(before: ScoredModel | None, now: ScoredModel | None) -> float | N
     """Return kappa of two models' predictions on the images that both have scored."""
     if before is None or now is None:
         return None
-    common = [image for image in now.ids if image in before.row_of]
-    if not common:
-        return None
-    old, new = ([m.row_of[i] for i in common] for m in (before, now))
-    return cohen_kappa(before.proba[old].argmax(axis=1), now.proba[new].argmax(axis=1))
+    n = min(len(before.ids), len(now.ids))
+    if before.ids[:n] == now.ids[:n]:
+        common = now.ids[:n]
+        old, new = before.proba[:n], now.proba[:n]
+    else:
+        common = tuple(image for image in now.ids if image in before.row_of)
+        old, new = before.proba_of(common), now.proba_of(common)
+    return cohen_kappa(old.argmax(axis=1), new.argmax(axis=1)) if common else None
 
 
 def _describe(error: BaseException) -> str:

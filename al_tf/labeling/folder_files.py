@@ -299,16 +299,16 @@ class FolderFiles:
     def _read_all(self, progress: bool) -> None:
         from tqdm.auto import tqdm
 
-        while True:
+        try:
             with tqdm(
                 total=self.n_unread, desc="Reading image files", unit="file", disable=not progress,
                 delay=1, leave=False,
             ) as bar:  # fmt: skip
                 self.read(bar=bar)
+        finally:
             with self._lock:
-                if not self._unread or self._closed:
-                    self._thread = None
-                    return
+                self._thread = None
+        self.read_on()  # what came in at the last moment
 
     def _next_part(self) -> list[str]:
         part: list[str] = []
@@ -321,7 +321,11 @@ class FolderFiles:
 
     def _read_part(self, part: list[str], readers: Executor, new: dict[str, Seen]) -> None:
         shares = [part[i::READERS] for i in range(READERS)]
-        looks = chain.from_iterable(readers.map(self._look_at, shares))
+        try:
+            looks = list(chain.from_iterable(readers.map(self._look_at, shares)))
+        except BaseException:
+            self._queue.extendleft(part)
+            raise
         with self._lock:
             for name, seen in looks:
                 if name not in self._unread:

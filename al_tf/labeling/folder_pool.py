@@ -196,6 +196,8 @@ class FolderPool(ImagePool):
 
     def _read(self) -> None:
         """Read what there is to read, or as much as nobody has to wait for."""
+        if self._files.is_reading:
+            return
         if self._background:
             self._files.read(until=time.monotonic() + FIRST_SECONDS, at_least=FIRST_IMAGES)
             self._files.read_on(progress=self._progress)

@@ -1,0 +1,375 @@
+"""Folders of very many files: known from before, read in the background, in random order."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from al_tf.errors import ImageGoneError
+from al_tf.labeling import FolderPool, LabelingSession, LabelLedger, file_index, folder_files
+from al_tf.labeling.choosing import audit_rank
+from al_tf.labeling.desk.protocol import Desk
+from al_tf.labeling.file_index import FileIndex, look_at
+from al_tf.labeling.ledger import Candidate
+from al_tf.network.probe import LinearProbeClassifier
+
+from .makers import make_folder, write_image
+from .work import CLASSES, FakeBackbone, NearestMean, processes
+
+FILES = 90
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(file_index, "SETTLED_NS", 0)
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "images", FILES)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the files that are read, in their order; `reads.gate` holds up reading."""
+    return Reads(monkeypatch)
+
+
+class Reads(list):
+    def __init__(self, monkeypatch):
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+        monkeypatch.setattr(folder_files, "look_at", self.look_at)
+
+    def look_at(self, path):
+        if len(self) >= folder_files.PART:
+            assert self.gate.wait(10)
+        self.append(path.name)
+        return look_at(path)
+
+
+@pytest.fixture
+def all_ids(folder):
+    return FolderPool(folder).ids
+
+
+@pytest.fixture
+def half_read(folder, all_ids, reads, monkeypatch):
+    """A pool of which one part has been read; the rest waits for `reads.gate`."""
+    monkeypatch.setattr("al_tf.labeling.folder_pool.FIRST_SECONDS", 0)
+    monkeypatch.setattr("al_tf.labeling.folder_pool.FIRST_IMAGES", 1)
+    reads.gate.clear()
+    pool = FolderPool(folder, size=12, background=True, remember=True)
+    yield pool
+    reads.gate.set()
+    pool.close()
+
+
+def finish(pool, reads):
+    reads.gate.set()
+    wait_for(lambda: not pool.n_unread and not pool.is_reading)
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def open_session(pool, ledger, estimator=None, **options):
+    options = {"audit_share": 0.2, "repeat_share": 0.0, "auto_retrain": False} | options
+    return LabelingSession(
+        estimator or NearestMean(), pool, ledger, classes=CLASSES, random_state=0, **options
+    )
+
+
+class TestKnownFiles:
+    def test_are_not_read_again(self, folder, reads):
+        before = FolderPool(folder, remember=True)
+        assert sorted(reads) == sorted(path.name for path in folder.iterdir())
+        reads.clear()
+        again = FolderPool(folder, remember=True)
+        assert reads == []
+        assert (again.ids, again.shape) == (before.ids, before.shape)
+        write_image(folder / "3.png", seed=1_000)
+        write_image(folder / "new.png", seed=1_001)
+        (folder / "4.png").unlink()
+        latest = FolderPool(folder, remember=True)
+        assert sorted(reads) == ["3.png", "new.png"]
+        assert latest.ids == FolderPool(folder).ids
+
+    def test_a_refresh_reads_what_is_new_or_changed(self, folder, reads):
+        pool = FolderPool(folder)
+        reads.clear()
+        pool.refresh()
+        assert reads == []
+        write_image(folder / "3.png", seed=1_000)
+        write_image(folder / "sub" / "new.png", seed=1_001)
+        (folder / "4.png").rename(folder / "5a.png")
+        pool.refresh()
+        assert sorted(reads) == ["3.png", "5a.png", "new.png"]
+        assert pool.ids == FolderPool(folder).ids
+
+    def test_one_that_was_written_a_moment_ago_is_read_again(self, folder, reads, monkeypatch):
+        monkeypatch.setattr(file_index, "SETTLED_NS", 3_600 * 10**9)
+        FolderPool(folder, remember=True)
+        reads.clear()
+        FolderPool(folder, remember=True)
+        assert len(reads) == FILES
+
+    def test_one_with_other_content_under_the_same_time_is_noticed_when_it_is_shown(self, folder):
+        pool = FolderPool(folder, remember=True)
+        image, seen = pool.ids[0], pool._files._seen["0.png"]
+        other = "0" * 64
+        FileIndex(folder).keep({"0.png": seen._replace(image=other)})
+        again = FolderPool(folder, remember=True)
+        with pytest.raises(ImageGoneError, match="content changed"):
+            again.pixels(other)
+        assert FolderPool(folder, remember=True).ids[0] == image
+
+
+class TestIndex:
+    def test_a_damaged_one_is_begun_anew(self, folder, reads):
+        FolderPool(folder, remember=True)
+        path = FileIndex(folder).path
+        path.write_bytes(b"this is no database" * 100)
+        assert len(FolderPool(folder, remember=True)) == FILES
+        reads.clear()
+        assert len(FolderPool(folder, remember=True)) == FILES
+        assert reads == []
+
+    def test_without_room_files_are_read_again_next_time(self, folder, reads):
+        pool = FolderPool(folder, remember=True)
+        index = FileIndex(folder)
+        index._connection.execute("PRAGMA max_page_count = 1")
+        many = {f"{i}.png": pool._files._seen["0.png"] for i in range(10_000)}
+        with pytest.warns(RuntimeWarning, match=r"cannot be kept .*full.*read again next time"):
+            index.keep(many)
+        index.keep(many)  # says it once
+        assert len(FolderPool(folder, remember=True)) == FILES
+
+    def test_without_a_place_the_pool_is_there_all_the_same(self, folder, cache):
+        cache.write_text("a file where a folder should be")
+        with pytest.warns(RuntimeWarning, match="cannot be kept"):
+            pool = FolderPool(folder, remember=True)
+        assert len(pool) == FILES
+
+    def test_is_shared_by_two_desks(self, folder, reads):
+        pools = [FolderPool(folder, remember=True, background=True) for _ in range(2)]
+        for i, pool in enumerate(pools):
+            write_image(folder / f"new {i}.png", seed=2_000 + i)
+            pool.refresh()
+        for pool in pools:
+            pool.refresh()
+            pool.close()
+        reads.clear()
+        assert set(FolderPool(folder, remember=True).ids) == set(pools[0].ids) == set(pools[1].ids)
+        assert reads == []
+
+
+class TestBackground:
+    def test_what_is_known_grows_until_all_files_are_read(self, half_read, reads, all_ids):
+        pool = half_read
+        assert len(pool.ids) == len(pool) == folder_files.PART
+        assert (pool.n_files, pool.n_unread) == (FILES, FILES - folder_files.PART)
+        finish(pool, reads)
+        assert pool.ids == all_ids
+
+    def test_files_are_read_in_a_random_order_that_stays_the_same(self, folder, reads):
+        FolderPool(folder)
+        first = reads[:]
+        reads.clear()
+        FolderPool(folder)
+        by_name = sorted(path.name for path in folder.iterdir())
+        assert first != by_name
+        part = slice(folder_files.PART)  # threads may finish in another order
+        assert sorted(first[part]) == sorted(reads[part]) != by_name[part]
+
+    def test_the_audit_is_the_same_whenever_an_image_is_read(
+        self, half_read, reads, all_ids, tmp_path
+    ):
+        with open_session(half_read, tmp_path / "l.db", batch_size=10) as session:
+            for _ in range(20):
+                session.label(CLASSES[0], slot=session.next().slot)
+            finish(half_read, reads)
+            while (item := session.next()) is not None:
+                session.label(CLASSES[0], slot=item.slot)
+            answers = session.ledger.answers()
+            seed = session.ledger.setting("seed")
+        assert set(answers) == set(all_ids)
+        reserve = {image for image in all_ids if audit_rank(image, seed) < 0.2}
+        audited = {event.image for event in answers.values() if event.purpose == "audit"}
+        assert audited == reserve
+
+    def test_the_desk_says_how_many_files_are_read(self, half_read, reads, tmp_path):
+        with open_session(half_read, tmp_path / "l.db") as session:
+            desk = Desk(session)
+            status = desk.handle({"do": "look"})["status"]
+            assert (status["files"], status["unread"]) == (FILES, FILES - folder_files.PART)
+            assert status["images"] == status["remaining"] == folder_files.PART
+            finish(half_read, reads)
+            status = desk.handle({"do": "status"})["status"]
+            assert (status["unread"], status["images"]) == (0, FILES)
+
+    def test_an_image_set_aside_waits_until_its_file_is_read(
+        self, half_read, reads, all_ids, tmp_path
+    ):
+        late = next(image for image in all_ids if image not in half_read)
+        ledger = LabelLedger(tmp_path / "l.db")
+        (slot,) = ledger.queue.claim(
+            [Candidate(late, "query", "random")], 1, annotator="annotator", round=0,
+            lease_seconds=600,
+        )  # fmt: skip
+        with open_session(half_read, ledger) as session:
+            assert session.next().image_id != late
+            finish(half_read, reads)
+            assert session.next().slot == slot.id
+
+    def test_files_of_earlier_answers_come_first(self, half_read, folder, reads):
+        late = [path.name for path in folder.iterdir() if path.name not in reads][:3]
+        reads.gate.set()
+        half_read.read_first([*late, "nothing.png"])
+        known = {half_read.name(image) for image in half_read.ids}
+        assert set(late) <= known
+
+    def test_nobody_is_told_that_nothing_is_left_while_files_are_read(
+        self, half_read, reads, tmp_path
+    ):
+        with open_session(half_read, tmp_path / "l.db", batch_size=8) as session:
+            for _ in range(folder_files.PART):
+                session.label(CLASSES[0], slot=session.next().slot)
+            threading.Timer(0.2, reads.gate.set).start()
+            assert session.next() is not None
+
+    def test_bad_files_are_told_and_those_that_vanish_are_not(self, half_read, reads, folder):
+        late = [path for path in folder.iterdir() if path.name not in reads]
+        late[0].write_bytes(b"no image")
+        late[1].unlink()
+        half_read.refresh_soon()
+        finish(half_read, reads)
+        assert set(half_read.problems) == {late[0].name}
+        assert len(half_read) == FILES - 2
+
+
+class TestOddFolders:
+    def test_a_file_that_changes_while_it_is_read(self, tmp_path, monkeypatch):
+        path = write_image(tmp_path / "a.png", seed=0)
+        read = file_index.read_image_file
+        seeds = iter(range(1, 2))
+
+        def changing(path):
+            data = read(path)
+            for seed in seeds:
+                write_image(path, seed=seed, side=13)
+            return data
+
+        monkeypatch.setattr(file_index, "read_image_file", changing)
+        seen = look_at(path)
+        assert seen.image == look_at(path).image
+        seeds = iter(range(2, 100))
+
+        def restless(path):
+            data = read(path)
+            write_image(path, side=next(seeds))
+            return data
+
+        monkeypatch.setattr(file_index, "read_image_file", restless)
+        assert "changes while it is being read" in look_at(path).problem
+
+    def test_links_that_lead_in_a_circle(self, folder):
+        (folder / "loop.png").symlink_to(folder / "loop.png")
+        (folder / "again").symlink_to(folder)
+        pool = FolderPool(folder)
+        assert len(pool) == FILES
+        assert dict(pool.left_out) == {"broken link": 1, "linked folder": 1}
+
+    def test_a_folder_that_cannot_be_read_is_counted(self, folder, monkeypatch):
+        closed = folder / "closed"
+        write_image(closed / "a.png", seed=5_000)
+        scandir = os.scandir
+
+        def refuse(path):
+            if os.fspath(path) == str(closed):
+                raise PermissionError(13, "Permission denied", path)
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refuse)
+        pool = FolderPool(folder)
+        assert (len(pool), dict(pool.left_out)) == (FILES, {"unreadable folder": 1})
+
+
+class TestFeatures:
+    def test_the_model_is_asked_over_the_images_with_features_so_far(self, folder, tmp_path):
+        backbone = Slow(12)
+        pool = FolderPool(make_folder(folder, 150), size=12)
+        probe = LinearProbeClassifier(backbone)
+        with open_session(pool, tmp_path / "l.db", probe, audit_share=0.0) as session:
+            wait_for(lambda: session.training.embedded == 64)
+            features = session._trainer.inputs
+            known = [image for image in pool.ids if image in features.table]
+            for i, image in enumerate(known[:6]):
+                session.ledger.label(image, CLASSES[i % 2], annotator="annotator", seconds=1.0)
+            assert session.retrain()
+            wait_for(lambda: session.training.round == 1)
+            assert session.training.state == "embedding"
+            item = session.next()
+            assert item.strategy == "margin"
+            assert item.image_id in known
+            backbone.held.set()
+            assert session.wait(20)
+            assert session.training.round == 1
+            assert set(session._trainer.model.predicted()) == set(pool.ids)
+
+
+class Slow(FakeBackbone):
+    """Waits for `held` after the first 64 images."""
+
+    def __init__(self, side):
+        super().__init__(side)
+        self.held = threading.Event()
+
+    def features(self, X, **options):
+        if not self.embedded:
+            held, self.held = self.held, None
+            try:
+                return super().features(X, **options)
+            finally:
+                self.held = held
+        return super().features(X, **options)
+
+
+def read_slowly(folder, cache, pipe):
+    """Read a folder in the background, and say how much is read."""
+    os.environ["AL_TF_CACHE_DIR"] = str(cache)
+    file_index.SETTLED_NS, folder_files.KEEP_SECONDS = 0, 0.0
+    quick = folder_files.look_at
+
+    def slow(path):
+        time.sleep(0.05)
+        return quick(path)
+
+    folder_files.look_at = slow
+    pool = FolderPool(folder, size=12, remember=True, background=True)
+    while True:
+        pipe.send(len(pool))
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_kill_while_files_are_read_costs_only_what_was_not_kept(folder, cache, reads):
+    ours, theirs = processes.Pipe(duplex=False)
+    worker = processes.Process(target=read_slowly, args=(folder, cache, theirs))
+    worker.start()
+    while ours.recv() < 2 * folder_files.PART:
+        pass
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    pool = FolderPool(folder, size=12, remember=True)
+    assert len(pool) == FILES
+    assert 0 < len(reads) <= FILES - folder_files.PART

@@ -179,7 +179,7 @@ class Reviewer:
                 f"{self._pool.name(image)} has no features yet: wait until the desk has looked at "
                 "all images."
             )
-        distance = {}
+        distance: dict[str, float] = {}
         for part, others in self._feature_blocks(free):
             distance.update(zip(part, nearest_of_set(others, features)[0].tolist(), strict=True))
         known = [other for other in free if other in distance]

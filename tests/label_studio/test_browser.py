@@ -21,7 +21,7 @@ from tests.browser.conftest import CLASSES, chromium, write_images  # noqa: F401
 from .studio import PASSWORD, USER, free_port, running
 from .test_backend import name_of, scores, shown_predictions, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(3600)]
 
 LABELS = int(os.environ.get("AL_TF_STUDIO_LABELS", 12))
 SKIPPED = 4
@@ -172,7 +172,7 @@ class Annotator:
                     self.page.locator("label").filter(has=box).click()
             assert box.is_checked()
             self.page.get_by_test_id("bottombar-submit-button").click()
-        until(lambda: self.task != task, 120)
+        until(lambda: self.task != task, 300)
 
     @property
     def named(self):

@@ -30,10 +30,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker("browser")
 
 
-def missing(what):
+def missing(what, command):
+    text = f"{what} is missing: run `{command}`, or `make test-browser` as root"
     if os.environ.get("AL_TF_REQUIRE_BROWSER"):
-        pytest.fail(f"{what} is missing, and AL_TF_REQUIRE_BROWSER is set")
-    pytest.skip(f"{what} is missing: see `make test-browser`")
+        pytest.fail(f"{text}; AL_TF_REQUIRE_BROWSER is set")
+    pytest.skip(text)
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +42,9 @@ def chromium():
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        missing("the Python package playwright")
-    path = next(filter(None, map(shutil.which, CHROMIUM)), None) or missing("Chromium")
+        missing("The Python package playwright", "pip install playwright")
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    path = path or missing("Chromium", "apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield browser

@@ -116,7 +116,7 @@ def label(
         finally:
             session.close(wait=False)
             session.pool.close()
-    if session.training.state in ("embedding", "running"):
+    if session.training.state in ("loading", "embedding", "running"):
         _leave()
 
 

@@ -13,7 +13,7 @@ from .ledger import LabelLedger, Slot, stale_slot_message
 from .trainer import Trainer
 
 WAIT_SECONDS = 10.0
-"""How long a new batch waits at most for a training that should be quick."""
+"""How long a new batch waits at most for a kept model, and for a training that should be quick."""
 READING_PAUSE = 0.1
 """Seconds until it is tried again to choose from images that are still being read."""
 
@@ -72,6 +72,7 @@ class Batches:
     def new(self) -> list[Slot]:
         """Set the next batch aside; empty when no image is left for this annotator."""
         with self._choosing:
+            self._trainer.let_load(WAIT_SECONDS)
             if self._trainer.is_quick:
                 self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
             self._pool.refresh_soon()

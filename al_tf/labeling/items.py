@@ -142,9 +142,9 @@ class TrainingStatus:
     """What the training in the background is doing."""
 
     state: str
-    """``"none"`` (never trained), ``"embedding"`` (no model is being trained, but features of the
-    images are computed; a linear probe knows those that have theirs), ``"running"``, ``"ready"``
-    or ``"failed"``."""
+    """``"none"`` (never trained), ``"loading"`` (the model of an earlier session is read),
+    ``"embedding"`` (no model is being trained, but features of the images are computed; a linear
+    probe knows those that have theirs), ``"running"``, ``"ready"`` or ``"failed"``."""
     round: int
     """Models trained in this pool so far."""
     labels: int

@@ -11,12 +11,18 @@ from typing import Any
 import numpy as np
 
 from ..agreement import cohen_kappa
-from ..errors import TrainingFailedError, UnknownLabelError
+from ..errors import (
+    DataCorruptError,
+    StorageError,
+    TrainingFailedError,
+    UnknownLabelError,
+)
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask
 from .image_pool import ImagePool
 from .items import TrainingStatus
+from .kept_model import KeptModel, labels_digest, model_file
 from .ledger import ClassList, Event, LabelLedger
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
@@ -68,6 +74,12 @@ class Trainer:
         self._raised: BaseException | None = None
         self._swap = threading.Lock()
         self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
+        file = model_file(ledger.path, self._original, self.inputs)
+        self._file = file if self._learner is None else None
+        self._loaded = threading.Event()  # the model of an earlier session, or known to be missing
+        if self._file is None or not self._file.path.exists():
+            self._loaded.set()
+        self._trained_on: str | None = None  # digest of the labels of a model just loaded
         self._begun_with: tuple[int, ClassKey] = (0, self._class_key())
         self._seen_as: tuple[ScoredModel | None, ScoredModel | None] = (None, None)
 
@@ -171,7 +183,7 @@ class Trainer:
         error = self._task.error or self._embedding.error
         embedded = self.inputs.count() if isinstance(self.inputs, PoolFeatures) else None
         if self._task.running:
-            state = "running"
+            state = "running" if self._loaded.is_set() else "loading"
         elif self._embedding.running:
             state = "embedding"
         elif error is not None:
@@ -183,7 +195,10 @@ class Trainer:
         return TrainingStatus(state, number, labels, seconds, text, embedded)
 
     def prepare(self) -> None:
-        """Compute the features of the pool in the background, if the model needs them."""
+        """Make ready in the background: an earlier session's model, or the features of the pool."""
+        if not self._loaded.is_set() and not self._task.running:
+            self._task.start(self._load)
+            self._notify()
         if not isinstance(self.inputs, PoolFeatures) or self._embedding.running:
             return
         if self._pool.is_reading or not self.inputs.complete:
@@ -197,6 +212,11 @@ class Trainer:
         if isinstance(self.inputs, PoolFeatures) and seconds is None:
             return self._has_features
         return seconds is not None and seconds < QUICK_SECONDS
+
+    def let_load(self, timeout: float) -> None:
+        """Wait so many seconds at most for the model that an earlier session has kept."""
+        if self._task.running:
+            self._loaded.wait(timeout)
 
     def let_finish(self, timeout: float | None) -> None:
         """Wait (None: to the end) for a training under way; a failure is left to `wait`."""
@@ -230,8 +250,37 @@ class Trainer:
         """See `LabelingSession.subscribe`."""
         self._listeners.append(callback)
 
+    def _load(self) -> None:
+        """Take over the model that an earlier session has kept."""
+        assert self._file is not None
+        try:
+            kept = self._file.read()
+            if kept is not None:
+                with self._swap:
+                    self._result = (kept.model, kept.round, kept.seconds)
+                self._trained_on = kept.digest
+                if kept.model.classes == self._classes:
+                    self._estimator = kept.model.estimator  # for fit_mode="warm"
+        except (DataCorruptError, OSError) as error:
+            _log.warning("The model of the last session is lost, and trained anew: %s", error)
+        finally:
+            self._loaded.set()
+            self._notify()
+
+    def _keep(self, digest: str) -> None:
+        model, number, seconds = self._result
+        if self._file is None or model is None or seconds is None:
+            return
+        try:
+            self._file.write(KeptModel(model, number, seconds, digest))
+        except StorageError as error:
+            _log.warning("The model cannot be kept for the next session: %s", error)
+
     def _train(self) -> None:
         threading.current_thread().name = "al_tf training"
+        if not self._loaded.is_set():
+            self._load()
+        trained_on, self._trained_on = self._trained_on, None
         start = time.perf_counter()
         try:
             _, answers, classes = self._ledger.snapshot()
@@ -241,6 +290,9 @@ class Trainer:
                 self._complete(answers)
             labels, base = training_labels(answers), self._base_now(classes)
             self._set_classes(classes.names or self._classes)
+            digest = labels_digest(labels, self._classes)
+            if trained_on == digest:
+                return
             model = fit_and_score(
                 self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
             )
@@ -255,6 +307,7 @@ class Trainer:
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
             self._estimator = model.estimator  # for fit_mode="warm"
+            self._keep(digest)
         except EmbeddingStoppedError:
             raise  # the session is being closed
         except BaseException:

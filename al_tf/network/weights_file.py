@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,28 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> Non
 
     with storage_explained(path):
         write_atomically(Path(path), write)
+
+
+def add_arrays(
+    path: str | os.PathLike[str], write: Callable[[Path], object], arrays: Mapping[str, Any]
+) -> None:
+    """Let `write` make an NPZ file, add arrays to it, and put it in its place in one step.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or refuses the file.
+    """
+
+    def write_all(temporary: Path) -> None:
+        write(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+    with storage_explained(path):
+        write_atomically(Path(path), write_all)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

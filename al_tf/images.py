@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -221,14 +221,53 @@ def _header(file: IO[bytes], what: str) -> tuple[int, int, bool]:
         return height, width, _is_grey(image)
 
 
+def common_bits(files: Sequence[Path]) -> int:
+    """Return how many bits the pixels of 16-bit files use: 10, 12, 14 or 16.
+
+    Cameras of 10, 12 and 14 bits save 16, and hardly any file says so. A single image cannot tell
+    a dark one of 16 bits from a bright one of 12, so several are asked, and all of a folder are
+    then scaled alike: the highest value among up to 32 of the files, spread evenly, decides.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        Files of 8 bits, and files that cannot be read, have no say.
+
+    Returns
+    -------
+    int
+        16 where no file has 16 bits.
+    """
+    rows = np.unique(np.linspace(0, len(files) - 1, _SAMPLED_IMAGES).astype(int)) if files else []
+    bits = [_used_bits(files[row]) for row in rows]
+    return max((n for n in bits if n is not None), default=16)
+
+
+def _used_bits(path: Path) -> int | None:
+    """Return the bits that a file of 16 uses; None for other files."""
+    try:
+        with open(path, "rb") as file, _opened(file, str(path)) as image:
+            if not _is_deep(image):
+                return None
+        pixels = decode_pixels(read_image_file(path), str(path))
+    except (DataCorruptError, OSError):
+        return None
+    return highest_value(pixels).bit_length() if pixels.dtype == np.uint16 else None
+
+
 def decode_image(
-    data: bytes, what: str, *, size: tuple[int, int] | None = None, grey: bool | None = None
+    data: bytes,
+    what: str,
+    *,
+    size: tuple[int, int] | None = None,
+    grey: bool | None = None,
+    bits: int | None = None,
 ) -> np.ndarray:
     """Decode an image file of any format in `FORMATS`.
 
-    The EXIF orientation is applied, unless it is damaged; 16-bit grey is divided by 257, the same
-    for every image, with a warning if that leaves it nearly black; transparent pixels are laid on
-    white; palettes and CMYK become RGB; of an animation or several pages the first counts.
+    The EXIF orientation is applied, unless it is damaged; 16-bit grey is scaled by the bits that it
+    uses; transparent pixels are laid on white; palettes and CMYK become RGB; of an animation or
+    several pages the first counts.
 
     Parameters
     ----------
@@ -241,6 +280,10 @@ def decode_image(
         on its mean colour.
     grey : bool, optional
         True for grey, False for RGB; where it is not given, grey stays grey.
+    bits : int, optional
+        Of 16-bit grey: ``2**bits - 1`` and more becomes white, with a warning for more. The same
+        for all images of one purpose, see `common_bits`. Where it is not given, 16, with a warning
+        if that leaves an image nearly black.
 
     Returns
     -------
@@ -255,7 +298,7 @@ def decode_image(
     with _opened(io.BytesIO(data), what) as image:
         image.load()
         grey = _is_grey(image) if grey is None else grey
-        upright = _turned(_to_uint8(image, what), _orientation(image))
+        upright = _turned(_to_uint8(image, what, bits), _orientation(image))
         upright = upright.convert("L" if grey else "RGB")
     return np.asarray(upright if size is None else _fit(upright, *size))
 
@@ -399,12 +442,12 @@ def _as_image(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(pixels.astype(np.int32))
 
 
-def _to_uint8(image: Image.Image, what: str) -> Image.Image:
+def _to_uint8(image: Image.Image, what: str, bits: int | None = None) -> Image.Image:
     """Return an image of 8 bits a channel, without transparency."""
     from PIL import Image
 
     if _is_deep(image):
-        return Image.fromarray(_from_16_bits(np.asarray(image), what))
+        return Image.fromarray(_from_16_bits(np.asarray(image), what, bits))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -420,18 +463,25 @@ def _check_16_bits(pixels: np.ndarray, what: str) -> None:
         )
 
 
-def _from_16_bits(pixels: np.ndarray, what: str) -> np.ndarray:
+def _from_16_bits(pixels: np.ndarray, what: str, bits: int | None) -> np.ndarray:
     _check_16_bits(pixels, what)
-    high = pixels.max(initial=0)
-    if 0 < high < 4096:
+    high = int(pixels.max(initial=0))
+    if bits is None and 0 < high < 4096:
         warnings.warn(
-            "An image of 16 bits a pixel uses at most 12 of them, and becomes nearly black: all "
-            "16-bit images are scaled alike, 65,535 is white. If your camera has 12 bits, "
-            "multiply its pixel values by 16 and save the images again.",
+            "An image of 16 bits a pixel uses at most 12 of them, and becomes nearly black: 65,535 "
+            "is white. If your camera has 12 bits, pass bits=12.",
             DataWarning,
             stacklevel=2,
         )
-    return np.rint(pixels / 257).astype(np.uint8)
+    white = 2 ** (16 if bits is None else bits) - 1
+    if high > white:
+        warnings.warn(
+            f"{what}: a value of {high:,}, where {white:,} is white, as in the other images of its "
+            f"folder, which use {bits} of their 16 bits. What is brighter is shown white.",
+            DataWarning,
+            stacklevel=2,
+        )
+    return np.rint(pixels.clip(0, white) * (255 / white)).astype(np.uint8)
 
 
 def _fit(image: Image.Image, height: int, width: int) -> Image.Image:

@@ -255,7 +255,9 @@ def hurried(place: Path, model: str, n: int) -> Values:
     values["answers"] = float(len(events))
     values["retrain"] = median(trainings) if trainings else float("nan")
     network = place / f"{model}.keras"
-    values["export"] = run("export", ledger, network, "--format", "model", "--images", place / "pool")
+    values["export"] = run(
+        "export", ledger, network, "--format", "model", "--images", place / "pool"
+    )
     values["predict"] = run("predict", network, place / "held", "--out", place / "held.csv")
     return values
 

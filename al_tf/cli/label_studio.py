@@ -106,15 +106,11 @@ def _open_live(
     token: str | None,
 ) -> LiveLabeling:
     """Open the labeling as the settings say, and store them once it is open."""
-    from dataclasses import replace
-
-    from ..labeling import FolderPool
     from ..labeling.desk_settings import store_settings
     from ..labeling.exchange.label_studio.client import StudioClient
     from ..labeling.exchange.label_studio.live import LiveLabeling
 
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
-    settings = replace(settings, grey=len(pool.shape) == 2)
+    pool, settings = settings.open_pool(images)
     if names is not None:
         book.fix_classes(names)
     client = None if url is None or token is None else StudioClient(url, token)

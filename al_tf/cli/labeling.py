@@ -128,18 +128,12 @@ def _open_session(
     annotator: str,
 ) -> LabelingSession:
     """Open a session as the settings say, and store them once it is open."""
-    from dataclasses import replace
-
     from ..folders import left_out_line
-    from ..labeling import FolderPool, LabelingSession
+    from ..labeling import LabelingSession
     from ..labeling.desk_settings import store_settings
 
-    pool = FolderPool(
-        folder, size=settings.size, grey=settings.grey,
-        progress=True, remember=True, background=True,
-    )  # fmt: skip
+    pool, settings = settings.open_pool(folder, background=True)
     _warn(filter(None, [left_out_line(pool.left_out)]))
-    settings = replace(settings, grey=len(pool.shape) == 2)
     with new_or_kept(ledger) as book:
         if names is None and not book.classes:
             raise ValueError(
@@ -201,7 +195,7 @@ def export(
     if images is None:
         raise typer.BadParameter(f"--format {form} needs --images FOLDER.")
     settings, advice = resolve_settings(read_settings(book))
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
+    pool, settings = settings.open_pool(images)
     if form == "folders":
         done = export_folders(book, pool, out, how="link" if link else "copy")
         typer.echo(f"{done.written} images: {out}")
@@ -230,7 +224,7 @@ def suspects(
     out: Annotated[Path | None, typer.Option(help="CSV file for the whole ranking.")] = None,
 ) -> None:
     """List the labels that a model disputes which has not seen them, the most suspect first."""
-    from ..labeling import FolderPool, LabelLedger
+    from ..labeling import LabelLedger
     from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.export import write_csv
     from ..labeling.pool_features import PoolFeatures, model_inputs
@@ -238,7 +232,7 @@ def suspects(
 
     book = LabelLedger(ledger, read_only=True)
     settings, advice = resolve_settings(read_settings(book))
-    pool = FolderPool(images, size=settings.size, grey=settings.grey, progress=True, remember=True)
+    pool, settings = settings.open_pool(images)
     estimator = settings.build_estimator(book.classes)
     inputs = model_inputs(estimator, pool)
     judge = None if isinstance(inputs, PoolFeatures) else estimator

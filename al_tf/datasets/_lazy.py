@@ -18,6 +18,7 @@ from ..folders import list_folder
 from ..images import (
     EXTENSIONS,
     ImageSource,
+    common_bits,
     decode_image,
     image_shape,
     read_image_file,
@@ -46,6 +47,8 @@ class LazyImageFolder(ImageSource):
         must have one size.
     grey : bool, optional
         True for grey images, False for RGB; where it is not given, grey if every image is.
+    bits : int, optional
+        How many bits 16-bit images use; where it is not given, see `al_tf.images.common_bits`.
 
     Attributes
     ----------
@@ -78,6 +81,7 @@ class LazyImageFolder(ImageSource):
         *,
         size: Size = None,
         grey: bool | None = None,
+        bits: int | None = None,
     ) -> None:
         if isinstance(source, (str, os.PathLike)):
             folder = Path(source)
@@ -100,6 +104,7 @@ class LazyImageFolder(ImageSource):
             grey = all(header[2] for header in headers) if grey is None else grey
         self._size, self._grey = fixed, grey
         self._resize = size is not None
+        self._bits = common_bits(self.files) if bits is None else bits
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -144,7 +149,8 @@ class LazyImageFolder(ImageSource):
     def _decode(self, index: int) -> np.ndarray:
         path = self.files[index]
         size = self._size if self._resize else None
-        image = decode_image(read_image_file(path), str(path), size=size, grey=self._grey)
+        data, options = read_image_file(path), {"grey": self._grey, "bits": self._bits}
+        image = decode_image(data, str(path), size=size, **options)
         if image.shape != self.shape[1:]:
             raise DataCorruptError(
                 f"{path}: expected an image of shape {self.shape[1:]}, found {image.shape}."

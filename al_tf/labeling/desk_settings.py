@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataNotFoundError, LedgerError, check_one_of
 from .ledger import LabelLedger
+
+if TYPE_CHECKING:
+    from .pool import FolderPool
 
 MODELS = ("probe", "cnn")
 DEFAULT_BACKBONE = "efficientnet_lite0"
@@ -36,6 +40,32 @@ class DeskSettings:
     batch_size: int = 10
     overlap: float = 0.0
     """Share of the images that a second annotator is asked for."""
+    bits: int | None = None
+    """How many bits 16-bit images use; None before the images were first read."""
+
+    def open_pool(
+        self, folder: str | os.PathLike[str], *, background: bool = False
+    ) -> tuple[FolderPool, DeskSettings]:
+        """Return the images of a folder as the model sees them, and these settings for next time.
+
+        Parameters
+        ----------
+        folder : path
+        background : bool
+            As in `FolderPool`.
+
+        Raises
+        ------
+        DataNotFoundError
+            No such folder, or no readable image in it.
+        """
+        from .pool import FolderPool
+
+        pool = FolderPool(
+            folder, size=self.size, grey=self.grey, bits=self.bits,
+            progress=True, remember=True, background=background,
+        )  # fmt: skip
+        return pool, replace(self, grey=len(pool.shape) == 2, bits=pool.bits)
 
     def build_estimator(self, classes: Sequence[str]) -> Any:
         """Return the classifier, not yet fitted.

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
-from ..images import EXTENSIONS, decode_image, decode_pixels, read_image_file
+from ..images import EXTENSIONS, common_bits, decode_image, decode_pixels, read_image_file
 from .file_index import FileIndex
 from .folder_files import FolderFiles
 from .image_pool import ImagePool
@@ -44,6 +44,8 @@ class FolderPool(ImagePool):
     grey : bool, optional
         Whether the model sees them in grey; if not given, when each that is read at the start is
         grey.
+    bits : int, optional
+        How many bits 16-bit images use; if not given, see `al_tf.images.common_bits`.
     progress : bool
         Show a progress bar when reading the files takes more than a second.
     remember : bool
@@ -81,6 +83,7 @@ class FolderPool(ImagePool):
         *,
         size: int | tuple[int, int] = MODEL_SIDE,
         grey: bool | None = None,
+        bits: int | None = None,
         progress: bool = False,
         remember: bool = False,
         background: bool = False,
@@ -105,6 +108,8 @@ class FolderPool(ImagePool):
             )
         self._grey = self._files.all_grey() if grey is None else grey
         self.shape = (*self._size, *(() if self._grey else (3,)))
+        paths = [path for image in self.ids if (path := self.path(image)) is not None]
+        self.bits = common_bits(paths) if bits is None else bits
 
     # What is there ------------------------------------------------------------------------
 
@@ -223,7 +228,7 @@ class FolderPool(ImagePool):
         return self._reading(image_id, lambda data, path: (data, path.suffix.lower()))
 
     def _decode(self, image_id: str) -> np.ndarray:
-        options: dict[str, Any] = {"size": self._size, "grey": self._grey}
+        options: dict[str, Any] = {"size": self._size, "grey": self._grey, "bits": self.bits}
         return self._reading(image_id, lambda data, path: decode_image(data, str(path), **options))
 
     def _reading(self, image_id: str, use: Callable[[bytes, Path], _T]) -> _T:

@@ -26,6 +26,8 @@ class ImagePool(ABC):
     ----------
     shape : tuple of int
         Of one image as the model sees it: (H, W), or (H, W, C).
+    bits : int
+        How many bits 16-bit files use, see `al_tf.images.decode_image`.
     problems : dict of str to str
         What is wrong with each file that is left out, by its name.
     pictures : Pictures
@@ -33,6 +35,7 @@ class ImagePool(ABC):
     """
 
     shape: tuple[int, ...]
+    bits: int = 16
 
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}

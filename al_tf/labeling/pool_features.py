@@ -154,10 +154,12 @@ class PoolFeatures:
     def _store(self) -> Any:
         from ..network.feature_store import FeatureStore
 
-        shape = "x".join(map(str, self._pool.shape))
+        seen_as = "x".join(map(str, self._pool.shape))
+        if self._pool.bits != 16:
+            seen_as += f" of {self._pool.bits} bits"
         return FeatureStore(
             self._cache_dir,
-            fingerprint=f"{self.backbone.fingerprint} fitted to {shape}",
+            fingerprint=f"{self.backbone.fingerprint} fitted to {seen_as}",
             label=f"{self.backbone.name} at {self.backbone.size} pixels, desk",
             dim=self.backbone.dim,
         )

@@ -12,7 +12,7 @@ from PIL import Image
 from al_tf import images
 from al_tf.errors import DataCorruptError
 from al_tf.folders import list_images
-from al_tf.images import decode_image, image_shape, read_image_file
+from al_tf.images import common_bits, decode_image, image_shape, read_image_file
 
 from .makers import image_bytes, write_image
 
@@ -154,13 +154,39 @@ def test_what_pillow_reads_is_listed_and_read(tmp_path, format, extension):
 
 def test_twelve_bits_in_sixteen_are_warned_of():
     dark = np.array([[0, 4095], [17, 2000]], np.uint16)
-    with pytest.warns(UserWarning, match="at most 12 of them.* multiply its pixel values by 16"):
+    with pytest.warns(UserWarning, match="at most 12 of them.* pass bits=12"):
         decoded = decode_image(image_bytes(dark), "i")
     assert decoded.max() == 16
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert decode_image(image_bytes(dark * 16), "i").max() == 255
         assert decode_image(image_bytes(dark * 0), "i").max() == 0  # black is black
+        assert decode_image(image_bytes(dark), "i", bits=16).max() == 16  # as it was stated
+        assert decode_image(image_bytes(dark), "i", bits=12).tolist() == [[0, 255], [1, 125]]
+
+
+def test_brighter_than_the_bits_of_the_others_is_white_and_said():
+    bright = np.array([[0, 4095], [5000, 2048]], np.uint16)
+    with pytest.warns(UserWarning, match="a value of 5,000, where 4,095 is white"):
+        decoded = decode_image(image_bytes(bright), "i", bits=12)
+    assert decoded.tolist() == [[0, 255], [255, 128]]
+
+
+@pytest.mark.parametrize(
+    ("highest", "bits"), [(900, 10), (4_095, 12), (9_000, 14), (30_000, 16), (None, 16)]
+)
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_the_bits_of_a_folder_are_those_of_its_brightest_image(tmp_path, highest, bits, format):
+    """A dark image among them is scaled like the others; files of 8 bits and damaged ones pass."""
+    suffix = format.lower()
+    for i, share in enumerate((0.02, 1.0, 0.5)):
+        pixels = np.array([[0, (highest or 0) * share]]).astype(np.uint16)
+        if highest is not None:
+            (tmp_path / f"{i}.{suffix}").write_bytes(image_bytes(pixels, format))
+    (tmp_path / "8 bits.png").write_bytes(image_bytes(GREY))
+    (tmp_path / "damaged.png").write_bytes(image_bytes(GREY)[:40])
+    assert common_bits(sorted(tmp_path.iterdir())) == bits
+    assert common_bits([]) == 16
 
 
 @pytest.mark.parametrize(

@@ -161,3 +161,10 @@ def test_no_images_and_no_folder_are_errors(tmp_path):
         LazyImageFolder(tmp_path)
     with pytest.raises(DataNotFoundError, match="found none"):
         LazyImageFolder([])
+
+
+def test_images_of_twelve_bits_in_sixteen_are_scaled_alike(tmp_path):
+    for name, value in (("bright.png", 4_095), ("dark.png", 819)):
+        write_image(tmp_path / name, np.full((2, 2), value, np.uint16))
+    assert LazyImageFolder(tmp_path).load()[:, 0, 0].tolist() == [255, 51]
+    assert LazyImageFolder(tmp_path, bits=16).load()[:, 0, 0].tolist() == [16, 3]

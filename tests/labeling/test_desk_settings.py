@@ -164,7 +164,7 @@ class TestCommands:
         )  # fmt: skip
         assert re.search(r"token=", first.address)
         assert "Stopped with 0 labels" in first.stop()
-        settings = DeskSettings("cnn", None, 32, True, "entropy", 4)
+        settings = DeskSettings("cnn", None, 32, True, "entropy", 4, bits=16)
         assert read_settings(LabelLedger(ledger, read_only=True)) == settings
         again = Desk(folder, "--ledger", ledger)
         assert re.search(r"token=", again.address)

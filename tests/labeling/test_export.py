@@ -23,6 +23,7 @@ from al_tf.labeling.exchange.export import (
     safe_name,
 )
 from al_tf.labeling.exchange.label_studio import export_tasks
+from al_tf.labeling.exchange.predict import ExportedModel
 
 from .makers import make_folder, write_image
 from .work import NearestMean, make_images
@@ -145,7 +146,7 @@ class TestModel:
         rng = np.random.default_rng(0)
         ledger = LabelLedger(tmp_path / "labels.db")
         ledger.fix_classes(["good, really", "<bad>"])
-        store_settings(ledger, DeskSettings("cnn", None, 16))
+        store_settings(ledger, DeskSettings("cnn", None, 16, bits=12))
         for i in range(40):
             write_image(tmp_path / "in" / f"{i}.png", value=int(rng.integers(60)) + 150 * (i % 2))
         pool = FolderPool(tmp_path / "in")
@@ -168,6 +169,7 @@ class TestModel:
             notes = json.loads(archive.read("al_tf.json"))
         assert notes["classes"] == ["good, really", "<bad>"]
         assert notes["image_shape"] == [16, 16]
+        assert notes["bits"] == ExportedModel(model).open_folder(tmp_path / "in").bits == 12
         done = run.invoke(
             app, ["predict", str(model), str(tmp_path / "in"), "--out", str(out)],
             catch_exceptions=False,

@@ -89,6 +89,18 @@ class TestViews:
         assert pool.view(pool.ids)[:].shape == (1, 32, 32, 3)
         assert pool.shown(pool.ids[0]).shape == (200, 300, 3)
 
+    def test_twelve_bits_in_sixteen_are_scaled_alike_and_as_stated(self, tmp_path):
+        for name, value in (("bright.png", 4_095), ("dark.png", 819)):
+            pixels = np.full((8, 8), value, np.uint16)
+            Image.fromarray(pixels).save(tmp_path / name)
+        first = FolderPool(tmp_path, size=8)
+        assert first.bits == 12
+        values = [int(first.seen_by_model(image).max()) for image in first.ids]
+        assert values == [255, 51]
+        (tmp_path / "bright.png").unlink()  # what a ledger or a model states holds
+        again = FolderPool(tmp_path, size=8, bits=12)
+        assert again.seen_by_model(again.ids[0]).max() == 51
+
     def test_large_ones_are_shrunk_for_the_screen(self, tmp_path):
         Image.new("L", (3_000, 1_500)).save(tmp_path / "a.png")
         pool = FolderPool(tmp_path)

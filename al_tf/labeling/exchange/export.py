@@ -212,6 +212,7 @@ def export_model(
     classes: Sequence[str],
     image_shape: Sequence[int],
     labels: int,
+    bits: int = 16,
 ) -> None:
     """Write a trained network as ``.keras``, its class names and preprocessing inside.
 
@@ -230,6 +231,8 @@ def export_model(
         (H, W) or (H, W, C).
     labels : int
         How many it was trained on, for the record.
+    bits : int
+        How many bits 16-bit images use, see `al_tf.images.decode_image`.
 
     Raises
     ------
@@ -250,6 +253,7 @@ def export_model(
         "image_shape": [int(side) for side in image_shape],
         "preprocessing": "scaled to fit, aspect kept, padded with the mean colour; values 0-255",
         "labels": labels,
+        "bits": bits,
         "al_tf": metadata.version("al-tf"),
     }
 
@@ -314,7 +318,9 @@ def train_and_export(
             f"label(s) of {present} class(es)."
         )
     estimator.fit(X, y)
-    export_model(estimator, path, classes=classes, image_shape=pool.shape, labels=len(y))
+    export_model(
+        estimator, path, classes=classes, image_shape=pool.shape, labels=len(y), bits=pool.bits
+    )
     return len(y)
 
 

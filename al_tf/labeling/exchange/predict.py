@@ -39,6 +39,8 @@ class ExportedModel:
         Height and width of the images that it takes.
     grey : bool
         Whether it takes them in grey.
+    bits : int
+        How many bits 16-bit images use.
 
     Raises
     ------
@@ -58,10 +60,11 @@ class ExportedModel:
         self.classes: tuple[str, ...] = tuple(notes["classes"])
         height, width, *channels = notes["image_shape"]
         self.size, self.grey = (height, width), not channels
+        self.bits = int(notes.get("bits", 16))  # older models saw all images so
 
     def open_folder(self, folder: str | os.PathLike[str], *, progress: bool = False) -> FolderPool:
         """Return the images beneath a folder as this model takes them; see `FolderPool`."""
-        return FolderPool(folder, size=self.size, grey=self.grey, progress=progress)
+        return FolderPool(folder, size=self.size, grey=self.grey, bits=self.bits, progress=progress)
 
     def predict(
         self, pool: FolderPool, ids: Sequence[str], *, progress: bool = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +128,44 @@ def _why_left_out(entry: os.DirEntry[str]) -> str | None:
 def list_images(folder: Path) -> list[Path]:
     """Return the image files beneath a folder, sorted by name; see `list_folder`."""
     return list(list_folder(folder).images)
+
+
+def part_of_name(group: str) -> Callable[[str | Path], tuple[str, ...] | None]:
+    r"""Return a function from the name of a file to what its images have in common with others.
+
+    Parameters
+    ----------
+    group : str
+        A regular expression for the whole name, without folder and extension. What is in its
+        parentheses is the part that images of one group have in common; None for a name that does
+        not match.
+
+    Raises
+    ------
+    ValueError
+        No regular expression, or one without parentheses.
+
+    Examples
+    --------
+    >>> part = part_of_name(r"(.*)_\d+")
+    >>> part("lot 7/tile 12_3.png"), part("other.png")
+    (('tile 12',), None)
+    """
+    try:
+        compiled = re.compile(group)
+    except re.error as error:
+        raise ValueError(f"group={group!r} is not a regular expression: {error}.") from error
+    if not compiled.groups:
+        raise ValueError(
+            f"group={group!r} has no parentheses. Put them around the part of the name that "
+            r"images of one group have in common, for example (.*)_\d+."
+        )
+
+    def part(name: str | Path) -> tuple[str, ...] | None:
+        match = compiled.fullmatch(Path(name).stem)
+        return None if match is None else tuple(map(str, match.groups()))
+
+    return part
 
 
 def _is_export(parent: Path, folders: Iterable[str], files: Container[str]) -> bool:

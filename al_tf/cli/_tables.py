@@ -1,4 +1,4 @@
-"""Tables on the screen."""
+"""What several commands print: tables, and that it takes a moment."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
     for row in [header, *rows]:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         typer.echo("  ".join(cells).rstrip())
+
+
+def say_loading() -> None:
+    """Say on standard error what keeps people waiting before there is any progress to show."""
+    typer.echo("Loading Keras …", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table
+from ._tables import print_table, say_loading
 
 if TYPE_CHECKING:
     from ..labeling.costs import RejectionThreshold
@@ -47,6 +47,7 @@ def evaluate(
     prices = [_price(text) for text in costs or ()]
     if out is not None and out.exists():
         raise FileExistsError(f"{out} exists already. Name a new folder.")
+    say_loading()
     result = evaluate_model(model, truth, images, progress=True)
     _print_quality(result)
     for label, recall in recalls:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table
+from ._tables import print_table, say_loading
 
 if TYPE_CHECKING:
     from ..labeling import LabelingSession, LabelLedger
@@ -80,6 +80,13 @@ def label(
     host: Annotated[
         str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
     ] = "127.0.0.1",
+    group: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression for file names: images with the same text in its parentheses "
+            r"show one part, such as '(.*)_\d+'; parts are audited whole. [default: the ledger's]"
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")] = 0,
     url: Annotated[
         str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
@@ -108,7 +115,7 @@ def label(
             stored, model=model, backbone=backbone, size=size, strategy=strategy,
             batch_size=batch, overlap=overlap,
         )  # fmt: skip
-        session = _open_session(folder, ledger, _names(classes), settings, people[0])
+        session = _open_session(folder, ledger, _names(classes), settings, people[0], group)
         _warn(filter(None, [advice, server.address.warning]))
         server.attach(session, *map(session.colleague, people[1:]))
         try:
@@ -126,6 +133,7 @@ def _open_session(
     names: list[str] | None,
     settings: DeskSettings,
     annotator: str,
+    group: str | None,
 ) -> LabelingSession:
     """Open a session as the settings say, and store them once it is open."""
     from ..folders import left_out_line
@@ -151,6 +159,7 @@ def _open_session(
             cold_start=settings.cold_start,
             overlap=settings.overlap,
             annotator=annotator,
+            group=group,
         )
         store_settings(book, settings)
     return session
@@ -209,7 +218,8 @@ def export(
     else:
         if advice is not None:
             _warn([advice])
-        device = describe_device()  # loads Keras without its messages
+        say_loading()
+        device = describe_device()
         kind = f"{settings.model}, {settings.size} pixels"
         typer.echo(f"Training the desk's model ({kind}; {device}) …")
         n = train_and_export(book, pool, out, settings=settings, progress=True)
@@ -234,7 +244,7 @@ def suspects(
     settings, advice = resolve_settings(read_settings(book))
     pool, settings = settings.open_pool(images)
     estimator = settings.build_estimator(book.classes)
-    inputs = model_inputs(estimator, pool)
+    inputs = model_inputs(estimator, pool, progress=True)
     judge = None if isinstance(inputs, PoolFeatures) else estimator
     table = suspect_answers(book.answers(), inputs, book.classes, estimator=judge)
     columns = ("name", "label", "predicted", "score", "annotator")
@@ -291,6 +301,7 @@ def predict(
     from ..labeling.exchange.export import write_csv
     from ..labeling.exchange.predict import predict_folder
 
+    say_loading()
     table, problems = predict_folder(model, folder, progress=True)
     write_csv(table, out)
     typer.echo(f"{len(table)} files: {out}")

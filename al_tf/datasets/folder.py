@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataNotFoundError, DataWarning
+from ..folders import part_of_name
 from ..seeding import stream
 from ._base import ImageDataset, digest_of
 from ._label_table import read_label_table
@@ -119,26 +119,14 @@ def _first_with_same(keys: Sequence[str]) -> np.ndarray:
 
 def _named_alike(files: Sequence[Path], pattern: str) -> np.ndarray:
     """Return for each file the first whose name matches with the same text in parentheses."""
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"group={pattern!r} is not a regular expression: {error}.") from error
-    if not compiled.groups:
-        raise ValueError(
-            f"group={pattern!r} has no parentheses. Put them around the part of the name that "
-            r"images of one group have in common, for example (.*)_\d+."
-        )
-    matches = [compiled.fullmatch(file.stem) for file in files]
-    if not any(matches):
+    parts = [*map(part_of_name(pattern), files)]
+    if not any(parts):
         raise ValueError(
             f"group={pattern!r} matches none of the {len(files):,} names (without extension), "
             f"{files[0].stem!r} for example."
         )
     return _first_with_same(
-        [
-            "\x1f".join(map(str, match.groups())) if match else f"\x1e{row}"
-            for row, match in enumerate(matches)
-        ]
+        [f"\x1e{row}" if part is None else "\x1f".join(part) for row, part in enumerate(parts)]
     )
 
 

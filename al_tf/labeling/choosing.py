@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..seeding import stream
+from .audit import AuditReserve, drawn_number
 from .image_pool import ImagePool
 from .ledger import Candidate, Event
 from .pixel_features import pixel_features
@@ -22,28 +22,13 @@ MAX_GROUPED = 1_000
 """Images among which typical ones are looked for before there is a model."""
 
 
-def audit_rank(image: str, seed: int) -> float:
-    """Return a number in [0, 1) drawn for an image: the same in every session and process.
-
-    The images whose number is below the audit share are the audit reserve: a simple random
-    sample of the pool, drawn before anything is labeled, that no strategy sees and no model is
-    trained on. They are shown in the order of their numbers.
-    """
-    return _drawn_number(image, seed, "audit")
-
-
 def overlap_rank(image: str, seed: int) -> float:
-    """Return a number in [0, 1) drawn for an image, independently of `audit_rank`.
+    """Return a number in [0, 1) drawn for an image, independently of the audit's.
 
     Of the images that are labeled, those whose number is below the overlap share are asked of a
     second annotator. No model has a say in it, so that their agreement is that of all labels.
     """
-    return _drawn_number(image, seed, "overlap")
-
-
-def _drawn_number(image: str, seed: int, purpose: str) -> float:
-    digest = hashlib.sha256(f"{seed}\x1f{purpose}\x1f{image}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56
+    return drawn_number(image, seed, "overlap")
 
 
 def quota(share: float, counts: Mapping[str, int], purpose: str, batch: int) -> int:
@@ -199,33 +184,6 @@ def samples_probabilities(estimator: Any) -> bool:
     return bool((estimator.model_params or {}).get("dropout"))
 
 
-class AuditDraw:
-    """Which images of a pool are its audit reserve; each number is computed once.
-
-    Parameters
-    ----------
-    seed : int
-    share : float
-        See `audit_rank`.
-    """
-
-    def __init__(self, seed: int, share: float) -> None:
-        self._seed, self._share = seed, share
-        self._last: tuple[tuple[str, ...], bytes] = ((), b"")
-
-    def of(self, ids: tuple[str, ...]) -> bytes:
-        """Return 1 for each image of the reserve, and 0 for each other."""
-        before, marks = self._last
-        if ids is not before:
-            known = dict(zip(before, marks, strict=True))
-            marks = bytes(
-                known[image] if image in known else audit_rank(image, self._seed) < self._share
-                for image in ids
-            )
-            self._last = (ids, marks)
-        return marks
-
-
 @dataclass(frozen=True)
 class Chooser:
     """How a session composes its batches.
@@ -236,8 +194,10 @@ class Chooser:
         Chooses with a model.
     cold_start : str
         One of `COLD_STARTS`; chooses without.
-    audit_share, repeat_share : float
-        Shares of each batch.
+    reserve : AuditReserve
+        The same share of each batch comes from it.
+    repeat_share : float
+        Share of each batch.
     seed : int
         Of the ledger.
     overlap : float
@@ -246,14 +206,10 @@ class Chooser:
 
     strategy: str | Callable[..., Any]
     cold_start: str
-    audit_share: float
+    reserve: AuditReserve
     repeat_share: float
     seed: int
     overlap: float = 0.0
-    _draw: AuditDraw = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_draw", AuditDraw(self.seed, self.audit_share))
 
     def batch(
         self,
@@ -296,9 +252,9 @@ class Chooser:
         n_first = size - min(len(second), (size + 1) // 2)
         counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
         drawn, open_to_all = self._split(pool, unavailable)
-        reserve = sorted(drawn, key=lambda image: audit_rank(image, self.seed))
+        reserve = sorted(drawn, key=self.reserve.order)
         old = repeat_candidates(standing, annotator, gap=size)
-        n_audit = min(quota(self.audit_share, counts, "audit", n_first), len(reserve))
+        n_audit = min(quota(self.reserve.share, counts, "audit", n_first), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(old))
         n_chosen = n_first - n_audit - n_repeat
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
@@ -347,7 +303,7 @@ class Chooser:
         """Return the available images of the audit reserve, and all others that are available."""
         free: tuple[list[str], list[str]] = ([], [])
         ids = pool.ids
-        for image, is_audit in zip(ids, self._draw.of(ids), strict=True):
+        for image, is_audit in zip(ids, self.reserve.of(ids), strict=True):
             if image not in unavailable:
                 free[0 if is_audit else 1].append(image)
         return free

@@ -39,6 +39,8 @@ class PoolFeatures:
         Of `load_backbone`.
     cache_dir : path or False, optional
         As in `Backbone.features`.
+    progress : bool
+        Show a progress bar when computing features takes more than a second.
 
     Attributes
     ----------
@@ -49,11 +51,18 @@ class PoolFeatures:
         The features that there are.
     """
 
-    def __init__(self, pool: ImagePool, backbone: Backbone, *, cache_dir: Any = None) -> None:
+    def __init__(
+        self,
+        pool: ImagePool,
+        backbone: Backbone,
+        *,
+        cache_dir: Any = None,
+        progress: bool = False,
+    ) -> None:
         self.backbone = backbone
         self.shape = (backbone.dim,)
         self.table = FeatureTable(backbone.dim)
-        self._pool, self._cache_dir = pool, cache_dir
+        self._pool, self._cache_dir, self._progress = pool, cache_dir, progress
         self._all_there: tuple[str, ...] | None = None
         self._lock = threading.RLock()
         self._stopped = threading.Event()
@@ -128,12 +137,22 @@ class PoolFeatures:
         missing = [image for image in image_ids if image not in self.table]
         self._read_kept(missing)
         missing = [image for image in missing if image not in self.table]
-        for start in range(0, len(missing), size):
-            with self._lock:  # others may come in between two parts
-                if self._stopped.is_set():
-                    raise EmbeddingStoppedError
+        with self._bar(len(missing)) as bar:
+            for start in range(0, len(missing), size):
                 part = missing[start : start + size]
-                self._embed([image for image in part if image not in self.table])
+                with self._lock:  # others may come in between two parts
+                    if self._stopped.is_set():
+                        raise EmbeddingStoppedError
+                    self._embed([image for image in part if image not in self.table])
+                bar.update(len(part))
+
+    def _bar(self, total: int) -> Any:
+        from tqdm.auto import tqdm
+
+        return tqdm(
+            total=total, desc="Looking at the images", unit="image", delay=1, leave=False,
+            disable=not self._progress,
+        )  # fmt: skip
 
     def _embed(self, image_ids: Sequence[str]) -> None:
         for ids, images in self._pool.chunks(image_ids, keep=False):
@@ -165,7 +184,9 @@ class PoolFeatures:
         )
 
 
-def model_inputs(estimator: Any, pool: ImagePool) -> ImagePool | PoolFeatures:
+def model_inputs(
+    estimator: Any, pool: ImagePool, *, progress: bool = False
+) -> ImagePool | PoolFeatures:
     """Return what an estimator is fitted on: features, if it has a backbone, else images.
 
     Parameters
@@ -174,6 +195,8 @@ def model_inputs(estimator: Any, pool: ImagePool) -> ImagePool | PoolFeatures:
         With a ``backbone`` (a `Backbone`, or its name) if it takes features in place of images,
         as `LinearProbeClassifier` does.
     pool : ImagePool
+    progress : bool
+        As in `PoolFeatures`.
 
     Raises
     ------
@@ -187,4 +210,4 @@ def model_inputs(estimator: Any, pool: ImagePool) -> ImagePool | PoolFeatures:
         from ..network.backbones import load_backbone
 
         backbone = load_backbone(backbone, size=estimator.size)
-    return PoolFeatures(pool, backbone, cache_dir=estimator.cache_dir)
+    return PoolFeatures(pool, backbone, cache_dir=estimator.cache_dir, progress=progress)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ImageGoneError
-from .choosing import AuditDraw, audit_rank
+from .audit import AuditReserve
 from .feature_table import BLOCK
 from .image_pool import ImagePool
 from .ledger import IDLE_AFTER, MEASUREMENTS, Event, LabelLedger
@@ -45,9 +45,7 @@ class Reviewer:
     ledger : LabelLedger
     trainer : Trainer
     annotator : str
-    audit_share : float
-    seed : int
-        Of the ledger; with `audit_share` it says which images are the audit's.
+    reserve : AuditReserve
     changed : callable
         Called after each change.
     """
@@ -59,16 +57,14 @@ class Reviewer:
         trainer: Trainer,
         annotator: str,
         *,
-        audit_share: float,
-        seed: int,
+        reserve: AuditReserve,
         changed: Callable[[], None],
     ) -> None:
         self._pool, self._ledger, self._trainer = pool, ledger, trainer
-        self._annotator, self._audit_share, self._seed = annotator, audit_share, seed
+        self._annotator, self._reserve = annotator, reserve
         self._changed = changed
         self._since: float | None = None
         self._lock = threading.Lock()
-        self._audit = AuditDraw(seed, audit_share)
         self._suspects: tuple[Mapping[str, Event] | None, dict[str, str]] = (None, {})
 
     # Looking ----------------------------------------------------------------------------
@@ -167,7 +163,7 @@ class Reviewer:
         ids = self._pool.ids
         free = [
             other
-            for other, is_audit in zip(ids, self._audit.of(ids), strict=True)
+            for other, is_audit in zip(ids, self._reserve.of(ids), strict=True)
             if not is_audit
             and other != image
             and other not in answers
@@ -295,7 +291,7 @@ class Reviewer:
         return {} if model is None else model.predicted()
 
     def _is_audit(self, image: str) -> bool:
-        return audit_rank(image, self._seed) < self._audit_share
+        return image in self._reserve
 
     def _row(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ImageGoneError, StaleItemError, check_one_of
 from ..seeding import RandomState, check_random_state
 from . import quality
+from .audit import AuditReserve, settled_group, store_group
 from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .class_editing import ClassEditing
@@ -90,6 +91,11 @@ class LabelingSession(ClassEditing):
         Shares in [0, 0.5]. The ledger holds all sessions to the first one's audit share.
     overlap : float
         Share, in [0, 1], of the images labeled one by one that a second annotator is asked for.
+    group : str, optional
+        A regular expression with parentheses. Images whose names (without folder and extension)
+        match it with the same text in them show one part, as several photographs of it do: the
+        audit reserve then consists of whole parts. The intervals take its images for independent,
+        and are too narrow where those of one part are much alike. If not given, the ledger's.
     target_accuracy, target_recall : float, optional
         In (0, 1): stopping is advised once the estimate's lower end is there; that of every class,
         for recall.
@@ -155,6 +161,7 @@ class LabelingSession(ClassEditing):
         audit_share: float = 0.1,
         repeat_share: float = 0.05,
         overlap: float = 0.0,
+        group: str | None = None,
         target_accuracy: float | None = None,
         target_recall: float | None = None,
         lease_minutes: float = 30.0,
@@ -176,17 +183,20 @@ class LabelingSession(ClassEditing):
         self._target_accuracy, self._target_recall = target_accuracy, target_recall
         names = self.ledger.check_classes(self.ledger.classes if classes is None else classes)
         self._trainer = Trainer(learner, self.pool, self.ledger, names, annotator)
+        group = settled_group(self.ledger, self.pool, group)
         # all is well: only now is anything stored
-        self._audit_share = shared_setting(self.ledger, "audit_share", audit_share)
+        shared_setting(self.ledger, "audit_share", audit_share)
         self.ledger.fix_classes(names)
         drawn = int(check_random_state(random_state).integers(2**31))
-        self._seed = self.ledger.settle("seed", drawn)
+        seed = self.ledger.settle("seed", drawn)
+        store_group(self.ledger, group)
+        self._reserve = AuditReserve(self.pool, audit_share, seed, group)
         chooser = Chooser(
             strategy=chosen,
             cold_start=cold_start,
-            audit_share=self._audit_share,
+            reserve=self._reserve,
             repeat_share=repeat_share,
-            seed=self._seed,
+            seed=seed,
             overlap=overlap,
         )
         self._batches = Batches(
@@ -203,7 +213,7 @@ class LabelingSession(ClassEditing):
         self.annotator = annotator
         self.reviewer = Reviewer(
             self.pool, self.ledger, self._trainer, annotator,
-            audit_share=self._audit_share, seed=self._seed, changed=self._reviewed,
+            reserve=self._reserve, changed=self._reviewed,
         )  # fmt: skip
         self._lock = threading.RLock()
         self._current: Slot | None = None

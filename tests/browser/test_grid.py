@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, LabelLedger
-from al_tf.labeling.choosing import audit_rank
+from al_tf.labeling.audit import audit_rank
 from tests.labeling.work import FakeBackbone
 
 from .conftest import CLASSES, serving

@@ -2,6 +2,10 @@
 
 import hashlib
 import json
+import os
+import re
+import subprocess
+import sys
 import zipfile
 from urllib.parse import unquote
 
@@ -26,7 +30,7 @@ from al_tf.labeling.exchange.label_studio import export_tasks
 from al_tf.labeling.exchange.predict import ExportedModel
 
 from .makers import make_folder, write_image
-from .work import NearestMean, make_images
+from .work import CLASSES, NearestMean, make_images
 
 ODD_CLASSES = ['a,"b"', "../../up", "<b>bold</b>", "con", "Good", "good", ". ", "ä 漢/\\"]
 
@@ -191,6 +195,29 @@ class TestModel:
         by_image = table.drop_duplicates("image").set_index("image")["predicted"]
         assert list(result.predictions) == [by_image[image] for image in result.ids]
         assert list(result.labels) == [labels[image] for image in result.ids]
+
+    @pytest.mark.keras
+    def test_export_and_predict_show_what_takes_long_and_nothing_of_tensorflow(self, tmp_path):
+        """With the log level that TensorFlow has by itself."""
+        images, book, model = tmp_path / "in", tmp_path / "labels.db", tmp_path / "model.keras"
+        with LabelLedger(book) as ledger:
+            ledger.fix_classes(CLASSES)
+            store_settings(ledger, DeskSettings("cnn", None, 16))
+            pool = FolderPool(make_folder(images, 6))
+            for i, image in enumerate(pool.ids):
+                ledger.label(image, CLASSES[i % 2], annotator="ann")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("TF_")}
+        shown = []
+        for arguments in (
+            ["export", book, model, "--format", "model", "--images", images],
+            ["predict", model, images, "--out", tmp_path / "predictions.csv"],
+        ):
+            command = [sys.executable, "-m", "al_tf", *map(str, arguments)]
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            lines = filter(str.strip, re.split(r"[\r\n]+", done.stderr.replace("\x1b[A", "")))
+            shown.append({line.partition(":")[0].strip() for line in lines})
+        assert shown == [{"Loading Keras …", "fit"}, {"Loading Keras …", "Predicting"}]
 
     def test_only_keras_networks_become_keras_files(self, tmp_path):
         with pytest.raises(TypeError, match="NearestMean has no Keras network"):

@@ -7,7 +7,7 @@ import pytest
 
 from al_tf.errors import ImageGoneError, StaleItemError, UnknownLabelError
 from al_tf.labeling import ArrayPool, LabelingSession, LabelLedger
-from al_tf.labeling.choosing import audit_rank
+from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.reviewing import MAX_ALIKE, ReviewFilter
 
 from .work import CLASSES, FakeBackbone, NearestMean

@@ -310,7 +310,8 @@ def train_and_export(
     _check_model_path(path)
     classes = ledger.classes
     estimator = settings.build_estimator(classes).set_params(verbose=int(progress))
-    X, y = labeled_images(model_inputs(estimator, pool), training_labels(ledger.answers()))
+    inputs = model_inputs(estimator, pool, progress=progress)
+    X, y = labeled_images(inputs, training_labels(ledger.answers()))
     present = len(set(y.tolist()))
     if present < 2:
         raise ValueError(

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from ....errors import AlTfError, DataCorruptError, LabelStudioError
 from ....files import write_atomically
 from ....images import decode_image
+from ...audit import AuditReserve, settled_group
 from ...background import BackgroundTask
 from ...choosing import Chooser, check_needs
 from ...desk_settings import DeskSettings
@@ -247,12 +248,14 @@ class LiveLabeling:
         names = self.ledger.fix_classes(classes)
         estimator = self._settings.build_estimator(names)
         check_needs(self._settings.strategy, estimator)
+        share, seed = self.ledger.setting("audit_share"), self.ledger.settle("seed", 0)
+        group = settled_group(self.ledger, self.pool, None)
         chooser = Chooser(
             strategy=self._settings.strategy,
             cold_start=self._settings.cold_start,
-            audit_share=float(self.ledger.setting("audit_share") or 0.0),
+            reserve=AuditReserve(self.pool, float(share or 0.0), seed, group),
             repeat_share=0.0,
-            seed=self.ledger.settle("seed", 0),
+            seed=seed,
         )
         self._trainer = Trainer(estimator, self.pool, self.ledger, names, ANNOTATOR)
         self._ranker = Ranker(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from ...choosing import Chooser, audit_rank
+from ...choosing import Chooser
 from ...ledger import LabelLedger
 from ...pool import FolderPool
 from ...pool_features import PoolFeatures
@@ -133,8 +133,7 @@ class Ranker:
 
     def _reserve(self) -> frozenset[str]:
         """Return the audit reserve, whose labels must not lean on a prediction."""
-        share, seed = self._chooser.audit_share, self._chooser.seed
-        return frozenset(i for i in self._pool.ids if share and audit_rank(i, seed) < share)
+        return frozenset(image for image in self._pool.ids if image in self._chooser.reserve)
 
 
 def age(version: str) -> int:

@@ -12,7 +12,6 @@ from al_tf.labeling import FolderPool, LabelingSession
 from .conftest import serving
 from .screen import Pixels, Screen
 
-pytestmark = pytest.mark.filterwarnings("ignore:An image of 16 bits a pixel")  # 12, on purpose
 WIDTH, HEIGHT = 3_000, 2_000
 TOP = 4_095
 

@@ -16,6 +16,7 @@ from al_tf.labeling import LabelLedger
 from al_tf.labeling.desk.front_end import notebook_module
 
 from .screen import Screen
+from .test_grid import cell, count, go, said
 
 ROOT = Path(__file__).parents[2]
 CELL = """
@@ -24,7 +25,7 @@ from al_tf.labeling import LabelingSession
 from al_tf.labeling.desk.widget import LabelingWidget
 from tests.browser.screen import Pixels
 
-images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+images = np.random.default_rng(0).integers(0, 256, (60, 48, 64), dtype=np.uint8)
 options = {"batch_size": 6, "audit_share": 0.0, "repeat_share": 0.0, "random_state": 0}
 session = LabelingSession(Pixels(), images, "labels.db", classes=["odd", "even"], **options)
 LabelingWidget(session)
@@ -108,6 +109,42 @@ def work(screen):
     return done
 
 
+def look_around(screen, folder):
+    """Enlarge the image, correct an answer in the grid, label images alike; return what was done."""
+    page = screen.page
+    screen.frame.locator(".altf-stage").click()
+    fitted = page.locator(".altf-image").bounding_box()["width"]
+    page.keyboard.press("+")
+    page.keyboard.press("+")
+    page.wait_for_timeout(300)
+    assert page.locator(".altf-image").bounding_box()["width"] > 1.2 * fitted
+    page.keyboard.press("z")
+
+    go(screen, "g", "review")
+    corrected, others = cell(screen, 0), {"odd": "even", "even": "odd"}
+    name = corrected.get_attribute("title")
+    label = others[corrected.locator(".altf-word").text_content()]
+    corrected.locator("img:not([hidden])").wait_for()
+    corrected.click()
+    page.keyboard.press("1" if label == "odd" else "2")
+    said(screen, "Relabeled 1 image")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".altf:not([data-view])")
+    screen.ready()
+
+    go(screen, "a", "alike")
+    n = int(count(screen).split()[0])
+    before = answers(folder)
+    page.keyboard.press("1")
+    said(screen, f"Labeled {n} images")
+    page.wait_for_selector(".altf:not([data-view])")
+    screen.ready()
+    alike = answers(folder)[len(before) :]
+    assert {(kind, label) for kind, _, label in alike} == {("label", "odd")}
+    assert len({name for _, name, _ in alike}) == len(alike) == n
+    return [("relabel", name, label), *alike]
+
+
 def run_the_cell(page):
     """Run it until a new desk is there: a kernel that is just starting may not hear the first time."""
     page.evaluate("document.querySelectorAll('.altf').forEach(old => old.classList.add('old'))")
@@ -158,6 +195,7 @@ def test_in_jupyterlab_by_keys_and_mouse_with_reload_and_restart(page, folder):
         screen = Screen(page)
         screen.ready()
         done = work(screen)
+        done += look_around(screen, folder)
         assert answers(folder) == done
         for key in ("3", "d", "d", "x", "z", "Shift+M", "Enter"):
             page.keyboard.press(key)
@@ -198,6 +236,7 @@ def test_served_by_voila(page, folder):
         screen = Screen(page)
         screen.ready()
         done = work(screen)
+        done += look_around(screen, folder)
         before = screen.name
         page.reload()
         page.wait_for_selector(".altf[aria-busy=false]", timeout=90_000)

@@ -34,7 +34,7 @@ def test_whole_parts_are_drawn(pool):
     counts = set(parts(pool, reserve).values())
     assert counts == {0, 4}
     alone = AuditReserve(pool, 0.3, seed=1)
-    assert set(parts(pool, alone).values()) > {0, 4}
+    assert set(parts(pool, alone).values()) >= {1, 2}
     assert all((image in alone) == (audit_rank(image, 1) < 0.3) for image in pool.ids)
 
 

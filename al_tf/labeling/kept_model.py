@@ -118,7 +118,6 @@ class ModelFile:
                 f"({error})."
             ) from error
 
-
     def _loaded(self, classes: tuple[str, ...]) -> Any:
         estimator = copy.deepcopy(self._estimator)
         if "classes" in estimator.get_params(deep=False):
@@ -126,9 +125,7 @@ class ModelFile:
         return estimator.load_weights(self.path)
 
 
-def model_file(
-    ledger: Path, estimator: Any, inputs: ImagePool | PoolFeatures
-) -> ModelFile | None:
+def model_file(ledger: Path, estimator: Any, inputs: ImagePool | PoolFeatures) -> ModelFile | None:
     """Return where a session keeps its model; None where training again takes no time, or it cannot."""
     can_be_kept = hasattr(estimator, "save_weights") and hasattr(estimator, "load_weights")
     if not can_be_kept or isinstance(inputs, PoolFeatures):

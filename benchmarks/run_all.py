@@ -38,6 +38,7 @@ BENCHMARKS = (
     "suspects",
     "annotators",
     "desk",
+    "inspector",
     "alike",
     "label_studio",
 )

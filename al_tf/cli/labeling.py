@@ -14,7 +14,7 @@ import typer
 from ._tables import print_table, say_loading
 
 if TYPE_CHECKING:
-    from ..labeling import LabelingSession, LabelLedger
+    from ..labeling import FolderPool, LabelingSession, LabelLedger
     from ..labeling.desk_settings import DeskSettings
 
 FORMATS = ("csv", "history", "folders", "label-studio", "model")
@@ -25,7 +25,12 @@ _Images = Annotated[
 ]
 _CLASSES = "Comma-separated; repeat the option for each name if one has a comma in it."
 
-# Options of every command that begins to label; see `resolve_settings`.
+_Folder = Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")]
+_NewLedger = Annotated[
+    Path,
+    typer.Option(help="Where answers and settings are kept; the same file continues."),
+]
+_ClassNames = Annotated[list[str] | None, typer.Option(help=f"{_CLASSES} Needed for a new ledger.")]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -35,10 +40,23 @@ Model = Annotated[
 ]
 Backbone = Annotated[str | None, typer.Option(help="probe: name of the pretrained network.")]
 Strategy = Annotated[
-    str | None, typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]")
+    str | None,
+    typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
 ]
 Batch = Annotated[
     int | None, typer.Option(help="Images chosen at once. [default: the ledger's, else 10]")
+]
+_Annotator = Annotated[str | None, typer.Option(help="Who labels; your login if not given.")]
+_Annotators = Annotated[
+    str | None,
+    typer.Option(help="Several names, comma-separated: a link is printed for each."),
+]
+_Overlap = Annotated[
+    float | None,
+    typer.Option(
+        help="Share of the images that a second annotator is asked for. "
+        "[default: the ledger's, else 0]"
+    ),
 ]
 Size = Annotated[
     int | None,
@@ -47,51 +65,40 @@ Size = Annotated[
         "[default: the ledger's, else the network's, or 64 for a cnn]"
     ),
 ]
+_Host = Annotated[
+    str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
+]
+_Group = Annotated[
+    str | None,
+    typer.Option(
+        help="Regular expression for file names: images with the same text in its parentheses "
+        r"show one part, such as '(.*)_\d+'; parts are audited whole. [default: the ledger's]"
+    ),
+]
+_Port = Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")]
+_Url = Annotated[
+    str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
+]
+_Browser = Annotated[bool, typer.Option(help="Open a browser, for one annotator.")]
 
 
 def label(
-    folder: Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")],
-    ledger: Annotated[
-        Path,
-        typer.Option(help="Where answers and settings are kept; the same file continues."),
-    ],
-    classes: Annotated[
-        list[str] | None, typer.Option(help=f"{_CLASSES} Needed for a new ledger.")
-    ] = None,
+    folder: _Folder,
+    ledger: _NewLedger,
+    classes: _ClassNames = None,
     model: Model = None,
     backbone: Backbone = None,
     strategy: Strategy = None,
     batch: Batch = None,
-    annotator: Annotated[
-        str | None, typer.Option(help="Who labels; your login if not given.")
-    ] = None,
-    annotators: Annotated[
-        str | None,
-        typer.Option(help="Several names, comma-separated: a link is printed for each."),
-    ] = None,
-    overlap: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of the images that a second annotator is asked for. "
-            "[default: the ledger's, else 0]"
-        ),
-    ] = None,
+    annotator: _Annotator = None,
+    annotators: _Annotators = None,
+    overlap: _Overlap = None,
     size: Size = None,
-    host: Annotated[
-        str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
-    ] = "127.0.0.1",
-    group: Annotated[
-        str | None,
-        typer.Option(
-            help="Regular expression for file names: images with the same text in its parentheses "
-            r"show one part, such as '(.*)_\d+'; parts are audited whole. [default: the ledger's]"
-        ),
-    ] = None,
-    port: Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")] = 0,
-    url: Annotated[
-        str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
-    ] = None,
-    browser: Annotated[bool, typer.Option(help="Open a browser, for one annotator.")] = True,
+    host: _Host = "127.0.0.1",
+    group: _Group = None,
+    port: _Port = 0,
+    url: _Url = None,
+    browser: _Browser = True,
 ) -> None:
     """Label the images of a folder in a browser, those that help the model most first."""
     import getpass
@@ -189,10 +196,9 @@ def export(
     from ..errors import check_one_of
     from ..labeling import FolderPool, LabelLedger
     from ..labeling.desk_settings import read_settings, resolve_settings
-    from ..labeling.exchange.export import export_csv, export_folders, train_and_export
+    from ..labeling.exchange.export import export_csv, export_folders
     from ..labeling.exchange.label_studio import export_tasks, local_files_setup
     from ..labeling.exchange.predict import predict_folder
-    from ..network.device import describe_device
 
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
@@ -210,21 +216,29 @@ def export(
         typer.echo(f"{done.written} images: {out}")
         _warn(f"{name}: not in {images} any more" for name in done.missing)
     elif form == "label-studio":
-        predictions = None if model is None else predict_folder(model, images)[0]
+        predictions = None
+        if model is not None:
+            say_loading()
+            predictions, _ = predict_folder(model, images, progress=True)
         n = export_tasks(book, pool, out, predictions=predictions, url_prefix=url_prefix)
         typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
         if url_prefix is None:
             typer.echo(local_files_setup(pool))
     else:
-        if advice is not None:
-            _warn([advice])
-        say_loading()
-        device = describe_device()
-        kind = f"{settings.model}, {settings.size} pixels"
-        typer.echo(f"Training the desk's model ({kind}; {device}) …")
-        n = train_and_export(book, pool, out, settings=settings, progress=True)
-        typer.echo(f"Model trained on {n} labels: {out}")
+        _warn(filter(None, [advice]))
+        _export_model(book, pool, out, settings)
     _warn(pool.problems.values())
+
+
+def _export_model(book: LabelLedger, pool: FolderPool, out: Path, settings: DeskSettings) -> None:
+    from ..labeling.exchange.export import train_and_export
+    from ..network.device import describe_device
+
+    say_loading()
+    kind = f"{settings.model}, {settings.size} pixels; {describe_device()}"
+    typer.echo(f"Training the desk's model ({kind}) …")
+    n = train_and_export(book, pool, out, settings=settings, progress=True)
+    typer.echo(f"Model trained on {n} labels: {out}")
 
 
 def suspects(

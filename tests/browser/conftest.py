@@ -58,8 +58,12 @@ def images(tmp_path_factory):
     return folder, write_images(folder, 300)
 
 
-def write_images(folder, n):
-    """Write image files and return the answer to each by its name; names give nothing away."""
+def write_images(folder, n, *, held_out=False):
+    """Write image files and return the answer to each by its name; names give nothing away.
+
+    Those held out are of other tiles.
+    """
+    folder.mkdir(exist_ok=True)
     found = {status.name for status in dataset_status() if status.found}
     if "magnetic_tile" in found:
         data, defective = load_dataset("magnetic_tile", size=96, labels="binary"), [1]
@@ -67,10 +71,11 @@ def write_images(folder, n):
         warnings.warn("magnetic_tile is not on this machine: digits take its place", stacklevel=1)
         data, defective = load_dataset("digits"), [0, 6, 8, 9]  # those with a closed loop
     truth = {}
-    for i in np.random.default_rng(0).permutation(len(data.x_train))[:n]:
+    X, y = (data.x_test, data.y_test) if held_out else (data.x_train, data.y_train)
+    for i in np.random.default_rng(0).permutation(len(X))[:n]:
         name = f"part {i:04}.png"
-        Image.fromarray(data.x_train[i]).save(folder / name)
-        truth[name] = CLASSES[int(data.y_train[i] in defective)]
+        Image.fromarray(X[i]).save(folder / name)
+        truth[name] = CLASSES[int(y[i] in defective)]
     return truth
 
 

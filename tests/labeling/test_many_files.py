@@ -9,7 +9,7 @@ import pytest
 
 from al_tf.errors import ImageGoneError
 from al_tf.labeling import FolderPool, LabelingSession, LabelLedger, file_index, folder_files
-from al_tf.labeling.choosing import audit_rank
+from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.desk.protocol import Desk
 from al_tf.labeling.file_index import FileIndex, look_at
 from al_tf.labeling.ledger import Candidate

@@ -39,6 +39,7 @@ BENCHMARKS = (
     "annotators",
     "desk",
     "inspector",
+    "desk_scale",
     "alike",
     "label_studio",
 )

@@ -14,7 +14,17 @@ import typer
 
 from ..errors import AlTfError, RunFailedError
 from ..files import storage_explained
-from . import agreement, cache, data, evaluation, experiments, label_studio, labeling, studies
+from . import (
+    agreement,
+    cache,
+    classes,
+    data,
+    evaluation,
+    experiments,
+    label_studio,
+    labeling,
+    studies,
+)
 
 app = typer.Typer(
     name="al-tf",
@@ -92,6 +102,7 @@ experiments.add_commands(app)
 labeling.add_commands(app)
 evaluation.add_commands(app)
 agreement.add_commands(app)
+classes.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")
 app.add_typer(studies.app, name="study")

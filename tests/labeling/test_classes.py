@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
+from typer.testing import CliRunner
 
+from al_tf.cli.main import app
 from al_tf.errors import ClassChangeError, LedgerError, StaleItemError, UnknownLabelError
 from al_tf.experiments.logistic import PixelLogistic
 from al_tf.labeling import LabelLedger
@@ -608,3 +610,44 @@ class TestDesk:
         scripts = "".join(path.read_text() for path in FOLDER.glob("*.js"))
         commands = set(re.findall(r'commandButton\("([a-z])"', scripts))
         assert commands == set(COMMAND_KEYS)
+
+
+class TestCommand:
+    def run(self, ledger, *args):
+        ledger.close()
+        return CliRunner().invoke(app, ["classes", str(ledger.path), "--annotator", "ann", *args])
+
+    def test_lists_and_changes(self, labeled):
+        for args in (
+            ("--change", "spot", "--to", "blot", "--color", "red"), ("--add", "new", "--key", "x"),
+            ("--merge", "dark", "--into", "bright"),
+        ):  # fmt: skip
+            assert self.run(labeled, *args).exit_code == 0
+        lines = self.run(labeled).output.splitlines()
+        assert [line.split() for line in lines if line[:1] in "123456789x"] == [
+            ["2", "bright", "2", "dark"], ["3", "blot", "1", "red"], ["x", "new", "0"],
+        ]  # fmt: skip
+        assert self.run(labeled, "--separate", "dark").exit_code == 0
+        assert self.run(labeled, "--undo").exit_code == 0
+        assert self.run(labeled, "--remove", "new").exit_code == 0
+        assert labeled.classes == ("bright", "blot")
+        labeled.label("z", "bright", **ANN)
+        assert "no change of a class" in str(self.run(labeled, "--undo").exception)
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ("--add", "x", "--remove", "dark"), ("--merge", "dark"), ("--key", "x"),
+            ("--add", "x", "--to", "y"), ("--into", "dark"),
+        ],
+    )  # fmt: skip
+    def test_options_that_do_not_fit_together(self, labeled, args):
+        n = len(labeled.events())
+        assert self.run(labeled, *args).exit_code == 2
+        assert len(labeled.events()) == n
+
+    def test_a_ledger_that_is_not_there_is_not_made(self, tmp_path):
+        path = tmp_path / "none.db"
+        result = CliRunner().invoke(app, ["classes", str(path), "--add", "x"])
+        assert "there is no such ledger" in str(result.exception)
+        assert not path.exists()

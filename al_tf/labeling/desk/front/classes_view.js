@@ -113,7 +113,11 @@ export class ClassesView {
     this.opened = name;
     this.show(this);
     if (name === null) this.focusOn(before);
-    else this.item(name)?.querySelector("form input")?.focus();
+    else {
+      const form = this.item(name)?.querySelector("form");
+      form?.scrollIntoView({ block: "nearest" });
+      form?.querySelector("input").focus();
+    }
   }
 
   item(name) {

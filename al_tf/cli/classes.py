@@ -1,0 +1,104 @@
+"""The command that lists the classes of a ledger, and changes them."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ._tables import print_table
+
+if TYPE_CHECKING:
+    from ..labeling import LabelLedger
+
+_Name = str | None
+
+
+def classes(
+    ledger: Annotated[Path, typer.Argument(help="The ledger's file.")],
+    add: Annotated[_Name, typer.Option(help="Add this class.")] = None,
+    change: Annotated[_Name, typer.Option(help="Rename or describe this class.")] = None,
+    merge: Annotated[
+        _Name, typer.Option(help="Count the answers of this class as those of --into.")
+    ] = None,
+    into: Annotated[_Name, typer.Option(help="merge: the other class.")] = None,
+    separate: Annotated[
+        _Name, typer.Option(help="Bring this class back, which was merged, with its answers.")
+    ] = None,
+    remove: Annotated[_Name, typer.Option(help="Remove this class, which has no answers.")] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Take back your last change of a class, if it was last.")
+    ] = False,
+    to: Annotated[_Name, typer.Option(help="change: the new name.")] = None,
+    description: Annotated[
+        str | None, typer.Option(help="add, change: what belongs to the class.")
+    ] = None,
+    color: Annotated[str | None, typer.Option(help="add, change: its color on the desk.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="add, change: the letter or digit that answers with it.")
+    ] = None,
+    annotator: Annotated[
+        str | None, typer.Option(help="Who changes the classes; your login if not given.")
+    ] = None,
+) -> None:
+    """List the classes of a ledger, with their answers; or add, rename, merge or describe one."""
+    from ..labeling import LabelLedger
+
+    actions = [add, change, merge, separate, remove, undo or None]
+    if sum(action is not None for action in actions) > 1:
+        raise typer.BadParameter(
+            "Give one of --add, --change, --merge, --separate, --remove, --undo."
+        )
+    if (merge is None) != (into is None):
+        raise typer.BadParameter("--merge and --into go together.")
+    settings = {"description": description, "color": color, "key": key}
+    given = {name: value for name, value in settings.items() if value is not None}
+    if (given and add is None and change is None) or (to is not None and change is None):
+        raise typer.BadParameter(
+            "--to belongs to --change; --description, --color and --key to --add, too."
+        )
+    who = annotator or getpass.getuser()
+    if not ledger.exists() or not any(action is not None for action in actions):
+        _print(LabelLedger(ledger, read_only=True))
+        return
+    with LabelLedger(ledger) as book:
+        if add is not None:
+            book.add_class(add, annotator=who, **given)
+        elif change is not None:
+            book.change_class(change, annotator=who, to=to, **given)
+        elif merge is not None and into is not None:
+            book.merge_classes(merge, into, annotator=who)
+        elif separate is not None:
+            book.separate_class(separate, annotator=who)
+        elif remove is not None:
+            book.remove_class(remove, annotator=who)
+        else:
+            _undo(book, who)
+        _print(book)
+
+
+def _undo(book: LabelLedger, annotator: str) -> None:
+    last = book.last_event(annotator)
+    if last is None or last.purpose != "class":
+        raise ValueError(f"The last thing that {annotator} did is no change of a class.")
+    book.undo_together(annotator, last=last.id)
+
+
+def _print(book: LabelLedger) -> None:
+    _, answers, known = book.snapshot()
+    given = [event.label for event in answers.values()]
+    rows = [
+        (
+            each.key or "", each.name, str(given.count(each.name)), each.color or "",
+            ", ".join(each.merged), each.description,
+        )
+        for each in known.classes
+    ]  # fmt: skip
+    print_table(("key", "class", "answers", "color", "with", "description"), rows)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add this command to the command line."""
+    app.command()(classes)

@@ -139,7 +139,7 @@ def make(source: Path, profile: str, results: Path) -> tuple[str, str]:
 
 def dataset_of(source: Path) -> str:
     """Return the dataset that a notebook's parameters name."""
-    named = re.search(r'(?:DATASET|FASHION) = \\"(\w+)', source.read_text())
+    named = re.search(r'(?:DATASETS?|FASHION) = \[?\\"(\w+)', source.read_text())
     return named[1] if named else "digits"
 
 

@@ -30,7 +30,7 @@ LABELS, BATCH = 60, 20
 PROBE_OPTIONS, PROBE_SIZE, CNN_OPTIONS = {}, 32, {}
 """,
     "08_write_your_own_strategy": "PROFILE = 'smoke'",
-    "09_few_labels": "PROFILE, JOBS, DATASET, SIZE = 'smoke', 0, 'digits', 32",
+    "09_few_labels": "PROFILE, JOBS, DATASETS, SIZE = 'smoke', 0, ['digits'], 32",
 }
 DATASET_NAMES = ("DATASET", "FASHION")  # parameters that name the real set
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from al_tf.geometry import max_ball_cover
+from al_tf.geometry import center_and_scale, max_ball_cover
 from al_tf.strategies import get_strategy
 from al_tf.strategies._clusters import cluster
 from al_tf.strategies._order import canonical_order
@@ -197,6 +197,20 @@ def test_the_purity_radius_is_a_quantile_of_distances_to_other_clusters():
     features = np.array([[0.0], [1.0], [10.0], [11.0]])
     assert purity_radius(features, 2, purity=0.5, random_state=0) == pytest.approx(9.5)
     assert purity_radius(np.ones((9, 2)), 3) == 0.0
+
+
+def test_the_purity_radius_is_the_largest_that_leaves_the_balls_pure():
+    """The paper's definition, counted: in a pure ball all images are of its centre's cluster."""
+    rows = np.random.default_rng(3).standard_normal((400, 6)).astype(np.float32)
+    labels, _ = cluster(center_and_scale(rows)[0], 4, np.random.default_rng(0))
+    apart = np.sqrt(((rows[:, None].astype(np.float64) - rows) ** 2).sum(axis=2))
+    other = labels[:, None] != labels
+
+    def purity(radius):
+        return 1 - ((apart < radius) & other).any(axis=1).mean()
+
+    radius = purity_radius(rows, 4, random_state=np.random.default_rng(0))
+    assert purity(radius) >= 0.95 > purity(1.01 * radius)
 
 
 @pytest.mark.parametrize(

@@ -104,9 +104,9 @@ def probcover(
     code is given it as a number. That code brings features to unit length, which is not done
     here. The rule was made for self-supervised features, whose classes lie apart. Features
     pretrained on ImageNet form clusters that touch: the balls are nearly empty, the choice is no
-    better than random, and with Fashion-MNIST worse; 1.3 to 1.6 times the radius does far better
+    better than random, and with Fashion-MNIST worse; 1.3 times the radius comes near `max_herding`
     (notebook 09). Bae et al., "Generalized Coverage for More Robust Low-Budget Active Learning",
-    ECCV 2024, also find that the rule often fails; `max_herding` needs none.
+    ECCV 2024, also find that the rule often fails.
 
     References
     ----------

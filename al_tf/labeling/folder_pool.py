@@ -26,6 +26,8 @@ FIRST_IMAGES = 64
 """As many are read in any case, however long it takes."""
 QUICK_SCAN = 0.05
 """Seconds; a folder that takes longer to list is listed in the background."""
+SAMPLED = 64
+"""Files, roughly, of which some are asked for the bits that they use."""
 REST = 20
 """Listing in the background takes one part in so many of the time."""
 _T = TypeVar("_T")
@@ -108,8 +110,11 @@ class FolderPool(ImagePool):
             )
         self._grey = self._files.all_grey() if grey is None else grey
         self.shape = (*self._size, *(() if self._grey else (3,)))
-        paths = [path for image in self.ids if (path := self.path(image)) is not None]
-        self.bits = common_bits(paths) if bits is None else bits
+        self.bits = self._common_bits() if bits is None else bits
+
+    def _common_bits(self) -> int:
+        some = self.ids[:: max(1, len(self) // SAMPLED)]
+        return common_bits([path for image in some if (path := self.path(image)) is not None])
 
     # What is there ------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class StorageError(AlTfError, OSError):
 
 
 class RunFailedError(AlTfError, RuntimeError):
-    """One or more runs of an experiment failed; the message names them, their records are kept."""
+    """Runs of an experiment, or work on a cluster, failed; what was finished before is kept."""
 
 
 class PluginError(AlTfError, ImportError):

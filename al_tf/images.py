@@ -50,6 +50,8 @@ class ImageSource(ABC):
         uint8, or another type of real numbers.
     fingerprint : str or None
         Text that differs where the images differ, for caches; None where it is unknown.
+    in_memory : bool
+        Whether reading an image is a copy, and no work of its own.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class ImageSource(ABC):
 
     dtype: np.dtype
     fingerprint: str | None = None
+    in_memory: bool = False
 
     @property
     @abstractmethod
@@ -78,6 +81,14 @@ class ImageSource(ABC):
     def read_range(self, start: int, stop: int) -> np.ndarray:
         """Return the images from row `start` up to `stop`, which is at most n."""
         return self.read(np.arange(start, stop))
+
+    def read_elsewhere(self, rows: np.ndarray) -> ImageSource | None:
+        """Return the images at `rows` as a source that another machine can read by itself.
+
+        It holds paths and no pixels, so that it is small when it is sent. None, unless a subclass
+        knows better: the images have to be sent themselves.
+        """
+        return None
 
     def release(self) -> None:  # noqa: B027  (most hold none)
         """Free memory that reading has filled, in a subclass that holds some."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import numbers
 import os
@@ -117,6 +118,12 @@ class LazyImageFolder(ImageSource):
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Decode the images at `rows`."""
         return self._decode_all(rows)
+
+    def read_elsewhere(self, rows: np.ndarray) -> LazyImageFolder:
+        """Return a source of the files at `rows` alone."""
+        part = copy.copy(self)
+        part.files = tuple(self.files[row].absolute() for row in rows)
+        return part
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         images = self.load()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from .cluster import embed_on_cluster
 from .config import UPPER_LINE, ExperimentConfig, StrategySpec
 from .experiment import run_experiment
 from .plan import Plan, make_plan
@@ -23,6 +24,7 @@ __all__ = [
     "StrategySpec",
     "Study",
     "TensorBoardTracker",
+    "embed_on_cluster",
     "list_profiles",
     "load_profile",
     "load_records",

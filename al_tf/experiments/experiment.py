@@ -63,7 +63,8 @@ def run_experiment(
     backend : {"processes", "dask"}
         Where runs are computed.
     scheduler : str, optional
-        Address of the Dask scheduler. Its workers must see `out_dir` under the same path.
+        Address of the Dask scheduler. Its workers must see `out_dir` under the same path. Those
+        of an experiment with a probe first embed the images, see `embed_on_cluster`.
     progress : bool
         Show a bar over the rounds of all runs, with the time left.
     on_round : callable or sequence of callables, optional
@@ -115,7 +116,8 @@ def run_experiment(
         runs = _unfinished(config, records)
         _prepare(out, runs, starting_records(records, out))
         if runs and sees_features(config):
-            embed_images(config, dict.fromkeys(r.seed for r in runs), out, progress=progress)
+            seeds = dict.fromkeys(run.seed for run in runs)
+            embed_images(config, seeds, out, progress=progress, scheduler=scheduler)
         watch = RoundWatch(config, out, meta, [on_round] if callable(on_round) else on_round)
         watch.catch_up(records)
         failures: Failures = {}

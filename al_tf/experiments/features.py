@@ -1,12 +1,13 @@
 """Images embedded once per experiment: for all its seeds, strategies, rounds and workers.
 
-A probe never sees an image. Before the runs begin, this process turns the images that they need
-into features of the pretrained network and writes them as ``features/*.npy``; every worker maps
+A probe never sees an image. Before the runs begin, this process, or the workers of a Dask cluster,
+turn the images that they need into features of the pretrained network. This process writes them as ``features/*.npy``; every worker maps
 these files into memory. What was embedded before, here or elsewhere, comes from the user's cache.
 """
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import RecordError
+from ..errors import DataCorruptError, RecordError
+from ..images import ImageSource
+from .cluster import embed_on_cluster
 from .config import ExperimentConfig
 from .setting import Setting, draw_pool, draw_validation, load_data
 
@@ -37,7 +40,12 @@ def backbone_of(config: ExperimentConfig) -> Backbone:
 
 
 def embed_images(
-    config: ExperimentConfig, seeds: Iterable[int], out_dir: Path, *, progress: bool
+    config: ExperimentConfig,
+    seeds: Iterable[int],
+    out_dir: Path,
+    *,
+    progress: bool,
+    scheduler: str | None = None,
 ) -> None:
     """Write the features of every image that the runs of these seeds look at.
 
@@ -51,9 +59,11 @@ def embed_images(
         The study's folder.
     progress : bool
         Show a progress bar.
+    scheduler : str, optional
+        Address of the Dask scheduler whose workers embed; they read the dataset by themselves.
     """
     backbone = backbone_of(config)
-    for data, rows in images_needed(config, seeds):
+    for seed, data, rows in images_needed(config, seeds):
         for part, images, needed in (
             ("train", data.x_train, rows),
             ("test", data.x_test, np.arange(len(data.x_test))),
@@ -62,14 +72,72 @@ def embed_images(
             path.parent.mkdir(parents=True, exist_ok=True)
             shape = (len(images), backbone.dim)
             features = np.lib.format.open_memmap(path, "w+", np.float32, shape)
-            features[needed] = backbone.features(images[needed], progress=progress)
+            if scheduler is None:
+                features[needed] = backbone.features(images[needed], progress=progress)
+            else:
+                features[needed] = embed_on_cluster(
+                    DatasetImages(config, seed, data, part, needed),
+                    backbone,
+                    scheduler=scheduler,
+                    threads=config.threads,
+                    progress=progress,
+                )
             features.flush()
+
+
+class DatasetImages(ImageSource):
+    """Some images of an experiment's dataset, which is loaded wherever they are read.
+
+    Parameters
+    ----------
+    config, seed
+        What the dataset is loaded by.
+    data : ImageDataset
+        As loaded here; a worker whose data are others refuses.
+    part : {"train", "test"}
+    rows : ndarray of int (k,)
+    """
+
+    in_memory = True
+
+    def __init__(
+        self, config: ExperimentConfig, seed: int, data: ImageDataset, part: str, rows: np.ndarray
+    ) -> None:
+        images = getattr(data, f"x_{part}")
+        self._config, self._seed, self._part, self._rows = config, seed, part, rows
+        self._data_fingerprint = data.fingerprint
+        self._image_shape, self.dtype = images.shape[1:], images.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(k, …)."""
+        return (len(self._rows), *self._image_shape)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return the images at `rows`."""
+        data = load_data(self._config, self._seed)
+        if data.fingerprint != self._data_fingerprint:
+            raise DataCorruptError(
+                f"The data of {self._config.dataset!r} on a worker are others: fingerprint "
+                f"{data.fingerprint[:12]}, expected {self._data_fingerprint[:12]}. Give all machines "
+                "the same data in $AL_TF_DATA_DIR."
+            )
+        return np.asarray(getattr(data, f"x_{self._part}")[self._rows[rows]])
+
+    def read_elsewhere(self, rows: np.ndarray) -> DatasetImages:
+        """Return a source of the images at `rows` alone."""
+        part = copy.copy(self)
+        part._rows = self._rows[rows]
+        return part
 
 
 def images_needed(
     config: ExperimentConfig, seeds: Iterable[int]
-) -> Iterator[tuple[ImageDataset, np.ndarray]]:
-    """Yield each different dataset that these seeds see, and the training rows that they need."""
+) -> Iterator[tuple[int, ImageDataset, np.ndarray]]:
+    """Yield each different dataset that these seeds see, and the training rows that they need.
+
+    The first of the three is a seed that sees it.
+    """
     rows: dict[str, np.ndarray] = {}
     seed_of: dict[str, int] = {}
     for seed in seeds:
@@ -80,7 +148,8 @@ def images_needed(
         rows[data.fingerprint] = np.union1d(rows.get(data.fingerprint, needed), needed)
         seed_of.setdefault(data.fingerprint, seed)
     for fingerprint, needed in rows.items():
-        yield load_data(config, seed_of[fingerprint]), needed
+        seed = seed_of[fingerprint]
+        yield seed, load_data(config, seed), needed
 
 
 def with_features(setting: Setting, out_dir: Path) -> Setting:

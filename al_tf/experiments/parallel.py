@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from ..strategies import REGISTRY, StrategyInfo
+from .cluster import dask_client
 from .config import ExperimentConfig
 from .loop import run_strategy
 from .records import run_name
 from .study import has_study, read_meta
-from .workers import WorkerPool, thread_environment
+from .workers import WorkerPool, limited_threads
 
 
 class Run(NamedTuple):
@@ -42,9 +39,6 @@ class Failure(NamedTuple):
 Failures = dict[str, Failure]
 """By name of the run."""
 
-_one_run_at_a_time = threading.Lock()
-_threads_here: int | None = None
-
 
 def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
     """Carry out a run in this process, with the experiment's number of threads."""
@@ -56,25 +50,8 @@ def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
         )
     for strategy in run.strategies:
         REGISTRY.setdefault(strategy.name, strategy)  # one that the caller registered
-    with _one_run_at_a_time, _limited_threads(config.threads):
+    with limited_threads(config.threads):
         run_strategy(config, run.label, run.seed, out_dir)
-
-
-@contextmanager
-def _limited_threads(n: int) -> Iterator[None]:
-    """Limit BLAS, OpenMP and TensorFlow to n threads; TensorFlow reads its limit when it starts."""
-    global _threads_here
-    if _threads_here not in (None, n):
-        raise RuntimeError(
-            f"This process works with {_threads_here} thread(s) and cannot change to {n}. "
-            "Start new workers."
-        )
-    _threads_here = n
-    os.environ.update(thread_environment(n))
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(n):
-        yield
 
 
 def run_here(config: ExperimentConfig, runs: list[Run], out_dir: Path) -> Failures:
@@ -109,14 +86,10 @@ def run_on_dask(
     Workers write to `out_dir` themselves: it must be on a disk that all of them see under the
     same path. A run whose worker dies goes on from its last record on another worker.
     """
-    try:
-        from distributed import Client, as_completed
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "The Dask backend needs the package distributed: pip install 'al-tf[dask]'"
-        ) from None
     failures: Failures = {}
-    with Client(scheduler, timeout="30s", set_as_default=False) as client, client.as_current():
+    with dask_client(scheduler) as client:
+        from distributed import as_completed
+
         futures = {
             client.submit(perform, config, run, out_dir, pure=False): run.name for run in runs
         }

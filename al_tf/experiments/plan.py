@@ -146,7 +146,7 @@ def _clock(seconds: float) -> str:
 
 def _embedding(config: ExperimentConfig) -> tuple[int, float]:
     """Return how many images have to be embedded, and how long that takes on all cores."""
-    needed = [len(rows) + len(data.x_test) for data, rows in images_needed(config, config.seeds)]
+    needed = [len(rows) + len(data.x_test) for _, data, rows in images_needed(config, config.seeds)]
     with WorkerPool(1, cpu_count()) as pool:
         (seconds,) = pool.map(_seconds_per_image, [(config,)])
     if isinstance(seconds, BaseException):

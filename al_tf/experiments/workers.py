@@ -8,14 +8,18 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from ..errors import DataWarning
 
 ATTEMPTS = 2
 """How often a task is given to a process before its deaths count as the task's fault."""
+
+_one_at_a_time = threading.Lock()
+_threads_here: int | None = None
 
 
 class WorkerPool:
@@ -130,6 +134,27 @@ def thread_environment(n: int) -> dict[str, str]:
     variables["TF_NUM_INTRAOP_THREADS"] = str(n)
     variables["TF_NUM_INTEROP_THREADS"] = "1"
     return variables
+
+
+@contextmanager
+def limited_threads(n: int) -> Iterator[None]:
+    """Do one thing at a time in this process, with n threads of BLAS, OpenMP and TensorFlow.
+
+    TensorFlow reads its limit when it starts, so a process cannot change to another number.
+    """
+    global _threads_here
+    with _one_at_a_time:
+        if _threads_here not in (None, n):
+            raise RuntimeError(
+                f"This process works with {_threads_here} thread(s) and cannot change to {n}. "
+                "Start new workers."
+            )
+        _threads_here = n
+        os.environ.update(thread_environment(n))
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(n):
+            yield
 
 
 def quiet_environment() -> dict[str, str]:

@@ -163,6 +163,8 @@ class Backbone:
         As `load_backbone` takes it.
     size : int or (int, int)
         Side in pixels of the network's input, or its height and width.
+    asked_size : int, (int, int) or None
+        Size that `load_backbone` was given.
     dim : int
         Number of features of an image.
     fingerprint : str
@@ -172,7 +174,7 @@ class Backbone:
 
     def __init__(self, network: PretrainedNetwork, size: Size | None = None) -> None:
         self._network = network
-        self._asked_size = size
+        self.asked_size = size
         self._body: keras.Model | None = None
         self._forwards: OrderedDict[Any, Callable[[np.ndarray], np.ndarray]] = OrderedDict()
         self._lock = threading.RLock()
@@ -203,7 +205,7 @@ class Backbone:
         return f"Backbone({self.name!r}, size={self.size}, dim={self.dim})"
 
     def __reduce__(self) -> Any:
-        return _load_again, (self.name, self._asked_size)
+        return _load_again, (self.name, self.asked_size)
 
     def __deepcopy__(self, memo: Any) -> Backbone:
         return self  # it never changes
@@ -239,29 +241,45 @@ class Backbone:
         RuntimeWarning
             Features cannot be kept, because the disk is full, say. They are returned all the same.
         """
-        from tqdm.auto import tqdm
-
         X = check_images(X)
-        store = FeatureStore(
+        with self.store(cache_dir) as store, self.progress_bar(len(X), shown=progress) as bar:
+            return self.embedded(X, store, bar)[0]
+
+    def store(self, cache_dir: Any = None) -> FeatureStore:
+        """Open the store of this backbone's features; `cache_dir` as in `features`."""
+        return FeatureStore(
             cache_dir,
             fingerprint=self.fingerprint,
             label=f"{self.name} at {self.size} pixels",
             dim=self.dim,
         )
-        bar = tqdm(
-            total=len(X),
+
+    def progress_bar(self, n_images: int, *, shown: bool) -> Any:
+        """Return a progress bar over images, shown when it takes more than two seconds."""
+        from tqdm.auto import tqdm
+
+        return tqdm(
+            total=n_images,
             desc=f"Embedding ({self.name})",
             unit="image",
-            disable=not progress,
+            disable=not shown,
             delay=2,
             leave=False,
         )
-        with store, bar:
-            return self._embedded(X, store, bar)
 
-    def _embedded(self, X: ImageSource, store: FeatureStore, bar: Any) -> np.ndarray:
-        """Read images once, a part at a time; embed those that neither came before nor are kept."""
+    def embedded(
+        self, X: ImageSource, store: FeatureStore, bar: Any
+    ) -> tuple[np.ndarray, list[bytes]]:
+        """Read images once, a part at a time; embed those that neither came before nor are kept.
+
+        Returns
+        -------
+        features : ndarray of float32 (n, dim)
+        digests : list of bytes
+            Of each image, as `pixel_digests` makes them: the keys of the store.
+        """
         features = np.empty((len(X), self.dim), np.float32)
+        digests_of_all: list[bytes] = []
         first_row: dict[bytes, int] = {}
         waiting: dict[bytes, np.ndarray] = {}
         repeats: list[tuple[int, int]] = []
@@ -277,6 +295,7 @@ class Backbone:
         for start in range(0, len(X), part):
             pixels = check_pixels(X.read_range(start, min(start + part, len(X))), start)
             digests = pixel_digests(pixels)
+            digests_of_all += digests
             kept = store.get([digest for digest in digests if digest not in first_row])
             for row, (digest, image) in enumerate(zip(digests, pixels, strict=True), start):
                 if digest in first_row:
@@ -296,7 +315,7 @@ class Backbone:
         if repeats:
             rows, sources = zip(*repeats, strict=True)
             features[[*rows]] = features[[*sources]]
-        return features
+        return features, digests_of_all
 
     def keras_model(
         self, input_shape: tuple[int, ...], *, scaled: bool = False, train_batch_norm: bool = False

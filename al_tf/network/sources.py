@@ -25,6 +25,7 @@ class ArraySource(ImageSource):
 
     def __init__(self, array: np.ndarray) -> None:
         self.array, self.dtype = array, array.dtype
+        self.in_memory = not isinstance(array, np.memmap)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -38,6 +39,15 @@ class ArraySource(ImageSource):
     def read_range(self, start: int, stop: int) -> np.ndarray:
         """Return a view of consecutive images."""
         return self.array[start:stop]
+
+    def read_elsewhere(self, rows: np.ndarray) -> ImageSource | None:
+        """Return a source that maps the file where it is read, if the array is one whole file."""
+        mapped = self.array
+        if not isinstance(mapped, np.memmap) or not isinstance(mapped.base, mmap.mmap):
+            return None
+        if not mapped.flags.c_contiguous or mapped.mode == "c":
+            return None
+        return SomeImages(MappedFile(mapped), rows)
 
     def release(self) -> None:
         """Drop the pages of a memory-mapped file, which stay in the system's cache.
@@ -66,6 +76,31 @@ class ArraySource(ImageSource):
         file = os.stat(mapped.filename)
         facts = [str(mapped.filename), mapped.offset, file.st_size, file.st_mtime_ns]
         return [*facts, mapped[:: max(1, len(mapped) // SAMPLED_ROWS)]]
+
+
+class MappedFile(ImageSource):
+    """A memory-mapped file that is opened where and when it is read.
+
+    Parameters
+    ----------
+    mapped : numpy.memmap (n, …)
+        The whole file, in C order.
+    """
+
+    def __init__(self, mapped: np.memmap) -> None:
+        if mapped.mode != "r":
+            mapped.flush()
+        self._path, self._offset = str(mapped.filename), mapped.offset
+        self._shape, self.dtype = mapped.shape, mapped.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array in the file."""
+        return self._shape
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return a copy of the images at `rows`."""
+        return np.memmap(self._path, self.dtype, "r", self._offset, self._shape)[rows]
 
 
 class IndexedSource(ImageSource):
@@ -111,6 +146,7 @@ class SomeImages(ImageSource):
 
     def __init__(self, source: ImageSource, rows: np.ndarray) -> None:
         self._source, self._rows, self.dtype = source, rows, source.dtype
+        self.in_memory = source.in_memory
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -120,6 +156,10 @@ class SomeImages(ImageSource):
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return the images at `rows`."""
         return self._source.read(self._rows[rows])
+
+    def read_elsewhere(self, rows: np.ndarray) -> ImageSource | None:
+        """Return what the other source does."""
+        return self._source.read_elsewhere(self._rows[rows])
 
     def release(self) -> None:
         """Free what the other source holds."""

@@ -14,11 +14,13 @@ import requests
 from al_tf.labeling import LabelLedger
 from tests.labeling.makers import write_image
 
-from .studio import SECONDS_TO_START, choice, free_port
+from .studio import choice, free_port
 from .test_backend import until
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/label_studio.md"
 CLASSES = ("good", "defective")
+SECONDS = 900
+"""A new Label Studio makes its database first: a minute on a machine of one's own."""
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ class Shell:
                 stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         try:
-            until(lambda: self._is_up(process, port, log), 2 * SECONDS_TO_START)
+            until(lambda: self._is_up(process, port, log), SECONDS)
             yield
         finally:
             os.killpg(process.pid, signal.SIGTERM)

@@ -1,7 +1,7 @@
 """Labels until 80 % of the defects are found in Label Studio, by the order in which tasks are taken.
 
     make .venv-label-studio/.ready
-    PYTHONPATH=. python benchmarks/label_studio_order.py [--quick] [--tiles 200] [--program FILE]
+    PYTHONPATH=. python benchmarks/label_studio_order.py [--quick] [--tiles 100] [--program FILE]
 
 Magnetic tiles, drawn and shuffled by the seed, are the tasks of a project in a real Label Studio, whose
 backend is ours. By score, somebody takes the first ten tasks of the list, sorted by the score, labels
@@ -42,13 +42,13 @@ PATIENCE = 300.0
 def main(argv: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--repetitions", type=int, help="seeds, by default 5, or 1 with --quick")
-    options.add_argument("--tiles", type=int, help="of 1,344; by default 200, or 40 with --quick")
+    options.add_argument("--tiles", type=int, help="of 1,344; by default 100, or 40 with --quick")
     options.add_argument("--program", type=Path, default=PROGRAM, help="label-studio")
     args = options.parse_args(argv)
     if not args.program.exists():
         raise Skipped(f"no Label Studio at {args.program}: make .venv-label-studio/.ready")
     seeds = args.repetitions or (1 if args.quick else 5)
-    tiles = args.tiles or (40 if args.quick else 200)
+    tiles = args.tiles or (40 if args.quick else 100)
     facts = machine()
     data = load_dataset("magnetic_tile", size=96, labels="binary")
     images = np.concatenate([data.x_train, data.x_test])

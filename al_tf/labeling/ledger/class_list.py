@@ -89,6 +89,7 @@ class ClassList:
             named = {e.name: i for i, e in self._entries.items() if e.present is wanted}
             self._ids |= {n: i for n, i in named.items() if not self._entries[i].removed}
         self.classes = self._present()
+        self._names = {identity: self._name_now(identity) for identity in self._entries}
 
     def _apply(self, change: Event) -> None:
         identity = str(change.label)
@@ -190,9 +191,11 @@ class ClassList:
 
     def name_of(self, identity: str) -> str:
         """Return the present name of the class that an identity counts as now."""
+        return self._names.get(identity, identity)
+
+    def _name_now(self, identity: str) -> str:
         root = self.root(identity)
-        entry = self._entries.get(root)
-        return root if entry is None else entry.name
+        return self._entries[root].name if root in self._entries else root
 
     def own_name(self, identity: str) -> str:
         """Return the name of the class itself, whatever it was merged into."""
@@ -232,8 +235,9 @@ class ClassList:
         """Return an event with the present name of its class in place of the identity."""
         if event.label is None:
             return event
-        if not event.kind.startswith("class_"):
-            return event._replace(label=self.name_of(event.label))
+        if event.purpose != "class":
+            name = self.name_of(event.label)
+            return event if name == event.label else event._replace(label=name)
         name = self.own_name(event.name) if event.kind == "class_merged" else event.name
         return event._replace(label=self.own_name(event.label), name=name)
 

@@ -14,7 +14,7 @@ from .items import (
     Progress,
     TrainingStatus,
 )
-from .ledger import Event, LabelLedger
+from .ledger import Event, LabelClass, LabelLedger
 from .pool import ArrayPool, FolderPool, open_pool
 from .session import LabelingSession
 
@@ -28,6 +28,7 @@ __all__ = [
     "FolderPool",
     "ImagePool",
     "Item",
+    "LabelClass",
     "LabelLedger",
     "LabelingSession",
     "Neighbour",

@@ -71,6 +71,18 @@ class ClassList:
     first : tuple of str
     classes : tuple of LabelClass
         Those that are there now, in the order in which they were added.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from al_tf import LabelLedger
+    >>> with tempfile.TemporaryDirectory() as folder, LabelLedger(f"{folder}/labels.db") as ledger:
+    ...     classes = ledger.fix_classes(["good", "scratch", "dent"])
+    ...     renamed = ledger.rename_class("scratch", "scrape", annotator="ana")
+    ...     dent = ledger.merge_classes("scrape", "dent", annotator="ana")
+    ...     now = ledger.class_list
+    >>> now.names, now.present_name("scratch"), dent.key, dent.merged
+    (('good', 'dent'), 'dent', '3', ('scrape',))
     """
 
     def __init__(self, first: Sequence[str], changes: Iterable[Event] = ()) -> None:

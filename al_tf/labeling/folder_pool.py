@@ -20,7 +20,7 @@ from .folder_files import FolderFiles
 from .image_pool import ImagePool
 
 MODEL_SIDE = 64
-FIRST_SECONDS = 0.5
+FIRST_SECONDS = 0.25
 """How long files are read before the others are left to the background."""
 FIRST_IMAGES = 64
 """As many are read in any case, however long it takes."""
@@ -28,7 +28,7 @@ QUICK_SCAN = 0.05
 """Seconds; a folder that takes longer to list is listed in the background."""
 SAMPLED = 64
 """Files, roughly, of which some are asked for the bits that they use."""
-REST = 20
+REST = 10
 """Listing in the background takes one part in so many of the time."""
 _T = TypeVar("_T")
 
@@ -54,7 +54,7 @@ class FolderPool(ImagePool):
         Keep size, time of change and content hash of each file in the user's cache, so that the
         next pool of this folder reads only files that are new or changed.
     background : bool
-        Read the files for half a second, and the others in a thread, in random order; `ids` grows.
+        Read files for a quarter of a second, and the others in a thread, in random order; `ids` grows.
 
     Attributes
     ----------

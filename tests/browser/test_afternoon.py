@@ -48,6 +48,7 @@ class Afternoon:
             self.screens = {}
             for who, link in zip(PEOPLE, links, strict=True):
                 context = self.browser.new_context(viewport={"width": 1280, "height": 1000})
+                context.set_default_timeout(90_000)
                 at_end.callback(context.close)
                 self.screens[who] = Screen(context.new_page()).open(link)
             yield self.screens
@@ -117,9 +118,11 @@ class Afternoon:
         """Choose unlabeled images of a class one by one, and label them by one click."""
         screen = self.screens[who]
         show(screen, "Unlabeled")
+        screen.page.locator(f"{FRONT} .altf-cell img:not([hidden])").nth(20).wait_for()
         cells = screen.page.locator(f"{FRONT} .altf-cell")
         titles = cells.evaluate_all("cells => cells.map(c => [c.dataset.place, c.title])")
         chosen = [(p, name) for p, name in titles if self.truth.get(name) == label][:most]
+        assert chosen
         for i, (place, _) in enumerate(chosen):
             cell(screen, place).click(modifiers=["Control"] if i else [])
         screen.page.locator(f"{FRONT} .altf-class", has_text=label).click()

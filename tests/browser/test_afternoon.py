@@ -118,7 +118,7 @@ class Afternoon:
         """Choose unlabeled images of a class one by one, and label them by one click."""
         screen = self.screens[who]
         show(screen, "Unlabeled")
-        screen.page.locator(f"{FRONT} .altf-cell img:not([hidden])").nth(20).wait_for()
+        screen.page.locator(f"{FRONT} .altf-cell .altf-none").nth(20).wait_for()
         cells = screen.page.locator(f"{FRONT} .altf-cell")
         titles = cells.evaluate_all("cells => cells.map(c => [c.dataset.place, c.title])")
         chosen = [(p, name) for p, name in titles if self.truth.get(name) == label][:most]

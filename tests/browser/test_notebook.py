@@ -35,6 +35,7 @@ LabelingWidget(session)
 @pytest.fixture
 def page(chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(90_000)
     yield context.new_page()
     context.close()
 

@@ -249,7 +249,9 @@ def common_bits(files: Sequence[Path]) -> int:
     int
         16 where no file has 16 bits.
     """
-    rows = np.unique(np.linspace(0, len(files) - 1, _SAMPLED_IMAGES).astype(int)) if files else []
+    if not files:
+        return 16
+    rows = np.unique(np.linspace(0, len(files) - 1, _SAMPLED_IMAGES).astype(int))
     bits = [_used_bits(files[row]) for row in rows]
     return max((n for n in bits if n is not None), default=16)
 

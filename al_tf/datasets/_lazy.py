@@ -156,8 +156,8 @@ class LazyImageFolder(ImageSource):
     def _decode(self, index: int) -> np.ndarray:
         path = self.files[index]
         size = self._size if self._resize else None
-        data, options = read_image_file(path), {"grey": self._grey, "bits": self._bits}
-        image = decode_image(data, str(path), size=size, **options)
+        data = read_image_file(path)
+        image = decode_image(data, str(path), size=size, grey=self._grey, bits=self._bits)
         if image.shape != self.shape[1:]:
             raise DataCorruptError(
                 f"{path}: expected an image of shape {self.shape[1:]}, found {image.shape}."

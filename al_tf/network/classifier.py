@@ -28,7 +28,7 @@ from .kept_engines import get_engine
 from .models import build_cnn
 from .prediction import forward
 from .prediction_cache import PredictionCache, prediction_key
-from .training import FitPlan, continued_state, train_on
+from .training import FitPlan, PreparedFit, continued_state, train_on
 from .weights_file import SavedFit
 
 if TYPE_CHECKING:
@@ -223,6 +223,25 @@ class KerasImageClassifier(ImageClassifier):
         verbose: int | None = None,
     ) -> None:
         plan = plan or FitPlan.of(self)
+        fit = self._prepared(X, y, sample_weight, plan)
+        engine = fit.engine
+        with engine.lock:
+            engine.owner = None  # until training has ended, its state belongs to nobody
+            engine.load(fit.start)
+            with self._progress(plan.steps(len(fit.source)), "fit", "step", verbose) as bar:
+                done = train_on(
+                    engine, fit.source, fit.codes, fit.weights, plan, fit.seed, fit.number, bar
+                )
+            self._finish(engine.state(), done)
+            engine.owner = self._state
+
+    def _finish(self, state: NetworkState, history: dict[str, Any]) -> None:
+        """Become the classifier that training has led to."""
+        self.history_ = {"fit_mode": self.fit_mode, **history}
+        self._state = state
+
+    def _prepared(self, X: Any, y: Any, sample_weight: Any, plan: FitPlan) -> PreparedFit:
+        """Check what a fit is given, and return what it starts from."""
         check_one_of("fit_mode", self.fit_mode, FIT_MODES)
         plan.check()
         continues = self.fit_mode != "scratch" and hasattr(self, "_state")
@@ -246,13 +265,8 @@ class KerasImageClassifier(ImageClassifier):
             engine.warn_of_rescaling()
         seed = int(check_random_state(self.random_state).integers(2**31))
         with engine.lock:
-            engine.owner = None  # until training has ended, its state belongs to nobody
-            engine.load(self._starting_state(engine, seed, continues))
-            with self._progress(plan.steps(len(source)), "fit", "step", verbose) as bar:
-                done = train_on(engine, source, codes, weights, plan, seed, self._n_fits, bar)
-            self.history_ = {"fit_mode": self.fit_mode, **done}
-            self._state = engine.state()
-            engine.owner = self._state
+            start = self._starting_state(engine, seed, continues)
+        return PreparedFit(engine, source, codes, weights, seed, self._n_fits, start)
 
     def _starting_state(self, engine: Engine, seed: int, continues: bool) -> NetworkState:
         fresh = engine.fresh_state(derive_seed(seed, "weights"))

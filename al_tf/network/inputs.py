@@ -44,7 +44,7 @@ def training_blocks(
     images : ndarray (steps of the block, batch_size, …)
     codes, weights : ndarray (steps of the block, batch_size)
     """
-    for rows in _row_blocks(len(source), batch_size, steps, block, rng):
+    for rows in row_blocks(len(source), batch_size, steps, block, rng):
         images = network_input(source.read(rows.ravel()), None)
         yield images.reshape(*rows.shape, *source.shape[1:]), codes[rows], weights[rows]
 
@@ -58,7 +58,7 @@ def prediction_batches(source: ImageSource, size: int) -> Iterator[tuple[slice, 
         source.release()
 
 
-def _row_blocks(
+def row_blocks(
     n: int, batch: int, steps: int, block: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Yield row numbers ``(at most block, batch)`` from an endless stream of reshuffled epochs."""

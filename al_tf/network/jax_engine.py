@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .engine import Engine, block_steps, filled_up, flat
+from .engine import Engine, NetworkState, block_steps, filled_up, flat
 from .inspection import FeatureTap
 
 
@@ -17,6 +18,7 @@ class JaxEngine(Engine):
         import jax
 
         self._train_jit = jax.jit(self._train_block, donate_argnums=(0, 1, 2))
+        self._together_jit = jax.jit(self._together_block, donate_argnums=(0, 1, 2))
         self._forward_jit = jax.jit(self._forward_batch, static_argnums=3)
 
     def _train(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Any:
@@ -42,24 +44,133 @@ class JaxEngine(Engine):
 
         self.traces["train"] += 1
 
-        def loss_of(trainable: Any, others: Any, i: Any) -> tuple[Any, Any]:
-            proba, others, losses = self.model.stateless_call(
-                trainable, others, self._floats(x[i]), training=True, return_losses=True
-            )
-            return jnp.mean(self.loss.function(y[i], proba) * w[i]) + sum(losses), others
-
         def step(i: Any, carry: Any) -> Any:
             trainable, others, optimizer, losses = carry
-            gradient = jax.value_and_grad(loss_of, has_aux=True)
-            (loss, others), gradients = gradient(trainable, others, i)
-            trainable, optimizer = self.model.optimizer.stateless_apply(
-                optimizer, gradients, trainable
-            )
-            return trainable, others, optimizer, losses.at[i].set(loss.astype("float32"))
+            *values, loss = self._step(trainable, others, optimizer, x[i], y[i], w[i])
+            return *values, losses.at[i].set(loss)
 
         return jax.lax.fori_loop(
             0, steps, step, (trainable, others, optimizer, jnp.zeros(len(x), jnp.float32))
         )
+
+    def _step(
+        self, trainable: Any, others: Any, optimizer: Any, x: Any, y: Any, w: Any
+    ) -> tuple[Any, Any, Any, Any]:
+        """Take a gradient step on one batch; return the new values and the loss."""
+        import jax
+        import jax.numpy as jnp
+
+        def loss_of(trainable: Any, others: Any) -> tuple[Any, Any]:
+            proba, others, losses = self.model.stateless_call(
+                trainable, others, self._floats(x), training=True, return_losses=True
+            )
+            return jnp.mean(self.loss.function(y, proba) * w) + sum(losses), others
+
+        gradient = jax.value_and_grad(loss_of, has_aux=True)
+        (loss, others), gradients = gradient(trainable, others)
+        trainable, optimizer = self.model.optimizer.stateless_apply(optimizer, gradients, trainable)
+        return trainable, others, optimizer, loss.astype("float32")
+
+    # Many runs as one -------------------------------------------------------------------
+
+    def train_together(
+        self,
+        states: Sequence[NetworkState],
+        pool: np.ndarray,
+        rows: Sequence[np.ndarray],
+        y: Sequence[np.ndarray],
+        w: Sequence[np.ndarray],
+    ) -> tuple[list[NetworkState], list[np.ndarray]]:
+        """Train R runs of the network, each from its own state on its own batches, as one.
+
+        A step of all runs is one call of the device (`jax.vmap` over their variables, optimizer
+        states and generators of dropout). A run whose steps are done stays as it is.
+
+        Parameters
+        ----------
+        states : sequence of NetworkState (R,)
+        pool : ndarray (n, …)
+            Images; they stay on the device while it trains.
+        rows : sequence of ndarray of int (R,), each (steps of the run, batch)
+            Rows of `pool`.
+        y, w : sequence of ndarray (R,), each (steps of the run, batch)
+            Class indices, and weights.
+
+        Returns
+        -------
+        states : list of NetworkState (R,)
+        losses : list of ndarray of float32 (R,), each (steps of the run,)
+        """
+        import jax.numpy as jnp
+
+        groups = self._stacked(states)
+        steps = np.array([len(run) for run in rows])
+        block = block_steps(rows[0].shape[1:])
+        on_device = jnp.asarray(pool)
+        losses = []
+        for start in range(0, steps.max(), block):
+            parts = (
+                np.stack([filled_up(run[start : start + block], block) for run in batches], axis=1)
+                for batches in (rows, y, w)
+            )  # (block, R, batch)
+            left = np.clip(steps - start, 0, block)
+            *groups, of_block = self._together_jit(*groups, on_device, *parts, left, left.max())
+            losses.append(np.asarray(of_block))
+        every = np.concatenate(losses)  # (at least the steps of the longest run, R)
+        return self._unstacked(groups), [every[:n, run] for run, n in enumerate(steps)]
+
+    def _together_block(
+        self,
+        trainable: Any,
+        others: Any,
+        optimizer: Any,
+        pool: Any,
+        rows: Any,
+        y: Any,
+        w: Any,
+        left: Any,
+        longest: Any,
+    ) -> tuple[Any, Any, Any, Any]:
+        import jax
+        import jax.numpy as jnp
+
+        self.traces["train together"] += 1
+
+        def step(i: Any, carry: Any) -> Any:
+            *before, losses = carry
+            answers = y[i]
+            if not self.loss.sparse:
+                answers = jax.nn.one_hot(answers, self._n_classes, dtype=jnp.float32)
+            *after, loss = jax.vmap(self._step)(*before, pool[rows[i]], answers, w[i])
+
+            def where_it_goes_on(new: Any, old: Any) -> Any:
+                return jnp.where((i < left).reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+            return *jax.tree.map(where_it_goes_on, after, before), losses.at[i].set(loss)
+
+        losses = jnp.zeros(rows.shape[:2], jnp.float32)
+        return jax.lax.fori_loop(0, longest, step, (trainable, others, optimizer, losses))
+
+    def _stacked(self, states: Sequence[NetworkState]) -> list[list[np.ndarray]]:
+        """Return trainable, other and optimizer variables of all states, each (R, …)."""
+        place = {id(variable): i for i, variable in enumerate(self.model.variables)}
+        of_network = (self.model.trainable_variables, self.model.non_trainable_variables)
+        groups = [
+            [np.stack([state.variables[place[id(v)]] for state in states]) for v in variables]
+            for variables in of_network
+        ]
+        of_optimizer = zip(*(state.optimizer for state in states), strict=True)
+        return [*groups, [np.stack(values) for values in of_optimizer]]
+
+    def _unstacked(self, groups: Sequence[Sequence[Any]]) -> list[NetworkState]:
+        trainable, others, optimizer = ([np.asarray(v) for v in group] for group in groups)
+        of_network = [*self.model.trainable_variables, *self.model.non_trainable_variables]
+        values = dict(zip(map(id, of_network), [*trainable, *others], strict=True))
+        in_order = [values[id(variable)] for variable in self.model.variables]
+        return [
+            NetworkState([v[run].copy() for v in in_order], [v[run].copy() for v in optimizer])
+            for run in range(len(in_order[0]))
+        ]
 
     def _forward(self, x: np.ndarray, sample: bool) -> tuple[Any, Any]:
         trainable = [v.value for v in self.model.trainable_variables]

@@ -59,6 +59,20 @@ class FitPlan:
         )
 
 
+@dataclass(frozen=True)
+class PreparedFit:
+    """What a fit is about to train: an engine, on what, and from which state."""
+
+    engine: Engine
+    source: ImageSource
+    codes: np.ndarray
+    weights: np.ndarray
+    seed: int
+    number: int
+    """Which fit of its classifier this is; with the seed it gives the order of the images."""
+    start: NetworkState
+
+
 def continued_state(
     last: NetworkState,
     fresh: NetworkState,
@@ -147,14 +161,18 @@ def train_on(
         block=min(block, max(1, n // plan.batch_size)) if stopping else block,
         rng=stream(seed, "shuffle", fit_number),
     )
-    losses = _train(engine, blocks, bar, stopping)
-    passes = max(1, round(len(losses) * plan.batch_size / n))
-    per_pass = np.array_split(losses, min(passes, len(losses)))
-    history: dict[str, Any] = {"n_samples": n, "steps": len(losses)}
-    history["loss"] = [float(part.mean()) for part in per_pass]
+    history = history_of(_train(engine, blocks, bar, stopping), n, plan.batch_size)
     if stopping:
         history |= {"validation_loss": stopping.losses, "best_pass": stopping.best_pass}
     return history
+
+
+def history_of(losses: np.ndarray, n_images: int, batch_size: int) -> dict[str, Any]:
+    """Return what ``history_`` says of a fit on `n_images` with these losses, one for each step."""
+    passes = max(1, round(len(losses) * batch_size / n_images))
+    per_pass = np.array_split(losses, min(passes, len(losses)))
+    loss = [float(part.mean()) for part in per_pass]
+    return {"n_samples": n_images, "steps": len(losses), "loss": loss}
 
 
 def _log_loss(
@@ -258,15 +276,19 @@ def _train(
     for block in blocks:
         losses.append(engine.train(*block))
         steps += len(losses[-1])
-        if not np.isfinite(losses[-1]).all():
-            raise ValueError(
-                f"Training diverged: the loss became {losses[-1][-1]} within {steps} steps. Scale "
-                "the images to [0, 1] (uint8 are scaled for you) or lower the learning rate in "
-                "model_params."
-            )
+        check_losses(losses[-1], steps)
         bar.update(len(losses[-1]))
         if stopping is not None and stopping.is_over(engine, steps):
             break
     if stopping is not None:
         stopping.restore(engine)
     return np.concatenate(losses)
+
+
+def check_losses(losses: np.ndarray, steps: int) -> None:
+    """Raise ValueError if one of the latest losses, within `steps` steps in all, is not finite."""
+    if not np.isfinite(losses).all():
+        raise ValueError(
+            f"Training diverged: the loss became {losses[-1]} within {steps} steps. Scale the images "
+            "to [0, 1] (uint8 are scaled for you) or lower the learning rate in model_params."
+        )

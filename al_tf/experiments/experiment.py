@@ -26,6 +26,7 @@ from .records import Record, RunKey, pack_records, read_runs, unpack_records
 from .rounds import RoundCallback, RoundWatch
 from .setting import load_data, make_setting
 from .study import has_study, read_meta, run_keys, starting_records, write_meta, write_results
+from .vectorized import check_vectorized, run_together
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +41,7 @@ def run_experiment(
     jobs: int | None = None,
     backend: str = "processes",
     scheduler: str | None = None,
+    vectorized: bool = False,
     progress: bool = True,
     on_round: RoundCallback | Sequence[RoundCallback] = (),
 ) -> pd.DataFrame:
@@ -65,6 +67,11 @@ def run_experiment(
     scheduler : str, optional
         Address of the Dask scheduler. Its workers must see `out_dir` under the same path. Those
         of an experiment with a probe first embed the images, see `embed_on_cluster`.
+    vectorized : bool
+        Train the networks of all runs as one, in this process (``model="cnn"`` on Keras' JAX
+        backend): in each round, all strategies of all seeds are asked, then their models take
+        their gradient steps together. Records differ from those of single runs by rounding alone.
+        Meant for a GPU, which a small network of one run leaves idle.
     progress : bool
         Show a bar over the rounds of all runs, with the time left.
     on_round : callable or sequence of callables, optional
@@ -108,6 +115,8 @@ def run_experiment(
         raise ValueError("A scheduler address and backend='dask' go together; give both or none.")
     if jobs is not None and jobs < 0:
         raise ValueError(f"jobs must be 0 or more; got {jobs}.")
+    if vectorized:
+        check_vectorized(config, backend, jobs)
     out = Path(out_dir).resolve()
     with storage_explained(out), _exclusive_use_of(out):
         meta = _begin(config, out)
@@ -130,6 +139,8 @@ def run_experiment(
                     pass
                 elif scheduler is not None:
                     failures = run_on_dask(config, runs, out, scheduler)
+                elif vectorized:
+                    failures = run_together(config, runs, out)
                 elif jobs == 0:
                     failures = run_here(config, runs, out)
                 else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import time
 import zipfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -26,12 +28,46 @@ from .stopping import mean_uncertainty, needs_stop_set, stop_reason
 from .study import first_difference
 from .upper_line import best_batch
 
+T = TypeVar("T")
 LOCK_SECONDS = 3_600
 _EVALUATED = ("accuracy", "f1_macro", "recall", "average_precision", "seconds_eval")
 
 
+@dataclass(frozen=True)
+class Fit:
+    """What a run waits for: its model fitted to the labels of a round."""
+
+    setting: Setting
+    estimator: Estimator
+    labeled: np.ndarray
+    answers: np.ndarray
+
+
+Steps = Generator[Fit, float, T]
+"""What a run does between two fits. It is sent the seconds that each fit took."""
+
+
+def carried_out(steps: Steps[T]) -> T:
+    """Carry out steps to their end, with each fit where it is asked for."""
+    seconds = None
+    with closing(steps):
+        while True:
+            try:
+                fit = next(steps) if seconds is None else steps.send(seconds)
+            except StopIteration as end:
+                return end.value
+            start = time.perf_counter()
+            fit.estimator.fit(fit.setting.x_train[fit.labeled], fit.answers)
+            seconds = time.perf_counter() - start
+
+
 def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path) -> None:
-    """Carry one run from its last record to its end.
+    """Carry one run from its last record to its end; see `run_steps`."""
+    carried_out(run_steps(config, label, seed, out_dir))
+
+
+def run_steps(config: ExperimentConfig, label: str, seed: int, out_dir: Path) -> Steps[None]:
+    """Carry one run from its last record to its end, and leave its fits to the caller.
 
     Round 0 is the shared one of the seed. In each later round the model of the round before
     chooses images, the oracle labels them, the model is fitted and evaluated, and the round's
@@ -58,14 +94,15 @@ def run_strategy(config: ExperimentConfig, label: str, seed: int, out_dir: Path)
         if sees_features(config):
             setting = with_features(setting, out_dir)
         if not records:
-            records = [_round_zero(setting, out_dir) | {"strategy": label}]
+            first = yield from round_zero(setting, out_dir)
+            records = [first | {"strategy": label}]
             path.parent.mkdir(parents=True, exist_ok=True)
             append_record(path, records[0])
         checkpoint = _checkpoint(out_dir, label, seed, len(records) - 1)
-        estimator = restored_model(setting, records, checkpoint)
+        estimator = yield from _restored_model(setting, records, checkpoint)
         while not is_complete(config, records):
             number = len(records)
-            record = _round(setting, label, estimator, records)
+            record = yield from _round(setting, label, estimator, records)
             write_atomically(_checkpoint(out_dir, label, seed, number), estimator.save_weights)
             append_record(path, record)
             records.append(record)
@@ -82,8 +119,11 @@ def round_zero_path(out_dir: Path, seed: int) -> Path:
     return out_dir / "round0" / f"seed{seed}.json"
 
 
-def _round_zero(setting: Setting, out_dir: Path) -> Record:
-    """Return the record of a seed's round 0, after seeing to it that its model is there."""
+def round_zero(setting: Setting, out_dir: Path) -> Steps[Record]:
+    """Return the record of a seed's round 0, after seeing to it that its model is there.
+
+    While it waits for a fit, it holds the lock of the seed's round 0.
+    """
     path = round_zero_path(out_dir, setting.seed)
     model = path.with_suffix(".npz")
     with _locked(out_dir, f"round0-seed{setting.seed}"):
@@ -97,10 +137,11 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
         if record is not None and (model.exists() or not record["n_labeled"]):
             return record
         if record is not None:
-            estimator = restored_model(setting, [record], model)
+            estimator = yield from _restored_model(setting, [record], model)
         else:
             estimator = build_estimator(setting.config, setting.n_classes)
-            record = _learn(setting, estimator, setting.initial, setting.answers[setting.initial])
+            initial = setting.initial
+            record = yield from _learn(setting, estimator, initial, setting.answers[initial])
             record |= _paid_answers(setting, record)
             record |= _stopping(setting, estimator, None, [record])
         write_atomically(model, estimator.save_weights)
@@ -108,7 +149,9 @@ def _round_zero(setting: Setting, out_dir: Path) -> Record:
         return record
 
 
-def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path) -> Estimator:
+def _restored_model(
+    setting: Setting, records: Sequence[Record], checkpoint: Path
+) -> Steps[Estimator]:
     """Return the model of a run's last record.
 
     Its checkpoint is loaded. Where that is missing, as it is from a published study, or damaged,
@@ -145,7 +188,7 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
     for number in range(len(records) - 1 if scratch else first, len(records)):
         labeled, answers = _labeled_until(setting, records[: number + 1])
         n_new = len(records[number]["queried"])
-        again = _learn(setting, estimator, labeled, answers, number, n_new)
+        again = yield from _learn(setting, estimator, labeled, answers, number, n_new)
         if setting.panel is not None:
             again |= {"n_labeled": len(AnswerSheet(setting.panel, records[: number + 1]))}
         if difference := first_difference(again, records[number]):
@@ -158,7 +201,9 @@ def restored_model(setting: Setting, records: Sequence[Record], checkpoint: Path
     return estimator
 
 
-def _round(setting: Setting, label: str, estimator: Estimator, records: Sequence[Record]) -> Record:
+def _round(
+    setting: Setting, label: str, estimator: Estimator, records: Sequence[Record]
+) -> Steps[Record]:
     """Query with the model of the last record, label, fit and evaluate."""
     labeled, answers = _labeled_until(setting, records)
     before = _stop_proba(setting, estimator) if len(labeled) else None
@@ -178,7 +223,8 @@ def _round(setting: Setting, label: str, estimator: Estimator, records: Sequence
     seconds = time.perf_counter() - start
     if setting.panel is None:
         labeled, answers = np.append(labeled, ids), np.append(answers, setting.answers[ids])
-    record = _learn(setting, estimator, labeled, answers, number, len(ids)) | paid
+    record = yield from _learn(setting, estimator, labeled, answers, number, len(ids))
+    record |= paid
     record |= {"strategy": label, "seconds_query": seconds}
     if proposed_by is not None:
         record |= {"proposed_by": proposed_by}
@@ -212,12 +258,10 @@ def _learn(
     answers: np.ndarray,
     number: int = 0,
     n_new: int | None = None,
-) -> Record:
+) -> Steps[Record]:
     """Fit on the labeled set and return the round's record, evaluated if it is due."""
-    start = time.perf_counter()
     estimator.set_params(random_state=derive_seed(setting.seed, "model", number))
-    estimator.fit(setting.x_train[labeled], answers)
-    seconds = time.perf_counter() - start
+    seconds = yield Fit(setting, estimator, labeled, answers)
     n_new = len(labeled) if n_new is None else n_new
     losses = estimator.history_["loss"]
     due = number % setting.config.eval_every == 0

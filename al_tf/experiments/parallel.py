@@ -42,16 +42,20 @@ Failures = dict[str, Failure]
 
 def perform(config: ExperimentConfig, run: Run, out_dir: Path) -> None:
     """Carry out a run in this process, with the experiment's number of threads."""
+    _check_folder(config, out_dir)
+    for strategy in run.strategies:
+        REGISTRY.setdefault(strategy.name, strategy)  # one that the caller registered
+    with limited_threads(config.threads):
+        run_strategy(config, run.label, run.seed, out_dir)
+
+
+def _check_folder(config: ExperimentConfig, out_dir: Path) -> None:
     meta = read_meta(out_dir) if has_study(out_dir) else {}
     if meta.get("config") != config.to_dict():
         raise RuntimeError(
             f"{out_dir} on this worker does not hold this experiment. Workers on other "
             "machines must see the results folder under the same path (a shared disk)."
         )
-    for strategy in run.strategies:
-        REGISTRY.setdefault(strategy.name, strategy)  # one that the caller registered
-    with limited_threads(config.threads):
-        run_strategy(config, run.label, run.seed, out_dir)
 
 
 def run_here(config: ExperimentConfig, runs: list[Run], out_dir: Path) -> Failures:
@@ -61,7 +65,7 @@ def run_here(config: ExperimentConfig, runs: list[Run], out_dir: Path) -> Failur
         try:
             perform(config, run, out_dir)
         except Exception as error:
-            failures[run.name] = _failure_of(error)
+            failures[run.name] = failure_of(error)
     return failures
 
 
@@ -72,7 +76,7 @@ def run_in_processes(
     with WorkerPool(jobs, config.threads) as pool:
         outcomes = pool.map(perform, [(config, run, out_dir) for run in runs])
     return {
-        run.name: _failure_of(outcome)
+        run.name: failure_of(outcome)
         for run, outcome in zip(runs, outcomes, strict=True)
         if isinstance(outcome, BaseException)
     }
@@ -96,14 +100,14 @@ def run_on_dask(
         try:
             for future in as_completed(futures):
                 if future.status != "finished":
-                    failures[futures[future]] = _failure_of(future.exception())
+                    failures[futures[future]] = failure_of(future.exception())
         except BaseException:  # Ctrl-C: runs that have not begun shall not
             client.cancel(list(futures))
             raise
     return failures
 
 
-def _failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Failure:
     """Keep the traceback of an error, a worker's part included, and its first line."""
     lines = [*str(error).splitlines(), ""]
     trace = "".join(traceback.format_exception(type(error), error, error.__traceback__))

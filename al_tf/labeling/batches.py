@@ -87,7 +87,7 @@ class Batches:
                 standing=self._ledger.standing(),
                 unavailable=queue.unavailable(self._annotator),
                 counts=queue.counts(self._annotator),
-                due=queue.second_opinions_due(self._annotator),
+                due=queue.second_opinions_due(self._annotator) if self._chooser.overlap else (),
                 annotator=self._annotator,
                 classifier=self._trainer.classifier(self._ledger.answers()),
                 size=self._size,

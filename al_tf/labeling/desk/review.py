@@ -102,7 +102,7 @@ class ReviewDesk:
         answers = self.session.ledger.answers().values()
         last = self.session.ledger.last_event(self.session.annotator)
         return {
-            "annotators": sorted({answer.annotator for answer in answers}),
+            "annotators": sorted({event.annotator for event in self.session.ledger.standing()}),
             "rounds": sorted({answer.round for answer in answers}),
             "last": last and last.id,
         }

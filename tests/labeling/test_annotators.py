@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -259,7 +260,7 @@ def test_names_that_are_none(names):
 
 
 def test_the_command_prints_a_link_for_each_and_keeps_what_both_answered(tmp_path):
-    folder, ledger = make_folder(tmp_path / "images"), tmp_path / "labels.db"
+    folder, ledger = make_folder(tmp_path / "images", 30), tmp_path / "labels.db"
     command = [
         sys.executable,
         "-c",
@@ -287,11 +288,14 @@ def test_the_command_prints_a_link_for_each_and_keeps_what_both_answered(tmp_pat
                 self.token, self.cookie = link[4], f"al_tf_desk_{link[3]}_{{}}".format
 
         Server.doors = list(map(Door, links))
-        for number in (0, 1):
-            item = say(Server, number, {"do": "look"})[1]["item"]
-            answer = {"do": "label", "slot": item["slot"], "label": "good"}
-            assert say(Server, number, answer)[1]["error"] is None
-        process.send_signal(signal.SIGINT)
+        try:
+            for number in (0, 1):
+                while (item := say(Server, number, {"do": "look"})[1]["item"]) is None:
+                    time.sleep(0.05)  # until further files have been read
+                answer = {"do": "label", "slot": item["slot"], "label": "good"}
+                assert say(Server, number, answer)[1]["error"] is None
+        finally:
+            process.send_signal(signal.SIGINT)
         assert "Stopped with" in process.stdout.read()
     assert process.returncode == 0
     kept = LabelLedger(ledger, read_only=True)

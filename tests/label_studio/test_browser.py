@@ -213,7 +213,7 @@ def page(chromium):  # noqa: F811
     context = chromium.new_context(viewport={"width": 1180, "height": 720})
     context.route(lambda url: "//127.0.0.1:" not in url, lambda route: route.abort())
     page = context.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(300_000)
     yield page
     context.close()
 

@@ -1,7 +1,11 @@
-"""The commands of the guide, run as they are written there, but for the ports."""
+"""The commands of the guide, run as they are written there, but for the ports.
+
+Label Studio has its database already, and one user; to make them takes a minute.
+"""
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,21 +18,21 @@ import requests
 from al_tf.labeling import LabelLedger
 from tests.labeling.makers import write_image
 
-from .studio import choice, free_port
+from .studio import PASSWORD, USER, choice, free_port
 from .test_backend import until
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/label_studio.md"
 CLASSES = ("good", "defective")
-SECONDS = 900
-"""A new Label Studio makes its database first: a minute on a machine of one's own."""
+SECONDS = 300
 
 
 @pytest.fixture
-def place(tmp_path, program):
+def place(tmp_path, program, initialized):
     """A folder with photos, Label Studio's environment, and `al-tf` on the path."""
     for i in range(12):
         write_image(tmp_path / "photos" / f"photo {i:02}.png", value=20 * i, side=32)
     (tmp_path / "studio").symlink_to(program.parents[1])
+    shutil.copytree(initialized, tmp_path / "data")
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin" / "al-tf"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m al_tf "$@"\n')
@@ -48,13 +52,14 @@ class Shell:
             "http_proxy": "", "https_proxy": "", "HTTP_PROXY": "", "HTTPS_PROXY": "",
         }  # fmt: skip
 
-    def _with_ports(self, block):
+    def _here(self, block):
         block = block.replace("8080", str(self.studio)).replace("9090", str(self.backend))
         block = block.replace("serve --ledger", f"serve --port {self.backend} --ledger")
+        block = block.replace("you@example.org", USER).replace("choose-one", PASSWORD)
         return block.replace("start tiles", f"start tiles --no-browser --port {self.studio}")
 
     def run(self, block):
-        script = "set -e\n" + self._with_ports(block).replace("curl ", "curl -fsS ")
+        script = "set -e\n" + self._here(block).replace("curl ", "curl -fsS ")
         done = subprocess.run(
             ["bash", "-c", script], cwd=self.place, env=self._environment, timeout=500,
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -68,7 +73,7 @@ class Shell:
         log = self.place / f"{port}.log"
         with open(log, "wb") as out:
             process = subprocess.Popen(
-                ["bash", "-c", self._with_ports(block)], cwd=self.place, env=self._environment,
+                ["bash", "-c", self._here(block)], cwd=self.place, env=self._environment,
                 stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
         try:

@@ -3,7 +3,8 @@
     python _strategy_cell.py FOLDER N_ROWS NAME BATCH al_tf|peer|floor
 
 FOLDER holds ``features.npy``, ``proba.npy`` and ``labels.npy`` of the pool, its first 200 rows
-labeled. Prints seconds and the peak of resident memory over what was held before the query.
+labeled; features of float16 are left in a memory map. Prints seconds and the peak of resident
+memory over what was held before the query, the pages of the memory map not counted.
 Runs in this package's environment or, as a peer, in that of scikit-activeml. The floor is the plain
 algorithm's matrix products and minima alone, in float32 on all cores.
 """
@@ -28,7 +29,10 @@ class Given:
 
     query_strategy = None
 
-    def __init__(self, features, proba):
+    def __init__(self, features, proba, labels):
+        classes, known = range(proba.shape[1]), features[:N_LABELED].astype(np.float32)
+        self.coef_ = np.array([known[labels[:N_LABELED] == c].mean(axis=0) for c in classes])
+        self.intercept_ = -(self.coef_**2).sum(axis=1) / 2  # of the nearest mean, for drop_query
         self.features_of_pool, self.proba = features, proba
         self.estimator = self
         self.X_training = np.arange(N_LABELED)[:, None]
@@ -66,7 +70,7 @@ def our_query(name, features, proba, labels, batch):
         return lambda: kde_log_density(features, bandwidth=KDE_BANDWIDTH)
     from al_tf.strategies import get_strategy
 
-    strategy, learner = get_strategy(name), Given(features, proba)
+    strategy, learner = get_strategy(name), Given(features, proba, labels)
     pool = np.arange(N_LABELED, len(features))[:, None]
     return lambda: strategy(learner, pool, batch, random_state=0)
 
@@ -134,18 +138,24 @@ def main():
     files = [
         np.load(Path(folder) / f"{f}.npy", mmap_mode="r") for f in ("features", "proba", "labels")
     ]
-    features, proba, labels = (np.array(file[:n_rows]) for file in files)
+    features, proba, labels = (
+        file[:n_rows] if file.dtype == np.float16 else np.array(file[:n_rows]) for file in files
+    )
+    if build is peer_query:
+        features = np.array(features, dtype=np.float32)
     build(name, features[:WARM_UP], proba[:WARM_UP], labels[:WARM_UP], min(batch, 100))()
     query = build(name, features, proba, labels, batch)
     clear = Path("/proc/self/clear_refs")
     if clear.exists():
         clear.write_text("5")  # the peak starts again from here
-    before, start, busy = resident_memory("VmRSS"), time.perf_counter(), time.process_time()
+    before = resident_memory("VmRSS"), resident_memory("RssFile")
+    start, busy = time.perf_counter(), time.process_time()
     query()
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - busy
     if build is peer_query and name == "kde" and n_rows > 10_000:
         seconds, cpu_seconds = (s * n_rows / KDE_ROWS for s in (seconds, cpu_seconds))
-    peak_mb = (resident_memory("VmHWM") - before) / 1e6
+    mapped = resident_memory("RssFile") - before[1]  # pages of the memory map, read by now
+    peak_mb = (resident_memory("VmHWM") - before[0] - mapped) / 1e6
     print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb}))
 
 

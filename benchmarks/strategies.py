@@ -4,18 +4,23 @@
     python benchmarks/strategies.py --peers-only    # the strategies that peers have, a few minutes
     python benchmarks/strategies.py --strategies badge,margin
     python benchmarks/strategies.py --wide          # 1,280 columns, 10,000 and 50,000 rows
+    python benchmarks/strategies.py --wide --pools 200000
 
 Features of 64 columns, 10 classes, 200 labeled: of Fashion-MNIST's images from a network trained
 on the 200 up to pools of 50,000 (simulated where the dataset is missing), simulated above. Each
 query in a process of its own, ours and the peers' in turns. The peers are scikit-learn's
 `KernelDensity` (at 50,000 rows timed on 5,000 of them and scaled up) and scikit-activeml's
-`CoreSet`, `Badge`, `TypiClust`, `ProbCover` and `MaxHerding`. With ``--wide``, features have the 1,280
-columns of EfficientNet-Lite0, all simulated. Writes ``results/strategies.json`` and ``.png``, or
-``strategies_peers.json``, or ``strategies_wide.json``.
+own strategies. With ``--wide``, features have the 1,280 columns of EfficientNet-Lite0, all
+simulated, above 50,000 rows in a memory map of float16. Writes ``results/strategies.json`` and
+``.png``, or ``strategies_peers.json``, or ``strategies_wide.json``.
+
+Stopped with ``--wide``, it goes on where it was: every measurement is kept in
+``results/strategies_wide.jsonl`` at the top of the checkout, and belongs to its commit.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -23,7 +28,6 @@ from statistics import median
 
 import _harness
 import numpy as np
-from tqdm import tqdm
 
 from al_tf.errors import DataNotFoundError
 from al_tf.strategies import list_strategies
@@ -33,7 +37,6 @@ SIZES = (10_000, 50_000, 200_000, 1_000_000)
 LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
     "softmax_outlier": 50_000,
     "softmax_kde": 50_000,
-    "ranked_batch": 200_000,
     "kde": 50_000,
 }
 LEFT_OUT = {"expected_error"}  # for small pools: refits the model for every image
@@ -42,12 +45,22 @@ PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
 """The largest pool each peer is run on."""
 FLOORS = {"kcenter"}
 WIDE, WIDE_SIZES = 1280, (10_000, 50_000)
-WIDE_PEERS = PEERS | {"badge": 10_000, "probcover": 10_000, "max_herding": 10_000}
-"""Those of n x n distances take 0.8 GB at 10,000 rows and 20 GB at 50,000."""
-WIDE_LEFT_OUT = LEFT_OUT | {"kde", "softmax_outlier", "softmax_kde"}
-"""The last two do not see features."""
-
-
+WIDE_PEERS = {
+    "random": 50_000,
+    "uncertainty": 50_000,
+    "margin": 50_000,
+    "entropy": 50_000,
+    "vote_entropy": 50_000,
+    "kcenter": 50_000,
+    "badge": 10_000,
+    "typiclust": 10_000,
+    "probcover": 10_000,
+    "max_herding": 10_000,
+    "drop_query": 10_000,
+}
+"""Those of n × n distances take 0.8 GB at 10,000 rows and 20 GB at 50,000."""
+WIDE_LEFT_OUT = LEFT_OUT | {"kde"}
+KEPT = _harness.ROOT / "results" / "strategies_wide.jsonl"
 REAL_UP_TO = 50_000
 
 
@@ -66,33 +79,45 @@ def make_real_pool(folder: Path) -> None:
     )
     classifier.fit(x[:N_LABELED], y[:N_LABELED])
     proba, features = classifier.predict_with_features(x)
-    save_pool(folder, features, proba, y)
-
-
-def save_pool(folder: Path, features: np.ndarray, proba: np.ndarray, labels: np.ndarray) -> None:
-    """Write the three files that a cell reads."""
     folder.mkdir()
-    for name, array in (("features", features), ("proba", proba), ("labels", labels)):
+    for name, array in (("features", features), ("proba", proba), ("labels", y)):
         np.save(folder / f"{name}.npy", array)
 
 
-def make_pool(folder: Path, n: int, width: int = WIDTH) -> None:
+def make_pool(folder: Path, n: int, width: int = WIDTH, dtype: type = np.float32) -> None:
     """Write features like those of a trained network: classes in a few directions, noise, ReLU."""
     rng = np.random.default_rng(0)
     centres = 1.5 * rng.standard_normal((N_CLASSES, 12))
     mixing = rng.standard_normal((12, width)) / np.sqrt(12)
     labels = rng.integers(0, N_CLASSES, n)
-    features = np.empty((n, width), dtype=np.float32)
+    folder.mkdir()
+    features = np.lib.format.open_memmap(folder / "features.npy", "w+", dtype, (n, width))
     proba = np.empty((n, N_CLASSES), dtype=np.float32)
-    for start in range(0, n, 50_000):
-        part = slice(start, min(start + 50_000, n))
+    step = 3_200_000 // width
+    for start in range(0, n, step):
+        part = slice(start, min(start + step, n))
         hidden = centres[labels[part]] + rng.standard_normal((part.stop - start, 12))
         noise = 0.3 * rng.standard_normal((part.stop - start, width))
         features[part] = np.maximum(hidden @ mixing + noise, 0)
         logits = -((hidden[:, None] - centres) ** 2).sum(axis=2) / 4
         unnormalised = np.exp(logits - logits.max(axis=1, keepdims=True))
         proba[part] = unnormalised / unnormalised.sum(axis=1, keepdims=True)
-    save_pool(folder, features, proba, labels)
+    features.flush()
+    for name, array in (("proba", proba), ("labels", labels)):
+        np.save(folder / f"{name}.npy", array)
+
+
+def make_pools(args, folder: Path) -> None:
+    """Write the pools that the sizes asked for need."""
+    if not args.wide:
+        make_pool(folder / "simulated", max(args.pools))
+        make_real_pool(folder / "fashion_mnist")
+        return
+    small = [n for n in args.pools if n <= REAL_UP_TO]
+    if small:
+        make_pool(folder / "simulated", max(small), WIDE)
+    if len(small) < len(args.pools):
+        make_pool(folder / "mapped", max(args.pools), WIDE, np.float16)
 
 
 def cells(args) -> list[tuple[str, int, int, str]]:
@@ -121,20 +146,24 @@ def cells(args) -> list[tuple[str, int, int, str]]:
 def measure(args, folder: Path) -> list[_harness.Row]:
     """Run all cells in turns; large pools, large batches and the slowest are run once."""
     everything = cells(args)
-    answers: dict[tuple, list[dict]] = {cell: [] for cell in everything}
     turns = [
-        cell
+        (turn, cell)
         for turn in range(args.repetitions)
         for cell in (everything if turn % 2 == 0 else reversed(everything))
         if turn == 0 or (cell[1] <= 50_000 and cell[2] == 100 and cell[:2] not in ONCE)
     ]
-    for cell in tqdm(turns, desc="queries"):
-        name, n, batch, side = cell
-        python = args.peers_python if side == "peer" else sys.executable
-        real = folder / "fashion_mnist"
-        source = real if n <= REAL_UP_TO and real.exists() else folder / "simulated"
-        run = _harness.isolated("_strategy_cell.py", source, n, name, batch, side, python=python)
-        answers[cell].append(run.answer)
+    kept = read_kept() if args.wide else {}
+    for place, (turn, cell) in enumerate(turns, start=1):
+        said = f"[{place}/{len(turns)}] {cell[3]} {cell[0]}, {cell[1]:,} rows, batch {cell[2]}"
+        if (turn, cell) not in kept:
+            kept[turn, cell] = answer = run_cell(args, folder, cell)
+            if args.wide:
+                keep(turn, cell, answer)
+        answer = kept[turn, cell]
+        print(f"{said}: {answer['seconds']:.3g} s, {answer['peak_mb']:,.0f} MB", flush=True)
+    answers: dict[tuple, list[dict]] = {}
+    for (_, cell), answer in sorted(kept.items(), key=lambda item: item[0][1][1]):
+        answers.setdefault(cell, []).append(answer)
     return [
         {
             "case": f"{side} {name}",
@@ -149,6 +178,37 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         }
         for (name, n, batch, side), values in answers.items()
     ]
+
+
+def run_cell(args, folder: Path, cell: tuple) -> dict:
+    """Run one cell in a process of its own and return what it measured."""
+    name, n, batch, side = cell
+    python = args.peers_python if side == "peer" else sys.executable
+    large, real = n > REAL_UP_TO, folder / "fashion_mnist"
+    source = folder / ("mapped" if args.wide and large else "simulated")
+    source = real if real.exists() and not large else source
+    run = _harness.isolated("_strategy_cell.py", source, n, name, batch, side, python=python)
+    return run.answer
+
+
+def read_kept() -> dict[tuple, dict]:
+    """Return what was measured at this commit before, by turn and cell."""
+    commit = _harness.commit()
+    if not KEPT.exists() or commit is None or commit.endswith("-dirty"):
+        return {}
+    lines = [json.loads(line) for line in KEPT.read_text().splitlines()]
+    return {
+        (line["turn"], tuple(line["cell"])): line["answer"]
+        for line in lines
+        if line["commit"] == commit
+    }
+
+
+def keep(turn: int, cell: tuple, answer: dict) -> None:
+    KEPT.parent.mkdir(exist_ok=True)
+    line = {"commit": _harness.commit(), "turn": turn, "cell": cell, "answer": answer}
+    with KEPT.open("a") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 def growth(rows: list[_harness.Row]) -> dict[str, float]:
@@ -260,10 +320,8 @@ def main(argv: list[str] | None = None) -> None:
         except _harness.Skipped as reason:
             print(f"SKIPPED: the peers ({reason})")
     with tempfile.TemporaryDirectory() as folder:
-        make_pool(Path(folder) / "simulated", max(args.pools), width)
         try:
-            if not args.wide:
-                make_real_pool(Path(folder) / "fashion_mnist")
+            make_pools(args, Path(folder))
         except DataNotFoundError as reason:
             print(f"SKIPPED: features of real images, simulated ones instead ({reason})")
         rows = measure(args, Path(folder))

@@ -19,17 +19,24 @@ from ._distances import (
 )
 from ._kernel_cover import max_kernel_cover
 from ._kmeans_plus_plus import kmeans_plus_plus
-from ._points import MEMORY_LIMIT
+from ._points import MEMORY_LIMIT, Frame, Rows, RowsInOrder, make_frame
+from ._reduction import Reduction, find_reduction
 
 __all__ = [
     "MEMORY_LIMIT",
     "DensityDiagnostic",
+    "Frame",
+    "Reduction",
+    "Rows",
+    "RowsInOrder",
     "a_optimal",
     "center_and_scale",
     "diagnose_density",
+    "find_reduction",
     "k_center_greedy",
     "kde_log_density",
     "kmeans_plus_plus",
+    "make_frame",
     "max_ball_cover",
     "max_kernel_cover",
     "mean_nearest_neighbour_distance",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from ..seeding import RandomState, check_random_state
-from ._points import check_rows, slices
+from ._points import Rows, check_rows, first_of_highest, slices
 from ._threads import for_each, ordered_map
 
 ROWS = 2048  # a step's worth of rows
+CANDIDATES = 1024  # rows whose gains are kept up to date while others wait
+ROUND = 32  # rows chosen among the candidates before the others are brought up to date
 
 
 def a_optimal(
-    X: np.ndarray,
+    X: Rows,
     weights: np.ndarray,
     k: int,
     start: np.ndarray,
@@ -24,12 +28,16 @@ def a_optimal(
 
     M is `start` plus the sum of ``w x xᵀ`` over the chosen rows. Forward, ``over_sample · k`` rows
     are chosen one after another, each the one that lowers the trace most; backward, all but k of
-    these are dropped, each the one that raises it least. Both use rank-one updates: a choice costs
-    two products with `X`.
+    these are dropped, each the one that raises it least.
+
+    Both use rank-one updates. Forward, some rows are chosen among the candidates with the largest
+    gains; then the gains of all rows follow in one product, and choices are kept as long as no
+    other row had a larger gain. So the choice is that of a pass over all rows for each.
 
     Parameters
     ----------
     X : ndarray, shape (n, d)
+        Read in blocks; products with all rows are in float32 unless it holds float64 or integers.
     weights : ndarray, shape (n,)
         0 or more.
     k : int
@@ -68,7 +76,6 @@ def a_optimal(
     [1, 2]
     """
     X = check_rows(X)
-    X = X if np.issubdtype(X.dtype, np.floating) else X.astype(np.float64)
     n, d = X.shape
     weights = np.asarray(weights, dtype=np.float64)
     if not 1 <= k <= n:
@@ -88,7 +95,7 @@ def a_optimal(
     return chosen[kept], gains[kept]
 
 
-def second_moment(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def second_moment(X: Rows, weights: np.ndarray) -> np.ndarray:
     """Return ``sum_i w_i x_i x_iᵀ``, float64 ``(d, d)``.
 
     Examples
@@ -98,58 +105,141 @@ def second_moment(X: np.ndarray, weights: np.ndarray) -> np.ndarray:
     >>> second_moment(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([1.0, 0.5])).tolist()
     [[5.5, 2.0], [2.0, 4.0]]
     """
+    work = _precision(X)
+    roots = np.sqrt(weights)[:, None].astype(work)
 
     def product(part: slice) -> np.ndarray:
-        block = X[part].astype(np.float64)
-        return (block * weights[part, None]).T @ block
+        block = X[part] * roots[part]
+        return block.T @ block
 
-    return np.sum(list(ordered_map(product, slices(len(X), ROWS))), axis=0)
+    total = np.zeros((X.shape[1],) * 2)
+    for term in ordered_map(product, slices(len(X), ROWS)):
+        total += term
+    return total
 
 
-def _forms(X: np.ndarray, *matrices: np.ndarray) -> np.ndarray:
+def _precision(X: Rows) -> type:
+    """Return the precision of products with `X`: float32 for half and single precision."""
+    return np.float32 if X.dtype in (np.float16, np.float32) else np.float64
+
+
+def _forms(X: Rows, *matrices: np.ndarray) -> np.ndarray:
     """Return ``xᵀ A x`` of each row for each matrix, ``(len(matrices), n)``."""
+    work = _precision(X)
     forms = np.empty((len(matrices), len(X)))
+    matrices = tuple(matrix.astype(work) for matrix in matrices)
 
     def fill(part: slice) -> None:
-        block = X[part].astype(np.float64)
+        block = X[part].astype(work, copy=False)
         for i, matrix in enumerate(matrices):
-            forms[i, part] = np.einsum("ij,ij->i", block @ matrix, block)
+            product = block @ matrix
+            product *= block
+            forms[i, part] = product.sum(axis=1, dtype=np.float64)
 
     for_each(fill, slices(len(X), ROWS))
-    return forms
+    return np.maximum(forms, 0.0)  # rounding may reach below
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """A chosen row: ``M⁻¹`` becomes ``M⁻¹ - c a aᵀ`` with ``a = M⁻¹ x``."""
+
+    row: int
+    a: np.ndarray
+    b: np.ndarray
+    """``M⁻¹ F a``."""
+    c: float
+    s: float
+    """``aᵀ F a``."""
+
+
+@dataclass
+class _Forms:
+    """``h = xᵀ M⁻¹ x`` and ``g = xᵀ M⁻¹ F M⁻¹ x`` of some rows x, and so what each would gain."""
+
+    leverage: np.ndarray
+    worth: np.ndarray
+    weights: np.ndarray
+    free: np.ndarray
+
+    def gains(self) -> np.ndarray:
+        gains = self.weights * self.worth / (1 + self.weights * self.leverage)
+        return np.where(self.free, gains, -np.inf)
+
+    def lower(self, pick: _Pick, u: np.ndarray, v: np.ndarray) -> None:
+        """Follow a choice, given the products u and v of the rows with its a and b."""
+        c = pick.c
+        self.leverage = np.maximum(self.leverage - c * u**2, 0.0)  # rounding may reach below
+        self.worth = np.maximum(self.worth + c * u * (c * pick.s * u - 2 * v), 0.0)
+
+    def take(self, rows: np.ndarray) -> _Forms:
+        return _Forms(self.leverage[rows], self.worth[rows], self.weights[rows], self.free[rows])
 
 
 def _forward(
-    X: np.ndarray,
+    X: Rows,
     weights: np.ndarray,
     k: int,
     inverse: np.ndarray,
     fisher: np.ndarray,
     rank: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows chosen one after another, their gains, and the inverse of M after them.
-
-    With ``a = M⁻¹ x`` of the chosen row x, ``M⁻¹`` becomes ``M⁻¹ - c a aᵀ``, and the forms of the
-    other rows with ``M⁻¹`` and ``M⁻¹ F M⁻¹`` follow from their products with a and ``M⁻¹ F a``.
-    """
-    inverse = inverse.copy()
+    """Return the rows chosen one after another, their gains, and the inverse of M after them."""
     leverage, worth = _forms(X, inverse, inverse @ fisher @ inverse)
-    chosen, gains = np.empty(k, dtype=np.intp), np.empty(k)
-    free = np.ones(len(X), dtype=bool)
-    for step in range(k):
-        gain = np.where(free, weights * worth / (1 + weights * leverage), -np.inf)
-        level = np.flatnonzero(gain == gain.max())
-        best = level[rank[level].argmax()]
-        chosen[step], gains[step], free[best] = best, gain[best], False
-        x = X[best].astype(np.float64)
-        a, c = inverse @ x, weights[best] / (1 + weights[best] * leverage[best])
-        fisher_a = fisher @ a
-        s = float(a @ fisher_a)
-        u, v = _products(X, a, inverse @ fisher_a)
-        leverage = np.maximum(leverage - c * u**2, 0.0)  # rounding may reach below
-        worth = np.maximum(worth + c * u * (c * s * u - 2 * v), 0.0)
-        inverse -= c * np.outer(a, a)
-    return chosen, gains, inverse
+    forms = _Forms(leverage, worth, weights, np.ones(len(X), dtype=bool))
+    picks: list[_Pick] = []
+    gains: list[float] = []
+    while len(picks) < k:
+        now = forms.gains()
+        candidates = np.lexsort((rank, now))[-CANDIDATES:]
+        room = min(ROUND, k - len(picks), len(candidates))
+        new = _pick_among(
+            X[candidates], forms.take(candidates), rank[candidates], room, picks, inverse, fisher
+        )
+        new = [replace(pick, row=int(candidates[pick.row])) for pick in new]
+        products = _products(X, [vector for pick in new for vector in (pick.a, pick.b)])
+        for pick, u, v in zip(new, products[::2], products[1::2], strict=True):
+            if first_of_highest(now, rank) != pick.row:
+                break
+            picks.append(pick)
+            gains.append(float(now[pick.row]))
+            forms.free[pick.row] = False
+            forms.lower(pick, u, v)
+            now = forms.gains()
+    a, c = np.array([pick.a for pick in picks]), np.array([pick.c for pick in picks])
+    chosen = np.array([pick.row for pick in picks], dtype=np.intp)
+    return chosen, np.array(gains), inverse - (a * c[:, None]).T @ a
+
+
+def _pick_among(
+    rows: np.ndarray,
+    forms: _Forms,
+    rank: np.ndarray,
+    room: int,
+    picks: list[_Pick],
+    inverse: np.ndarray,
+    fisher: np.ndarray,
+) -> list[_Pick]:
+    """Return `room` choices among a few rows; `inverse` is that of M before the `picks`."""
+    rows = rows.astype(np.float64)
+    a = np.array([pick.a for pick in picks]).reshape(len(picks), rows.shape[1])
+    c = np.array([pick.c for pick in picks])
+
+    def solve(y: np.ndarray) -> np.ndarray:
+        return inverse @ y - a.T @ (c * (a @ y))
+
+    new: list[_Pick] = []
+    for _ in range(room):
+        best = first_of_highest(forms.gains(), rank)
+        own = solve(rows[best])
+        informed = fisher @ own
+        factor = forms.weights[best] / (1 + forms.weights[best] * forms.leverage[best])
+        pick = _Pick(best, own, solve(informed), float(factor), float(own @ informed))
+        new.append(pick)
+        a, c = np.vstack([a, pick.a]), np.append(c, pick.c)
+        forms.free[best] = False
+        forms.lower(pick, rows @ pick.a, rows @ pick.b)
+    return new
 
 
 def _backward(
@@ -178,13 +268,14 @@ def _backward(
     return kept
 
 
-def _products(X: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return ``X @ a`` and ``X @ b``, ``(2, n)``, by products in the precision of `X`."""
-    products = np.empty((2, len(X)))
-    both = np.stack([a, b], axis=1).astype(X.dtype)
+def _products(X: Rows, vectors: list[np.ndarray]) -> np.ndarray:
+    """Return the products of all rows with some vectors, ``(len(vectors), n)``."""
+    work = _precision(X)
+    products = np.empty((len(vectors), len(X)), dtype=work)
+    right = np.stack(vectors, axis=1).astype(work)
 
     def fill(part: slice) -> None:
-        products[:, part] = (X[part] @ both).T
+        products[:, part] = (X[part].astype(work, copy=False) @ right).T
 
     for_each(fill, slices(len(X), ROWS))
     return products

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._points import check_rows, make_points, slices
+from ._points import Rows, check_rows, make_points, slices, to_unit_length
 from ._threads import for_each, ordered_map, scratch
 
 ROWS = 8192  # a step's worth of rows
 
 
-def center_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
+def center_and_scale(X: Rows) -> tuple[np.ndarray, float]:
     """Subtract the mean of `X` and divide by a power of two, so that it lies in [-1, 1].
 
     Parameters
@@ -35,7 +35,7 @@ def center_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
     return np.ascontiguousarray(points.rows), points.scale
 
 
-def standardise(X: np.ndarray) -> np.ndarray:
+def standardise(X: Rows) -> np.ndarray:
     """Return `X` with columns of mean 0 and standard deviation 1; constant ones become 0.
 
     Parameters
@@ -84,10 +84,7 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
     rows = np.empty(X.shape, dtype=np.float32)
 
     def divide(part: slice) -> None:
-        largest = np.abs(X[part]).max(axis=1, keepdims=True)  # squares may leave float32's range
-        scaled = np.divide(X[part], largest, out=np.zeros(X[part].shape), where=largest > 0)
-        length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
-        rows[part] = np.divide(scaled, length, out=scaled, where=length > 0)
+        rows[part] = to_unit_length(X[part])
 
     for_each(divide, slices(len(X), 1024))
     return rows

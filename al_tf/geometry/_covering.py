@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..seeding import RandomState, check_random_state
-from ._distances import lower_to_nearest, nearest_points
+from ._distances import lower_to_nearest, nearest_points, rounding
 from ._points import (
     MEMORY_LIMIT,
     Points,
+    Rows,
     distance_operand,
+    make_frame,
     make_points,
     slices,
     squared_distances,
@@ -21,7 +23,7 @@ N_CANDIDATES = 1024
 
 
 def k_center_greedy(
-    X: np.ndarray,
+    X: Rows,
     k: int,
     centers: np.ndarray | None = None,
     *,
@@ -69,7 +71,7 @@ def k_center_greedy(
     ([3, 2], [9.0, 4.0])
     """
     if centers is None or len(centers) == 0:
-        centers = np.asarray(X).mean(axis=0, dtype=np.float64)[None]
+        centers = make_frame(X).mean[None]
     points, given = make_points(X, centers)
     if not 1 <= k <= len(points):
         raise ValueError(f"k must be from 1 to {len(points)}, the number of rows; got {k}.")
@@ -176,12 +178,12 @@ def _split_off_candidates(
 
 
 def max_ball_cover(
-    X: np.ndarray,
+    X: Rows,
     k: int,
     radius: float,
     centers: np.ndarray | None = None,
     *,
-    targets: np.ndarray | None = None,
+    targets: Rows | None = None,
     random_state: RandomState = None,
     memory_limit: int = MEMORY_LIMIT,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -277,12 +279,23 @@ def _pick_balls(
             break
         picks.append(int(candidates[pick]))
         gains.append(float(value[pick]))
-        apart = goals.rows - block.rows[pick].astype(np.float64)
-        new = (np.einsum("ij,ij->i", apart, apart) <= reach) & ~covered
+        new = _within(goals, block.rows[pick], reach) & ~covered
         covered |= new
         _count(block, goals.take(np.flatnonzero(new)), reach, value, -1, MEMORY_LIMIT)
         value[pick] = -1.0
     return picks, gains, covered
+
+
+def _within(goals: Points, row: np.ndarray, reach: float) -> np.ndarray:
+    """Return which goals lie within `reach` (squared) of a row; in float64 where it is close."""
+    squared_norm = float(np.einsum("i,i", row, row))
+    with np.errstate(invalid="ignore"):  # a spurious flag of OpenBLAS: see _threads.py
+        squared = goals.squared_norms + np.float32(squared_norm) - 2 * (goals.rows @ row)
+    inside: np.ndarray = squared <= reach
+    edge = np.flatnonzero(np.abs(squared - reach) <= rounding(goals, squared_norm))
+    apart = goals.rows[edge] - row.astype(np.float64)
+    inside[edge] = np.einsum("ij,ij->i", apart, apart) <= reach
+    return inside
 
 
 def _count(

@@ -8,8 +8,10 @@ from ._points import (
     CLOSE,
     MEMORY_LIMIT,
     Points,
+    Rows,
     check_rows,
     distance_operand,
+    make_frame,
     make_points,
     precise_squared_distances,
     slices,
@@ -18,18 +20,22 @@ from ._points import (
 )
 from ._threads import for_each, ordered_map, scratch
 
+ROWS = 8192  # that are made into points at once
+
 
 def nearest_of_set(
-    X: np.ndarray, centers: np.ndarray, *, memory_limit: int = MEMORY_LIMIT
+    X: Rows, centers: np.ndarray, *, memory_limit: int = MEMORY_LIMIT
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return for each row of `X` the Euclidean distance to the nearest center, and which it is.
 
     Parameters
     ----------
     X : ndarray, shape (n, d)
+        Read in blocks.
     centers : ndarray, shape (m, d)
     memory_limit : int
-        Bytes of working memory, beside inputs, outputs and a float32 copy of the inputs.
+        Bytes of working memory, beside inputs, outputs and float32 copies of the centers and of
+        8,192 rows.
 
     Returns
     -------
@@ -48,9 +54,14 @@ def nearest_of_set(
     >>> distances.tolist(), nearest.tolist()
     ([5.0, 1.0], [0, 1])
     """
-    points, others = make_points(X, centers)
-    squared, nearest = nearest_points(points, others, memory_limit)
-    return np.sqrt(squared) * points.scale, nearest
+    X = check_rows(X)
+    frame = make_frame(X, centers)
+    others = frame.points(centers)
+    squared, nearest = np.empty(len(X)), np.empty(len(X), dtype=np.intp)
+    for part in slices(len(X), ROWS):
+        block = frame.points(X[part])
+        squared[part], nearest[part] = nearest_points(block, others, memory_limit)
+    return np.sqrt(squared) * frame.scale, nearest
 
 
 def nearest_points(
@@ -92,8 +103,7 @@ def lower_to_nearest(
     """Lower `bound` ``(n,)``, float32, to squared distances to the nearest center, as rounded.
 
     The distances are those of a float32 product, in scaled units, not corrected as in
-    `nearest_points`. Returns the largest error that one may have, by the usual bound of a product
-    of d + 2 terms.
+    `nearest_points`. Returns the largest error that one may have.
     """
     side = tile_size(memory_limit)
     right = distance_operand(centers).T
@@ -106,13 +116,22 @@ def lower_to_nearest(
             np.minimum(bound[part], tile.min(axis=1), out=bound[part])
 
     for_each(scan, slices(len(points), side * side // min(side, len(centers))))
-    reach = float(points.squared_norms.max()) + float(centers.squared_norms.max())
-    return 4 * len(right) * float(np.finfo(np.float32).eps) * reach
+    return rounding(points, float(centers.squared_norms.max()))
+
+
+def rounding(points: Points, squared_norm: float) -> float:
+    """Return the largest error of a squared distance by a float32 product, in scaled units.
+
+    It is the usual bound of a product of d + 2 terms, for rows whose squared norm is at most
+    `squared_norm` on the other side.
+    """
+    reach = float(points.squared_norms.max()) + squared_norm
+    return 4 * points.operand.shape[1] * float(np.finfo(np.float32).eps) * reach
 
 
 def mean_similarity(
-    X: np.ndarray,
-    reference: np.ndarray | None = None,
+    X: Rows,
+    reference: Rows | None = None,
     *,
     memory_limit: int = MEMORY_LIMIT,
 ) -> np.ndarray:
@@ -125,7 +144,8 @@ def mean_similarity(
         `X` itself by default; each row then counts itself (similarity 1), as in modAL. The
         distance is Euclidean.
     memory_limit : int
-        Bytes of working memory, beside inputs, outputs and a float32 copy of the inputs.
+        Bytes of working memory, beside inputs, outputs and a float32 copy of `X`, or of 8,192
+        reference rows.
 
     Returns
     -------
@@ -141,19 +161,23 @@ def mean_similarity(
     if reference is None:
         (points,) = make_points(X)
         return _mean_similarity_within(points, memory_limit)
-    points, others = make_points(X, reference)
+    X = check_rows(X)
+    frame = make_frame(X, reference)
+    reference = check_rows(reference)
     side = tile_size(memory_limit)
-    total = np.zeros(len(points))
+    total = np.zeros(len(X))
 
     def scan(part: slice) -> None:
-        block = points.take(part)
+        block = frame.points(X[part])
         left = distance_operand(block)
         for columns in slices(len(others), side):
             tile = squared_distances(block, others.take(columns), left)
-            total[part] += _similarity(tile, points.scale).sum(axis=1, dtype=np.float32)
+            total[part] += _similarity(tile, frame.scale).sum(axis=1, dtype=np.float32)
 
-    for_each(scan, slices(len(points), side))
-    return total / len(others)
+    for rows in slices(len(reference), ROWS):
+        others = frame.points(reference[rows])
+        for_each(scan, slices(len(X), side))
+    return total / len(reference)
 
 
 def _mean_similarity_within(points: Points, memory_limit: int) -> np.ndarray:
@@ -280,8 +304,8 @@ def _centred_by_group(X: np.ndarray, groups: np.ndarray) -> np.ndarray:
     runs = _runs(groups)
     if len(runs) == 1:
         return X  # `make_points` centres
-    if not np.issubdtype(X.dtype, np.floating):
-        X = X.astype(np.float64)
+    if X.dtype == np.float16 or not np.issubdtype(X.dtype, np.floating):
+        X = X.astype(np.float64 if X.dtype != np.float16 else np.float32)
     for part in runs:
         X[part] -= X[part].mean(axis=0, dtype=np.float64).astype(X.dtype)
     return X

@@ -7,20 +7,29 @@ import numpy as np
 from ..seeding import RandomState, check_random_state
 from ._density import Kernel
 from ._distances import nearest_points
-from ._points import MEMORY_LIMIT, Points, make_points, slices, tile_size
+from ._points import (
+    MEMORY_LIMIT,
+    Points,
+    Rows,
+    first_of_highest,
+    make_points,
+    slices,
+    tile_size,
+)
 from ._threads import for_each
 
-BLOCK = 128  # rows whose gains are brought up to date at once
+BLOCK = 256  # rows whose kernel values are computed at once
+FEW = 32  # rows whose gains are computed from kept values at once
 MOST_KEPT = 1024  # rows whose kernel values are kept
 
 
 def max_kernel_cover(
-    X: np.ndarray,
+    X: Rows,
     k: int,
     bandwidth: float,
     centers: np.ndarray | None = None,
     *,
-    targets: np.ndarray | None = None,
+    targets: Rows | None = None,
     weights: np.ndarray | None = None,
     random_state: RandomState = None,
     memory_limit: int = MEMORY_LIMIT,
@@ -109,64 +118,69 @@ class _Cover:
         self.covered, self.weights = covered, weights.astype(np.float32)
         self.side = tile_size(memory_limit)
         self.most_kept = max(1, min(MOST_KEPT, memory_limit // (8 * len(goals))))
+        self.values = np.empty((self.most_kept, len(goals)), dtype=np.float32)
+        self.kept = np.empty(0, dtype=np.intp)  # rows whose kernel values are in `values`
+        self.place = np.full(len(points), -1)  # in `kept`; -1 for rows that are not there
         self.bound = np.zeros(len(points))
+        self.fresh = np.ones(len(points), dtype=bool)  # rows whose bound is their gain
         self._add_gains(self.bound, np.arange(len(points)))
 
     def greedy(self, k: int, rank: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return `k` picks in the order of choice, and their gains."""
-        kept = np.empty(0, dtype=np.intp)  # rows whose gains are up to date …
-        values = np.empty((0, len(self.goals)), dtype=np.float32)  # … and their kernel values
-        chosen: list[int] = []
-        gains: list[float] = []
-        while len(chosen) < k:
-            best = int(kept[_best(self.bound[kept], rank[kept])]) if len(kept) else -1
-            others = self.bound.copy()
-            others[kept] = -np.inf
-            rival = _best(others, rank)
-            if best < 0 or (others[rival], rank[rival]) > (self.bound[best], rank[best]):
-                kept, values = self._bring_up_to_date(kept, values, others, rank)
-                continue
-            chosen.append(best)
-            gains.append(float(self.bound[best]))
-            np.maximum(self.covered, values[np.flatnonzero(kept == best)[0]], out=self.covered)
-            self.bound[kept] = self._gains_of(values)
-            self.bound[chosen] = -np.inf
-        return np.array(chosen, dtype=np.intp), np.array(gains)
+        chosen, gains = np.empty(k, dtype=np.intp), np.empty(k)
+        for step in range(k):
+            best = first_of_highest(self.bound, rank)
+            while not (self.fresh[best] and self.place[best] >= 0):
+                rows = self._behind(best)
+                self.bound[rows] = self._gains_of(self.place[rows])
+                self.fresh[rows] = True
+                best = first_of_highest(self.bound, rank)
+            chosen[step], gains[step] = best, self.bound[best]
+            np.maximum(self.covered, self.values[self.place[best]], out=self.covered)
+            self.fresh[:] = False
+            self.bound[best] = -np.inf
+        return chosen, gains
 
-    def _bring_up_to_date(
-        self, kept: np.ndarray, values: np.ndarray, others: np.ndarray, rank: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the gains of the rows with the largest bounds, and keep their kernel values."""
-        room = min(BLOCK, self.most_kept, int(np.isfinite(others).sum()))
-        new = np.lexsort((rank, others))[-room:]
-        if len(kept) + room > self.most_kept:
-            stay = np.sort(np.argsort(self.bound[kept])[len(kept) + room - self.most_kept :])
-            kept, values = kept[stay], values[stay]
-        rows = self._kernel_rows(new)
-        self.bound[new] = self._gains_of(rows)
-        return np.concatenate([kept, new]), np.concatenate([values, rows])
+    def _behind(self, best: int) -> np.ndarray:
+        """Return rows to bring up to date, `best` among them, once their kernel values are kept."""
+        if self.place[best] >= 0:
+            stale = self.kept[~self.fresh[self.kept] & (self.bound[self.kept] > -np.inf)]
+            return _highest(self.bound, stale, FEW, best)
+        others = np.flatnonzero((self.place < 0) & (self.bound > -np.inf))
+        new = _highest(self.bound, others, min(BLOCK, self.most_kept), best)
+        n_more = min(len(new), self.most_kept - len(self.kept))
+        places = np.arange(len(self.kept), len(self.kept) + n_more)
+        self.kept = np.append(self.kept, new[:n_more])
+        if n_more < len(new):  # in place of the rows that are least likely to be chosen
+            order = np.argsort(self.bound[self.kept[: len(self.kept) - n_more]])
+            replaced = order[: len(new) - n_more]
+            self.place[self.kept[replaced]] = -1
+            self.kept[replaced] = new[n_more:]
+            places = np.append(places, replaced)
+        self.place[new] = places
+        self._fill(new)
+        return new
 
-    def _kernel_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Return the kernel between some rows and all goals, float32 ``(len(rows), t)``."""
-        block = self.points.take(rows)
-        values = np.empty((len(rows), len(self.goals)), dtype=np.float32)
+    def _fill(self, rows: np.ndarray) -> None:
+        """Write the kernel between some rows and all goals to their places."""
+        block, places = self.points.take(rows), self.place[rows]
 
         def fill(columns: slice) -> None:
-            values[:, columns] = self.kernel.tile(block, self.goals.take(columns), 0.0)
+            self.values[places, columns] = self.kernel.tile(block, self.goals.take(columns), 0.0)
 
         for_each(fill, slices(len(self.goals), self.side))
-        return values
 
-    def _gains_of(self, values: np.ndarray) -> np.ndarray:
-        """Return what rows add to the coverage, from their kernel values."""
-        gains = np.empty(len(values))
+    def _gains_of(self, places: np.ndarray) -> np.ndarray:
+        """Return what kept rows add to the coverage."""
+        gains = np.empty(len(places))
 
         def add(part: slice) -> None:
-            more = values[part] - self.covered
+            more = self.values[places[part]]
+            more -= self.covered
             np.maximum(more, 0.0, out=more)
             gains[part] = more @ self.weights
 
-        for_each(add, slices(len(values), 16))
+        for_each(add, slices(len(places), 16))
         return gains
 
     def _add_gains(self, gains: np.ndarray, rows: np.ndarray) -> None:
@@ -183,7 +197,11 @@ class _Cover:
         for_each(add, slices(len(rows), self.side))
 
 
-def _best(values: np.ndarray, rank: np.ndarray) -> int:
-    """Return the place of the largest value, among equals that of the highest rank."""
-    level = np.flatnonzero(values == values.max())
-    return int(level[rank[level].argmax()])
+def _highest(values: np.ndarray, rows: np.ndarray, n: int, best: int) -> np.ndarray:
+    """Return the `n` rows of the highest values, `best` among them, or all where there are fewer."""
+    if len(rows) <= n:
+        return rows
+    highest = rows[np.argpartition(values[rows], len(rows) - n)[len(rows) - n :]]
+    if best not in highest:  # of equal values, any may have been left out
+        highest[0] = best
+    return highest

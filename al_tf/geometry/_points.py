@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ._threads import for_each, n_workers, ordered_map, scratch
 
@@ -51,15 +53,67 @@ class Points:
         return Points(self.operand[indices], self.scale)
 
 
-def check_rows(X: np.ndarray, what: str = "rows") -> np.ndarray:
-    """Return `X` as an array if it is ``(n, d)`` with n and d of 1 or more."""
-    X = np.asarray(X)
+class RowsInOrder:
+    """Rows of an array in another order, each read when it is asked for: no copy of the whole.
+
+    Kernels that read their rows in blocks take it in place of an array; `numpy.asarray` makes an
+    array of it.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (m, d)
+        For example a memory map.
+    order : ndarray, shape (n,), intp
+        Row i is ``rows[order[i]]``.
+    unit : bool
+        Divide each row by its Euclidean length, as `unit_rows` does.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import RowsInOrder
+    >>> rows = RowsInOrder(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 0]))
+    >>> rows.shape, rows[:1].tolist()
+    ((2, 2), [[3.0, 4.0]])
+    """
+
+    def __init__(self, rows: np.ndarray, order: np.ndarray, *, unit: bool = False) -> None:
+        self.rows, self.order, self.unit = rows, order, unit
+        self.shape = (len(order), rows.shape[1])
+        self.dtype = np.dtype(np.float32) if unit else rows.dtype
+        self.ndim = 2
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
+        rows: np.ndarray = self.rows[self.order[key]]
+        return to_unit_length(rows) if self.unit else rows
+
+    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+Rows: TypeAlias = "np.ndarray | RowsInOrder"
+
+
+def to_unit_length(rows: np.ndarray) -> np.ndarray:
+    """Return a block of rows divided by their lengths, float32; rows of zeros stay zeros."""
+    largest = np.abs(rows).max(axis=1, keepdims=True)  # squares may leave float32's range
+    scaled = np.divide(rows, largest, out=np.zeros(rows.shape), where=largest > 0)
+    length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+    return np.divide(scaled, length, out=scaled, where=length > 0).astype(np.float32)
+
+
+def check_rows(X: Rows, what: str = "rows") -> Any:
+    """Return `X` as an array, or as it is, if it is ``(n, d)`` with n and d of 1 or more."""
+    X = X if isinstance(X, RowsInOrder) else np.asarray(X)
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"Expected {what} of shape (n, d), n and d at least 1; got {X.shape}.")
     return X
 
 
-def make_points(X: np.ndarray, *others: np.ndarray) -> tuple[Points, ...]:
+def make_points(X: Rows, *others: Rows) -> tuple[Points, ...]:
     """Centre on the mean of `X` and scale by a power of two, jointly for `X` and the others.
 
     Parameters
@@ -77,6 +131,24 @@ def make_points(X: np.ndarray, *others: np.ndarray) -> tuple[Points, ...]:
     ValueError
         Not two-dimensional, of different widths, or not finite.
     """
+    frame = make_frame(X, *others)
+    return tuple(frame.points(array) for array in (X, *others))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The mean and the scale by which rows become `Points`."""
+
+    mean: np.ndarray
+    scale: float
+
+    def points(self, X: Rows) -> Points:
+        """Return some or all of the rows that the frame was made for as points."""
+        return Points(_operand(check_rows(X), self.mean, self.scale), self.scale)
+
+
+def make_frame(X: Rows, *others: Rows) -> Frame:
+    """Return the frame of `make_points`, which raises the same errors."""
     arrays = [check_rows(array) for array in (X, *others)]
     if len({array.shape[1] for array in arrays}) != 1:
         raise ValueError(f"Rows differ in width: {[array.shape for array in arrays]}.")
@@ -85,15 +157,15 @@ def make_points(X: np.ndarray, *others: np.ndarray) -> tuple[Points, ...]:
     lowest = np.min([low for _, low, _ in summaries], axis=0)
     highest = np.max([high for _, _, high in summaries], axis=0)
     reach = float(np.maximum(highest - mean, mean - lowest).max())
-    scale = 2.0 ** np.ceil(np.log2(reach)) if reach > 0 else 1.0
-    return tuple(Points(_operand(array, mean, scale), scale) for array in arrays)
+    return Frame(mean, 2.0 ** np.ceil(np.log2(reach)) if reach > 0 else 1.0)
 
 
-def _summary(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _summary(X: Rows) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean, minimum and maximum of each column, float64."""
 
     def summarise(part: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return X[part].sum(axis=0, dtype=np.float64), X[part].min(axis=0), X[part].max(axis=0)
+        block = X[part]
+        return block.sum(axis=0, dtype=np.float64), block.min(axis=0), block.max(axis=0)
 
     totals, lows, highs = zip(*ordered_map(summarise, slices(len(X), 8192)), strict=True)
     mean = np.sum(totals, axis=0) / len(X)
@@ -103,20 +175,25 @@ def _summary(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mean, np.min(lows, axis=0).astype(np.float64), np.max(highs, axis=0).astype(np.float64)
 
 
-def _operand(X: np.ndarray, mean: np.ndarray, scale: float) -> np.ndarray:
+def _operand(X: Rows, mean: np.ndarray, scale: float) -> np.ndarray:
     operand = np.empty((len(X), X.shape[1] + 2), dtype=np.float32)
     in_range = 2.0**-100 < scale < 2.0**100
     work = np.float32 if X.dtype == np.float32 and in_range else np.float64
     centre, inverse = mean.astype(work), work(1.0 / scale)
 
     def fill(part: slice) -> None:
-        rows = scratch("rows", X[part].shape, work)
-        np.subtract(X[part], centre, out=rows, dtype=work)
+        block = X[part]
+        rows = scratch("rows", block.shape, work)
+        np.subtract(block, centre, out=rows, dtype=work)
         np.multiply(rows, inverse, out=operand[part, :-2], casting="same_kind")
         operand[part, -2] = 1.0
         operand[part, -1] = np.einsum("ij,ij->i", operand[part, :-2], operand[part, :-2])
 
-    for_each(fill, slices(len(X), 2048))
+    parts = slices(len(X), 2048)
+    if len(X) <= 2048:  # as in the tasks of a kernel, which start none themselves
+        fill(slice(0, len(X)))
+    else:
+        for_each(fill, parts)
     return operand
 
 
@@ -166,6 +243,12 @@ def precise_squared_distances(A: np.ndarray, B: np.ndarray) -> np.ndarray:
     A, B = A.astype(np.float64), B.astype(np.float64)
     squared = np.einsum("ij,ij->i", A, A)[:, None] - 2.0 * (A @ B.T) + np.einsum("ij,ij->i", B, B)
     return np.maximum(squared, 0.0)
+
+
+def first_of_highest(values: np.ndarray, rank: np.ndarray) -> int:
+    """Return the place of the largest value, among equals that of the highest rank."""
+    level = np.flatnonzero(values == values.max())
+    return int(level[rank[level].argmax()])
 
 
 def slices(stop: int, size: int, *, start: int = 0) -> Iterator[slice]:

@@ -58,22 +58,24 @@ __all__ = [
 # Costs after the forward pass: n pool, k batch, d features, K classes, m labeled set, S samples of
 # the weights, L learners.
 BUILT_IN: dict[str, StrategyInfo] = {
-    "random": StrategyInfo("random", random.random, "baseline", (), "n log n", "", stochastic=True),
+    "random": StrategyInfo(
+        "random", random.random, "baseline", (), "n log n", "", stochastic=True, large_pools=True,
+    ),
     "uncertainty": StrategyInfo(
         "uncertainty", uncertainty.uncertainty, "uncertainty", ("probabilities",),
-        "n·K + n log n", "Lewis and Gale 1994",
+        "n·K + n log n", "Lewis and Gale 1994", large_pools=True,
     ),
     "margin": StrategyInfo(
         "margin", uncertainty.margin, "uncertainty", ("probabilities",),
-        "n·K + n log n", "Scheffer et al. 2001",
+        "n·K + n log n", "Scheffer et al. 2001", large_pools=True,
     ),
     "entropy": StrategyInfo(
         "entropy", uncertainty.entropy, "uncertainty", ("probabilities",),
-        "n·K + n log n", "Settles 2009",
+        "n·K + n log n", "Settles 2009", large_pools=True,
     ),
     "bald": StrategyInfo(
         "bald", bald.bald, "uncertainty", ("dropout",),
-        "S passes, S·n·K", "Gal et al. 2017", stochastic=True,
+        "S passes, S·n·K", "Gal et al. 2017", stochastic=True, large_pools=True,
     ),
     "kcenter": StrategyInfo(
         "kcenter", kcenter.kcenter, "diversity", ("features", "labeled set"),
@@ -81,7 +83,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "kmeans": StrategyInfo(
         "kmeans", kmeans.kmeans, "diversity", ("features",),
-        "n·k·d and 7 k-means steps on min(n, 256·k)", "Xu et al. 2003",
+        "n·k·d and 7 k-means steps on min(n, 256·k)", "Xu et al. 2003", large_pools=True,
     ),
     "typiclust": StrategyInfo(
         "typiclust", typiclust.typiclust, "diversity", ("features", "labeled set"),
@@ -98,7 +100,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "cluster_margin": StrategyInfo(
         "cluster_margin", cluster_margin.cluster_margin, "uncertainty and diversity",
         ("probabilities", "features"), "n·K and (10·k)²·d", "Citovsky et al. 2021",
-        sequential=True,
+        sequential=True, large_pools=True,
     ),
     "density": StrategyInfo(
         "density", density.density, "density", ("features",),
@@ -110,11 +112,12 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "information_density": StrategyInfo(
         "information_density", information_density.information_density, "density",
-        ("features",), "n·min(n, 10⁵)·d", "Settles 2009, modAL",
+        ("features",), "n·min(n, 10⁵)·d", "Settles 2009, modAL", large_pools=True,
     ),
     "entropy_cluster": StrategyInfo(
         "entropy_cluster", entropy_cluster.entropy_cluster, "uncertainty and diversity",
         ("probabilities", "features"), "n·K·d", "Ilizirov et al. 2024", sequential=True,
+        large_pools=True,
     ),
     "softmax_outlier": StrategyInfo(
         "softmax_outlier", softmax.softmax_outlier, "diversity", ("probabilities",),
@@ -127,19 +130,19 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "ranked_batch": StrategyInfo(
         "ranked_batch", ranked_batch.ranked_batch, "uncertainty and diversity",
         ("probabilities", "features", "labeled set"), "(m + k)·n·d", "Cardoso et al. 2017",
-        sequential=True,
+        sequential=True, large_pools=True,
     ),
     "vote_entropy": StrategyInfo(
         "vote_entropy", committee.vote_entropy, "committee", ("committee",),
-        "n·L·K", "Engelson and Dagan 1996",
+        "n·L·K", "Engelson and Dagan 1996", large_pools=True,
     ),
     "consensus_entropy": StrategyInfo(
         "consensus_entropy", committee.consensus_entropy, "committee", ("committee",),
-        "n·L·K", "Settles 2009",
+        "n·L·K", "Settles 2009", large_pools=True,
     ),
     "max_disagreement": StrategyInfo(
         "max_disagreement", committee.max_disagreement, "committee", ("committee",),
-        "n·L·K", "McCallum and Nigam 1998",
+        "n·L·K", "McCallum and Nigam 1998", large_pools=True,
     ),
     "expected_error": StrategyInfo(
         "expected_error", expected_error.expected_error, "expected error",
@@ -158,12 +161,12 @@ BUILT_IN: dict[str, StrategyInfo] = {
     "drop_query": StrategyInfo(
         "drop_query", drop_query.drop_query, "uncertainty and diversity",
         ("probabilities", "features", "dropout"), "3·n·K·d, and k-means of the candidates",
-        "Gupte et al. 2024", stochastic=True,
+        "Gupte et al. 2024", stochastic=True, large_pools=True,
     ),
     "bait": StrategyInfo(
         "bait", bait.bait, "uncertainty and diversity",
         ("probabilities", "features", "labeled set"), "n·d² and 4·n·k·d", "Ash et al. 2021",
-        sequential=True,
+        sequential=True, large_pools=True,
     ),
     "batch_bald": StrategyInfo(
         "batch_bald", batch_bald.batch_bald, "uncertainty and diversity", ("joint samples",),
@@ -176,15 +179,15 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "power_margin": StrategyInfo(
         "power_margin", power.power_margin, "uncertainty and diversity", ("probabilities",),
-        "n·K + n log n", "Kirsch et al. 2023",
+        "n·K + n log n", "Kirsch et al. 2023", large_pools=True,
     ),
     "power_bald": StrategyInfo(
         "power_bald", power.power_bald, "uncertainty and diversity", ("dropout",),
-        "S samples, S·n·K", "Kirsch et al. 2023", stochastic=True,
+        "S samples, S·n·K", "Kirsch et al. 2023", stochastic=True, large_pools=True,
     ),
     "cbal": StrategyInfo(
         "cbal", cbal.cbal, "uncertainty and balance", ("probabilities", "labeled set"),
-        "n·k·K", "Bengar et al. 2022", sequential=True,
+        "n·k·K", "Bengar et al. 2022", sequential=True, large_pools=True,
     ),
     "tcm": StrategyInfo(
         "tcm", tcm.tcm, "uncertainty and diversity",

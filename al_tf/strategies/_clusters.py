@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import center_and_scale, kmeans_plus_plus, nearest_of_set
+from ..geometry import Rows, kmeans_plus_plus, make_frame, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._select import top_k
 
@@ -50,7 +50,7 @@ def cluster(
 
 
 def nearest_to_centroids(
-    features: np.ndarray, k: int, random_state: RandomState = None
+    features: Rows, k: int, random_state: RandomState = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return, from each of `k` clusters, the row nearest to the centroid; minus its distance.
 
@@ -59,6 +59,7 @@ def nearest_to_centroids(
     Parameters
     ----------
     features : ndarray, shape (n, d)
+        Read in blocks where there are more than 256 k rows.
     k : int
         1 to n.
     random_state : RandomState
@@ -71,9 +72,15 @@ def nearest_to_centroids(
         Minus the Euclidean distance, the highest first.
     """
     rng = check_random_state(random_state)
-    rows, scale = center_and_scale(features)
-    labels, centroids = cluster(rows, k, rng)
-    distances = np.linalg.norm(rows - centroids[labels], axis=1) * scale
+    n, sampled, frame = len(features), ROWS_PER_CLUSTER * k, make_frame(features)
+    if n > sampled:
+        rows = frame.points(features[np.sort(rng.choice(n, sampled, replace=False))]).rows
+        _, centroids = cluster(np.ascontiguousarray(rows), k, rng)
+        distances, labels = nearest_of_set(features, centroids * frame.scale + frame.mean)
+    else:
+        rows = np.ascontiguousarray(frame.points(features).rows)
+        labels, centroids = cluster(rows, k, rng)
+        distances = np.linalg.norm(rows - centroids[labels], axis=1) * frame.scale
     return top_k(-distances, k, rng, groups=labels)
 
 

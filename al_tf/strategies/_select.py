@@ -125,7 +125,8 @@ def features(classifier: Any, X: Any) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (n, d), float32
+    ndarray, shape (n, d), float32 or float16
+        float16 as it comes, so that a memory map is not copied; anything else as float32.
 
     Raises
     ------
@@ -384,7 +385,9 @@ def check_finite_rows(what: str, values: np.ndarray) -> None:
 
 
 def _check_features(features: Any, n: int) -> np.ndarray:
-    features = np.asarray(features, dtype=np.float32)
+    features = np.asarray(features)
+    if features.dtype != np.float16:
+        features = features.astype(np.float32, copy=False)
     if features.ndim != 2 or features.shape[0] != n:
         raise ValueError(f"Features must have the shape (n, d) with n={n}; got {features.shape}.")
     check_finite_rows("features", features)

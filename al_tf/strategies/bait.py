@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import a_optimal, second_moment
+from ..geometry import RowsInOrder, a_optimal, second_moment
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, proba_and_features
@@ -71,7 +71,6 @@ def bait(
     rng = check_random_state(random_state)
     proba, pool_features = proba_and_features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
     start = regularization * np.eye(pool_features.shape[1])
     labeled = getattr(classifier, "X_training", None)
     total = n_instances + (0 if labeled is None else len(labeled))
@@ -79,7 +78,7 @@ def bait(
         labeled_proba, labeled_features = proba_and_features(classifier, labeled)
         start += second_moment(labeled_features, _uncertainty(labeled_proba)) / total
     chosen, gains = a_optimal(
-        pool_features,
+        RowsInOrder(pool_features, order),
         _uncertainty(proba[order]) / total,
         n_instances,
         start,

@@ -10,6 +10,8 @@ import numpy as np
 from ..errors import check_one_of
 from ..geometry import (
     DensityDiagnostic,
+    Rows,
+    RowsInOrder,
     diagnose_density,
     kde_log_density,
     principal_components,
@@ -27,7 +29,7 @@ FEW = 20  # images; with no more of them, the density is not diagnosed
 
 
 def feature_log_density(
-    pool_features: np.ndarray,
+    pool_features: Rows,
     *,
     bandwidth: str | float = "cv",
     n_components: int | None = 10,
@@ -136,8 +138,8 @@ def density(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
-    log_density = _checked_log_density(pool_features, bandwidth, n_components, reference_size, rng)
+    rows = RowsInOrder(pool_features, order)
+    log_density = _checked_log_density(rows, bandwidth, n_components, reference_size, rng)
     chosen, scores = _choose(log_density, n_instances, mode, rng)
     return order[chosen], scores
 
@@ -190,15 +192,15 @@ def entropy_density(
     rng = check_random_state(random_state)
     proba, pool_features = proba_and_features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
-    log_density = _checked_log_density(pool_features, bandwidth, n_components, reference_size, rng)
+    rows = RowsInOrder(pool_features, order)
+    log_density = _checked_log_density(rows, bandwidth, n_components, reference_size, rng)
     entropy = np.maximum(entropy_score(proba)[order], np.finfo(np.float64).tiny)
     chosen, scores = _choose(np.log(entropy) + beta * log_density, n_instances, mode, rng)
     return order[chosen], scores
 
 
 def _checked_log_density(
-    pool_features: np.ndarray,
+    pool_features: Rows,
     bandwidth: str | float,
     n_components: int | None,
     reference_size: int | None,

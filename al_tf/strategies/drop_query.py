@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry import Rows, RowsInOrder
 from ..seeding import RandomState, check_random_state
 from ._clusters import nearest_to_centroids
 from ._order import canonical_order
@@ -15,7 +16,7 @@ ROWS = 1024  # images whose features are dropped at once
 
 
 def dropped_predictions(
-    features: np.ndarray,
+    features: Rows,
     coef: np.ndarray,
     intercept: np.ndarray,
     n_samples: int,
@@ -40,9 +41,10 @@ def dropped_predictions(
     codes = np.empty((n_samples, len(features)), dtype=np.intp)
     for start in range(0, len(features), ROWS):
         part = slice(start, start + ROWS)
+        block = features[part].astype(np.float32, copy=False)
         for sample in codes:
-            kept = rng.random(features[part].shape, dtype=np.float32) >= dropout
-            scores = (features[part] * kept / (1 - dropout)) @ coef.T + intercept
+            kept = rng.random(block.shape, dtype=np.float32) >= dropout
+            scores = (block * kept / (1 - dropout)) @ coef.T + intercept
             sample[part] = scores[:, 0] > 0 if len(coef) == 1 else scores.argmax(axis=1)
     return codes
 
@@ -104,12 +106,13 @@ def drop_query(
     rng = check_random_state(random_state)
     proba, pool_features = proba_and_features(classifier, X)
     order = canonical_order(pool_features, rng)
-    predicted, pool_features = proba.argmax(axis=1)[order], pool_features[order]
+    predicted = proba.argmax(axis=1)[order]
     estimator = estimator_of(classifier)
     coef = np.asarray(getattr(estimator, "coef_", 0.0))
     if coef.ndim == 2 and coef.shape[1] == pool_features.shape[1]:
         intercept = np.asarray(estimator.intercept_)
-        passes = dropped_predictions(pool_features, coef, intercept, n_samples, dropout, rng)
+        rows = RowsInOrder(pool_features, order)
+        passes = dropped_predictions(rows, coef, intercept, n_samples, dropout, rng)
     else:
         samples = sampled_proba(classifier, X, n_samples, rng)
         check_proba(samples.mean(axis=0))  # NaN has no class
@@ -118,5 +121,6 @@ def drop_query(
     n_candidates = min(n, max(n_instances, int((n_other > n_samples / 2).sum())))
     candidates, _ = top_k(n_other, n_candidates, rng)
     candidates = np.sort(candidates)
-    chosen, scores = nearest_to_centroids(pool_features[candidates], n_instances, rng)
+    rows = RowsInOrder(pool_features, order[candidates])
+    chosen, scores = nearest_to_centroids(rows, n_instances, rng)
     return order[candidates[chosen]], scores

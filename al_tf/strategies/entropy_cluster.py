@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import check_one_of
-from ..geometry import nearest_of_set
+from ..geometry import RowsInOrder, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._select import check_pool, proba_and_features, top_k
 from .uncertainty import entropy_score
@@ -90,7 +90,7 @@ def entropy_cluster(
         return seeds, entropies
     others = np.setdiff1d(np.arange(len(proba)), seeds)
     centroids = seed_centroids(features[seeds], n_clusters, rng)
-    distance, _ = nearest_of_set(features[others], centroids)
+    distance, _ = nearest_of_set(RowsInOrder(features, others), centroids)
     filling, scores = top_k(
         -distance if select == "nearest" else distance, n_instances - n_seeds, rng
     )

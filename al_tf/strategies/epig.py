@@ -11,7 +11,8 @@ from ._order import canonical_order
 from ._select import check_pool, check_proba, sampled_proba, top_k
 from .uncertainty import plogp
 
-MEMORY = 64 * 2**20  # bytes of joint probabilities at once
+TILE = 2**20  # bytes of joint probabilities at once: they stay in a core's cache
+ROUNDING = 1e-4  # nats: far more than float32 loses in a score
 
 
 def epig_score(samples: np.ndarray, target_samples: np.ndarray) -> np.ndarray:
@@ -32,18 +33,53 @@ def epig_score(samples: np.ndarray, target_samples: np.ndarray) -> np.ndarray:
     ndarray, shape (n,)
         From 0 to ln K; higher = more informative.
     """
+    return _scores(samples, target_samples, np.float64)
+
+
+def highest_epig(
+    samples: np.ndarray, target_samples: np.ndarray, n_highest: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the images that may be among the highest by `epig_score`, and their scores.
+
+    All images are scored in float32, and those in float64 that rounding may have kept from the
+    first `n_highest`.
+
+    Parameters
+    ----------
+    samples, target_samples : ndarray
+        As in `epig_score`.
+    n_highest : int
+        1 to n.
+
+    Returns
+    -------
+    images : ndarray, shape (at least n_highest,), intp
+        Ascending. All others score lower than `n_highest` of these.
+    scores : ndarray
+        By `epig_score`.
+    """
+    rough = _scores(samples, target_samples, np.float32)
+    threshold = np.partition(rough, len(rough) - n_highest)[len(rough) - n_highest]
+    images = np.flatnonzero(rough >= threshold - 2 * ROUNDING)
+    return images, epig_score(samples[:, images], target_samples)
+
+
+def _scores(samples: np.ndarray, target_samples: np.ndarray, dtype: type) -> np.ndarray:
+    """Return `epig_score`, with joint probabilities and their logarithms in `dtype`."""
     n_samples, n, n_classes = samples.shape
+    n_targets = target_samples.shape[1]
     targets = np.asarray(target_samples, dtype=np.float64).reshape(n_samples, -1)  # (S, T K)
-    target_marginal = targets.mean(axis=0)
-    target_entropy = -plogp(target_marginal).sum()
+    target_entropy = -plogp(targets.mean(axis=0)).sum()
+    targets = (targets / n_samples).astype(dtype)
     scores = np.empty(n)
-    rows = max(1, MEMORY // (8 * n_classes * targets.shape[1]))
+    rows = max(1, TILE // (np.dtype(dtype).itemsize * n_classes * targets.shape[1]))
     for start in range(0, n, rows):
         block = samples[:, start : start + rows].astype(np.float64)  # (S, b, K)
-        joint = block.reshape(n_samples, -1).T @ targets / n_samples  # (b K, T K)
-        information = plogp(joint).sum(axis=1).reshape(-1, n_classes).sum(axis=1)
         entropy = -plogp(block.mean(axis=0)).sum(axis=1)
-        n_targets = target_samples.shape[1]
+        joint = block.reshape(n_samples, -1).T.astype(dtype) @ targets  # (b K, T K)
+        logarithm = np.log(np.maximum(joint, np.finfo(dtype).tiny))
+        information = np.einsum("ij,ij->i", joint, logarithm).astype(np.float64)
+        information = information.reshape(-1, n_classes).sum(axis=1)
         scores[start : start + rows] = entropy + (target_entropy + information) / n_targets
     return np.maximum(scores, 0.0)
 
@@ -95,6 +131,8 @@ def epig(
     samples = sampled_proba(classifier, X, n_samples, rng, joint=True)
     order = canonical_order(check_proba(samples.mean(axis=0)), rng)
     targets = order[np.sort(rng.choice(n, min(n, n_targets), replace=False))]
-    scores = epig_score(samples, samples[:, targets])
-    chosen, best = top_k(scores[order], n_instances, rng)
+    images, scores = highest_epig(samples, samples[:, targets], n_instances)
+    every = np.full(n, -1.0)
+    every[images] = scores
+    chosen, best = top_k(every[order], n_instances, rng)
     return order[chosen], best

@@ -6,13 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import mean_similarity
+from ..geometry import RowsInOrder, find_reduction, mean_similarity
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, features, top_k
 
 EXACT_UP_TO = 100_000  # rows; a larger pool is compared with a sample of REFERENCE_SIZE
 REFERENCE_SIZE = 20_000
+ALL_COMPARED_UP_TO = 20_000  # rows; above, an estimate makes a list of those that are compared
+ROUGH_REFERENCE_SIZE = 10_000
+SHORTEST_LIST = 1_000
 
 
 def information_density(
@@ -63,9 +66,27 @@ def information_density(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
+    rows = RowsInOrder(pool_features, order)
     sample = None
     if reference_size < n:
-        sample = pool_features[rng.choice(n, reference_size, replace=False)]
-    chosen, scores = top_k(mean_similarity(pool_features, sample), n_instances, rng)
-    return order[chosen], scores
+        sample = rows[rng.choice(n, reference_size, replace=False)]
+    images = _shortlist(rows, n_instances, rng)
+    if images is None:
+        chosen, scores = top_k(mean_similarity(rows, sample), n_instances, rng)
+        return order[chosen], scores
+    some = mean_similarity(rows[images], rows if sample is None else sample)
+    chosen, scores = top_k(some, n_instances, rng)
+    return order[images[chosen]], scores
+
+
+def _shortlist(rows: RowsInOrder, n_instances: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Return the images that look most similar to the others, or None where all have to be compared."""
+    n_listed = max(SHORTEST_LIST, 4 * n_instances)
+    if len(rows) <= max(ALL_COMPARED_UP_TO, n_listed):
+        return None
+    reduction = find_reduction(rows, random_state=rng)
+    if reduction is None:
+        return None
+    others = rows[np.sort(rng.choice(len(rows), ROUGH_REFERENCE_SIZE, replace=False))]
+    rough = mean_similarity(reduction.left(rows), reduction.right(others))
+    return np.sort(np.argpartition(rough, len(rough) - n_listed)[len(rough) - n_listed :])

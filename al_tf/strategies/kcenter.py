@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import k_center_greedy
+from ..geometry import RowsInOrder, k_center_greedy
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, features, labeled_features
@@ -53,8 +53,8 @@ def kcenter(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
+    rows = RowsInOrder(pool_features, order)
     chosen, distances = k_center_greedy(
-        pool_features, n_instances, labeled_features(classifier), random_state=rng
+        rows, n_instances, labeled_features(classifier), random_state=rng
     )
     return order[chosen], distances

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry import RowsInOrder
 from ..seeding import RandomState, check_random_state
 from ._clusters import nearest_to_centroids
 from ._order import canonical_order
@@ -52,5 +53,5 @@ def kmeans(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    chosen, scores = nearest_to_centroids(pool_features[order], n_instances, rng)
+    chosen, scores = nearest_to_centroids(RowsInOrder(pool_features, order), n_instances, rng)
     return order[chosen], scores

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import max_kernel_cover, unit_rows
+from ..geometry import Rows, RowsInOrder, find_reduction, max_kernel_cover, unit_rows
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, features, labeled_features
+
+EXACT_UP_TO = 10_000  # rows; above, distances are those of a reduction
+MOST_OUTSIDE = 0.125  # of a squared bandwidth: the mean squared length that a reduction leaves out
 
 
 def max_herding(
@@ -60,14 +63,13 @@ def max_herding(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    rows = unit_rows(pool_features)
-    del pool_features  # as large as `rows`
+    rows = RowsInOrder(pool_features, order, unit=True)
     labeled = labeled_features(classifier)
-    return herd(rows[order], order, labeled, None, n_instances, sigma, max_targets, rng)
+    return herd(rows, order, labeled, None, n_instances, sigma, max_targets, rng)
 
 
 def herd(
-    rows: np.ndarray,
+    rows: Rows,
     order: np.ndarray,
     labeled: np.ndarray | None,
     weights: np.ndarray | None,
@@ -82,12 +84,19 @@ def herd(
     targets = np.arange(len(rows))
     if len(rows) > max_targets:
         targets = np.sort(rng.choice(len(rows), max_targets, replace=False))
+    goals = rows if len(targets) == len(rows) else rows[targets]
+    centers = None if labeled is None else unit_rows(labeled)
+    if len(rows) > EXACT_UP_TO:
+        reduction = find_reduction(rows, MOST_OUTSIDE * sigma**2, random_state=rng)
+        if reduction is not None:
+            rows, goals = reduction.left(rows), reduction.right(goals)
+            centers = None if centers is None else reduction.left(centers)
     chosen, gains = max_kernel_cover(
         rows,
         n_instances,
         sigma,
-        None if labeled is None else unit_rows(labeled),
-        targets=rows if len(targets) == len(rows) else rows[targets],
+        centers,
+        targets=goals,
         weights=None if weights is None else weights[targets],
         random_state=rng,
     )

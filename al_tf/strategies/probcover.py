@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import center_and_scale, max_ball_cover, nearest_of_set
+from ..geometry import Rows, RowsInOrder, center_and_scale, max_ball_cover, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -16,7 +16,7 @@ RADIUS_SAMPLE = 5000
 
 
 def purity_radius(
-    features: np.ndarray,
+    features: Rows,
     n_classes: int,
     purity: float = 0.95,
     random_state: RandomState = None,
@@ -118,14 +118,14 @@ def probcover(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
+    rows = RowsInOrder(pool_features, order)
     if radius is None:
-        radius = purity_radius(pool_features, n_classes_of(classifier), random_state=rng)
-    targets = pool_features
-    if len(pool_features) > max_targets:
-        targets = pool_features[np.sort(rng.choice(len(pool_features), max_targets, replace=False))]
+        radius = purity_radius(rows, n_classes_of(classifier), random_state=rng)
+    targets: Rows = rows
+    if len(rows) > max_targets:
+        targets = rows[np.sort(rng.choice(len(rows), max_targets, replace=False))]
     chosen, gains = max_ball_cover(
-        pool_features,
+        rows,
         n_instances,
         radius,
         labeled_features(classifier),

@@ -11,6 +11,8 @@ from ..seeding import RandomState, check_random_state
 from ._select import check_pool, labeled_features, proba_and_features
 from .uncertainty import uncertainty_score
 
+BLOCK = 256  # images whose distances are brought up to date at once
+
 
 def rank_batch(
     uncertainties: np.ndarray,
@@ -22,8 +24,10 @@ def rank_batch(
     """Choose one after another by ``a · (1 - 1/(1 + d)) + (1 - a) · u``.
 
     d is the Euclidean distance to the nearest image that is labeled or chosen, u the uncertainty,
-    and a the fraction of all images that is unlabeled at that moment. The distances are kept and
-    lowered with each choice, so that a batch of k costs k passes over ``(n, d)``.
+    and a the fraction of all images that is unlabeled at that moment. A distance can only shrink
+    while images are chosen, so that values from old distances are upper bounds: only the images
+    with the largest values have their distances brought up to date. The choice is that of k passes
+    over ``(n, d)``.
 
     Parameters
     ----------
@@ -46,24 +50,46 @@ def rank_batch(
         The formula's value at the moment of choice, in [0, 1].
     """
     n = len(uncertainties)
-    # In a shuffled pool, "the first of the highest" is a draw among equals.
-    shuffled = check_random_state(random_state).permutation(n)
-    uncertainties, features = uncertainties[shuffled], features[shuffled]
+    # In a shuffled order, "the first of the highest" is a draw among equals.
+    order = check_random_state(random_state).permutation(n)
+    uncertainties = uncertainties[order]
     m = 0 if labeled is None else len(labeled)
-    if labeled is None:
-        distance = np.zeros(n)
-    else:
-        distance = nearest_of_set(features, labeled)[0].astype(np.float64)
-    open_ = np.ones(n, dtype=bool)
+    distance = (
+        np.full(n, np.inf) if labeled is None else nearest_of_set(features, labeled)[0][order]
+    )
+    seen = np.zeros(n, dtype=np.intp)  # how many of the chosen images a distance takes into account
     chosen, scores = np.empty(n_instances, dtype=np.intp), np.empty(n_instances)
     for step in range(n_instances):
         alpha = (n - step) / (n + m) if m + step else 0.0
         value = alpha * (1 - 1 / (1 + distance)) + (1 - alpha) * uncertainties
-        best = int(np.argmax(np.where(open_, value, -np.inf)))
-        chosen[step], scores[step], open_[best] = best, value[best], False
-        to_best = np.sqrt(((features - features[best]) ** 2).sum(axis=1))
-        distance = np.minimum(distance, to_best) if m + step else to_best.astype(np.float64)
-    return shuffled[chosen], scores
+        value[chosen[:step]] = -np.inf
+        while seen[best := int(np.argmax(value))] < step:
+            block = np.argpartition(value, max(n - BLOCK, 0))[-BLOCK:]
+            block = block[seen[block] < step]
+            _bring_up_to_date(distance, seen, block, features, order, chosen[:step])
+            value[block] = alpha * (1 - 1 / (1 + distance[block]))
+            value[block] += (1 - alpha) * uncertainties[block]
+        chosen[step], scores[step], seen[best] = best, value[best], n_instances
+    return order[chosen], scores
+
+
+def _bring_up_to_date(
+    distance: np.ndarray,
+    seen: np.ndarray,
+    block: np.ndarray,
+    features: np.ndarray,
+    order: np.ndarray,
+    chosen: np.ndarray,
+) -> None:
+    """Lower the distances of some images to those to the chosen images they have not seen."""
+    block = block[np.argsort(seen[block])]
+    rows = features[order[block]].astype(np.float32, copy=False)
+    for place in range(seen[block[0]], len(chosen)):
+        behind = slice(np.searchsorted(seen[block], place, side="right"))
+        to_chosen = features[order[chosen[place]]].astype(np.float32, copy=False)
+        apart = np.sqrt(((rows[behind] - to_chosen) ** 2).sum(axis=1))
+        distance[block[behind]] = np.minimum(distance[block[behind]], apart)
+    seen[block] = len(chosen)
 
 
 def ranked_batch(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import mean_neighbour_distance, unit_rows
+from ..geometry import RowsInOrder, mean_neighbour_distance, unit_rows
 from ..seeding import RandomState, check_random_state
 from ._calibration import calibrated_temperature, tempered
 from ._order import canonical_order
@@ -93,6 +93,5 @@ def uherding(
         temperature = calibrated_temperature(classifier, rng)
     uncertainty = margin_score(tempered(proba[order], temperature))
     sigma = labeled_distance(labeled) if sigma is None else sigma
-    rows = unit_rows(pool_features)
-    del pool_features  # as large as `rows`
-    return herd(rows[order], order, labeled, uncertainty, n_instances, sigma, max_targets, rng)
+    rows = RowsInOrder(pool_features, order, unit=True)
+    return herd(rows, order, labeled, uncertainty, n_instances, sigma, max_targets, rng)

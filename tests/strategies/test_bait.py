@@ -45,6 +45,30 @@ def test_the_choice_is_that_of_explicit_inverses(seed, over_sample):
     np.testing.assert_allclose(scores, gains, rtol=1e-8)
 
 
+@pytest.mark.parametrize(("candidates", "at_once"), [(1, 1), (2, 5), (7, 3)])
+def test_the_choice_does_not_depend_on_the_candidates(candidates, at_once, monkeypatch):
+    rng = np.random.default_rng(0)
+    X, weights = rng.standard_normal((60, 5)), rng.random(60)
+    expected, gains = geometry.a_optimal(X, weights, 12, 0.2 * np.eye(5), random_state=0)
+    monkeypatch.setattr("al_tf.geometry._a_optimal.CANDIDATES", candidates)
+    monkeypatch.setattr("al_tf.geometry._a_optimal.ROUND", at_once)
+    chosen, again = geometry.a_optimal(X, weights, 12, 0.2 * np.eye(5), random_state=0)
+    assert chosen.tolist() == expected.tolist()
+    np.testing.assert_allclose(again, gains, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_lower_precisions_choose_the_same(dtype):
+    rng = np.random.default_rng(0)
+    X, weights = rng.standard_normal((80, 6)).astype(dtype), rng.random(80)
+    chosen, gains = geometry.a_optimal(X, weights, 10, np.eye(6), random_state=0)
+    expected, exact = geometry.a_optimal(
+        X.astype(np.float64), weights, 10, np.eye(6), random_state=0
+    )
+    assert chosen.tolist() == expected.tolist()
+    np.testing.assert_allclose(gains, exact, rtol=1e-4)
+
+
 def test_rows_without_weight_come_last():
     rng = np.random.default_rng(0)
     X, weights = rng.standard_normal((20, 3)), np.ones(20)

@@ -9,7 +9,7 @@ import pytest
 
 from al_tf.strategies.bald import bald_score
 from al_tf.strategies.batch_bald import batch_bald
-from al_tf.strategies.epig import epig, epig_score
+from al_tf.strategies.epig import epig, epig_score, highest_epig
 from al_tf.strategies.testing import FakeClassifier
 
 JOINT = [batch_bald, epig]
@@ -126,8 +126,20 @@ def test_epig_is_the_mean_information_about_the_targets():
 def test_epig_in_small_pieces_is_the_same(monkeypatch):
     samples, targets = draws(5, 40, 3), draws(5, 6, 3, seed=1)
     whole = epig_score(samples, targets)
-    monkeypatch.setattr("al_tf.strategies.epig.MEMORY", 1)
+    monkeypatch.setattr("al_tf.strategies.epig.TILE", 1)
     np.testing.assert_allclose(epig_score(samples, targets), whole, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_highest", [1, 7, 300])
+def test_the_highest_epig_scores_are_among_those_computed_exactly(n_highest):
+    samples, targets = draws(20, 300, 4), draws(20, 10, 4, seed=1)
+    every = epig_score(samples, targets)
+    images, scores = highest_epig(samples.astype(np.float32), targets, n_highest)
+    assert len(images) >= n_highest
+    assert set(np.argsort(-every)[:n_highest]) <= set(images)
+    np.testing.assert_allclose(scores, every[images], atol=1e-6)
+    if n_highest == 1:
+        assert len(images) < 300
 
 
 def test_epig_ignores_doubt_that_has_nothing_to_do_with_the_targets():

@@ -55,3 +55,24 @@ def test_the_labeled_set_counts(learner, pool):
     with_labels, _ = ranked_batch(learner, pool, 5)
     without, _ = ranked_batch(learner.estimator, pool, 5)
     assert set(with_labels) != set(without)
+
+
+@pytest.mark.parametrize("with_labels", [True, False])
+@pytest.mark.parametrize("block", [1, 3, 50])
+def test_the_choice_is_that_of_a_pass_over_all_images_for_each(block, with_labels, monkeypatch):
+    monkeypatch.setattr("al_tf.strategies.ranked_batch.BLOCK", block)
+    rng = np.random.default_rng(0)
+    features = np.repeat(rng.normal(size=(40, 3)), 2, axis=0).astype(np.float32)
+    uncertainties, labeled = rng.random(80), features[:5] if with_labels else None
+    indices, scores = rank_batch(uncertainties, features, labeled, 30, random_state=0)
+    assert len(set(indices)) == 30
+    m = 5 if with_labels else 0
+    known = list(features[:m])
+    for step, (index, score) in enumerate(zip(indices, scores, strict=True)):
+        alpha = (80 - step) / (80 + m) if known else 0.0
+        apart = [np.linalg.norm(features - row, axis=1) for row in known] or [np.zeros(80)]
+        value = alpha * (1 - 1 / (1 + np.min(apart, axis=0))) + (1 - alpha) * uncertainties
+        value[indices[:step]] = -1
+        assert score == pytest.approx(value[index], abs=1e-6)
+        assert value[index] == pytest.approx(value.max(), abs=1e-6)
+        known.append(features[index])

@@ -1,0 +1,106 @@
+"""Rows that are read when asked for, and rows of few columns in place of many."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from al_tf import geometry
+
+from .naive import naive_distances, rows
+
+
+def test_rows_in_order_are_those_of_the_sorted_array():
+    X, order = rows(30, 4), np.random.default_rng(0).permutation(30)[:20]
+    lazy = geometry.RowsInOrder(X, order)
+    assert (lazy.shape, lazy.dtype, len(lazy), lazy.ndim) == ((20, 4), X.dtype, 20, 2)
+    np.testing.assert_array_equal(lazy[3:7], X[order][3:7])
+    np.testing.assert_array_equal(lazy[np.array([5, 1])], X[order][[5, 1]])
+    np.testing.assert_array_equal(np.asarray(lazy), X[order])
+    assert np.asarray(lazy, dtype=np.float64).dtype == np.float64
+
+
+def test_unit_rows_in_order_have_length_one():
+    X, order = rows(30, 4).astype(np.float16), np.arange(30)[::-1]
+    lazy = geometry.RowsInOrder(X, order, unit=True)
+    assert lazy.dtype == lazy[:5].dtype == np.float32
+    np.testing.assert_array_equal(np.asarray(lazy), geometry.unit_rows(X)[::-1])
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        lambda X: geometry.nearest_of_set(X, rows(7, 4, seed=1))[0],
+        lambda X: geometry.mean_similarity(X, rows(9, 4, seed=1)),
+        lambda X: geometry.k_center_greedy(X, 9, random_state=0)[0],
+        lambda X: geometry.max_ball_cover(X, 9, 1.0, random_state=0)[0],
+        lambda X: geometry.max_kernel_cover(X, 9, 1.0, random_state=0)[0],
+        lambda X: geometry.standardise(X),
+        lambda X: geometry.a_optimal(X, np.ones(60), 9, np.eye(4), random_state=0)[0],
+    ],
+)
+def test_kernels_take_rows_in_order(kernel):
+    X, order = rows(80, 4), np.random.default_rng(0).permutation(80)[:60]
+    np.testing.assert_array_equal(kernel(geometry.RowsInOrder(X, order)), kernel(X[order]))
+
+
+def test_blocks_of_rows_do_not_change_the_nearest(monkeypatch):
+    X, centers = rows(300, 5), rows(40, 5, seed=1)
+    whole = geometry.nearest_of_set(X, centers)
+    similar = geometry.mean_similarity(X, centers)
+    monkeypatch.setattr("al_tf.geometry._distances.ROWS", 7)
+    for part, expected in zip(geometry.nearest_of_set(X, centers), whole, strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-6)
+    np.testing.assert_allclose(geometry.mean_similarity(X, centers), similar, rtol=1e-6)
+
+
+def low_rank(n, d=400, rank=10, noise=0.05, seed=0):
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(9).standard_normal((rank, d))
+    return rng.standard_normal((n, rank)) @ mixing + noise * rng.standard_normal((n, d)) + 3.0
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_distances_between_left_and_right_are_nearly_those_of_the_rows(scale):
+    X, Y = (
+        (low_rank(n, noise=0.5, seed=seed) * scale).astype(np.float32)
+        for n, seed in ((600, 0), (50, 1))
+    )
+    reduction = geometry.find_reduction(X, random_state=0)
+    left, right = reduction.left(X), reduction.right(Y)
+    assert left.shape == (600, 34)
+    assert left.dtype == np.float32
+    near = naive_distances(left / scale, right / scale)
+    np.testing.assert_allclose(near, naive_distances(X / scale, Y / scale), rtol=0.05)
+
+
+def test_equal_rows_are_apart_by_what_lies_outside():
+    X = low_rank(600, noise=0.5).astype(np.float32)
+    reduction = geometry.find_reduction(X, random_state=0)
+    apart = ((reduction.left(X) - reduction.right(X)) ** 2).sum(axis=1)
+    centred = X.astype(float) - reduction.mean
+    outside = (centred**2).sum(axis=1) - ((centred @ reduction.directions) ** 2).sum(axis=1)
+    np.testing.assert_allclose(apart, 2 * outside, rtol=1e-3)
+
+
+def test_as_many_directions_are_kept_as_the_limit_needs():
+    X = low_rank(2000, d=1024, rank=60, noise=0.1)
+    widths = [
+        geometry.find_reduction(X, most, random_state=0).directions.shape[1]
+        for most in (1000.0, 30.0)
+    ]
+    assert widths == [64, 64] or widths == [32, 64]
+    assert geometry.find_reduction(X, 1e-3, random_state=0) is None
+    assert geometry.find_reduction(X[:, :255], random_state=0) is None
+
+
+def test_the_directions_are_those_of_the_largest_variance():
+    X = low_rank(500)
+    reduction = geometry.find_reduction(X, random_state=0)
+    np.testing.assert_allclose(
+        reduction.directions.T @ reduction.directions, np.eye(32), atol=1e-5
+    )
+    left_out = (X - X.mean(axis=0)) - (X - X.mean(axis=0)) @ reduction.directions @ (
+        reduction.directions.T
+    )
+    assert (left_out**2).sum() < 1.0 * 500 * 400 * 0.05**2

@@ -13,6 +13,7 @@ import json
 import re
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,8 +82,8 @@ def peer_query(name, features, proba, labels, batch):
 
         asked = features[:KDE_ROWS] if len(features) > 10_000 else features
         return lambda: KernelDensity(bandwidth=KDE_BANDWIDTH).fit(features).score_samples(asked)
+    from skactiveml import pool
     from skactiveml.base import SkactivemlClassifier
-    from skactiveml.pool import Badge, CoreSet, MaxHerding, ProbCover, TypiClust
 
     class Known(SkactivemlClassifier):
         """Answers for the rows in the order of the pool, so that no fit is timed."""
@@ -93,20 +94,36 @@ def peer_query(name, features, proba, labels, batch):
         def predict_proba(self, X):
             return proba[-len(X) :]
 
+    class Linear(Known):
+        """The nearest mean of the labeled rows, for features with dropout."""
+
+        def predict(self, X):
+            return (X @ head.coef_.T + head.intercept_).argmax(axis=1)
+
     known = np.full(len(features), np.nan)
     known[:N_LABELED] = labels[:N_LABELED]
-    if name == "badge":
-        classifier = Known(classes=range(proba.shape[1]))
-        classifier.classes_ = np.arange(proba.shape[1])
-        return lambda: Badge(random_state=0).query(
-            features, known, clf=classifier, fit_clf=False, batch_size=batch
-        )
-    if name == "probcover":
-        query = ProbCover(n_classes=proba.shape[1], random_state=0).query
+    head = Given(features, proba, labels)
+    classifier = (Linear if name == "drop_query" else Known)(classes=range(proba.shape[1]))
+    classifier.classes_ = np.arange(proba.shape[1])
+    asked = {"clf": classifier, "fit_clf": False}
+    methods = {"uncertainty": "least_confident", "margin": "margin_sampling", "entropy": "entropy"}
+    if name in methods:
+        query = pool.UncertaintySampling(method=methods[name], random_state=0).query
+    elif name == "badge":
+        query = pool.Badge(random_state=0).query
+    elif name == "drop_query":
+        query = pool.DropQuery(n_dropout_samples=3, random_state=0).query
     else:
-        peers = {"kcenter": CoreSet, "typiclust": TypiClust, "max_herding": MaxHerding}
+        asked = {}
+        peers = {
+            "random": pool.RandomSampling,
+            "kcenter": pool.CoreSet,
+            "typiclust": pool.TypiClust,
+            "max_herding": pool.MaxHerding,
+            "probcover": partial(pool.ProbCover, n_classes=proba.shape[1]),
+        }
         query = peers[name](random_state=0).query
-    return lambda: query(features, known, batch_size=batch)
+    return lambda: query(features, known, batch_size=batch, **asked)
 
 
 def floor_query(name, features, proba, labels, batch):

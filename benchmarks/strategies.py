@@ -50,7 +50,6 @@ WIDE_PEERS = {
     "uncertainty": 50_000,
     "margin": 50_000,
     "entropy": 50_000,
-    "vote_entropy": 50_000,
     "kcenter": 50_000,
     "badge": 10_000,
     "typiclust": 10_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -118,9 +119,9 @@ def second_moment(X: Rows, weights: np.ndarray) -> np.ndarray:
     return total
 
 
-def _precision(X: Rows) -> type:
+def _precision(X: Rows) -> np.dtype[Any]:
     """Return the precision of products with `X`: float32 for half and single precision."""
-    return np.float32 if X.dtype in (np.float16, np.float32) else np.float64
+    return np.dtype(np.float32 if X.dtype in (np.float16, np.float32) else np.float64)
 
 
 def _forms(X: Rows, *matrices: np.ndarray) -> np.ndarray:

@@ -89,9 +89,11 @@ def nearest_points(
             nearer = lowest < squared[part]
             squared[part][nearer] = lowest[nearer]
             nearest[part][nearer] = best[nearer] + columns.start
-        apart = scratch("apart", block.rows.shape, np.float64)
-        np.subtract(block.rows, centers.rows[nearest[part]], out=apart, dtype=np.float64)
-        squared[part] = np.einsum("ij,ij->i", apart, apart)  # no digits lost to the product
+        for few in slices(part.stop, side, start=part.start):
+            rows = points.rows[few]
+            apart = scratch("apart", rows.shape, np.float64)
+            np.subtract(rows, centers.rows[nearest[few]], out=apart, dtype=np.float64)
+            squared[few] = np.einsum("ij,ij->i", apart, apart)  # no digits lost to the product
 
     for_each(scan, slices(len(points), side * side // min(side, len(centers))))
     return squared, nearest

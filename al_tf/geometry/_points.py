@@ -90,7 +90,7 @@ class RowsInOrder:
         rows: np.ndarray = self.rows[self.order[key]]
         return to_unit_length(rows) if self.unit else rows
 
-    def __array__(self, dtype: npt.DTypeLike = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 

@@ -75,7 +75,7 @@ def find_reduction(
         Read in blocks.
     most_outside : float, optional
         The largest mean of ``|x⊥|²`` that is accepted, in squared units of `X`; by default a
-        quarter of the variance.
+        third of the variance.
     random_state : RandomState
         Draws the sample.
 
@@ -101,10 +101,10 @@ def find_reduction(
     rng = check_random_state(random_state)
     sample = X[np.sort(rng.choice(n, min(n, SAMPLE), replace=False))]
     frame = make_frame(sample)
-    centred = (sample - frame.mean) / frame.scale
+    centred = frame.points(sample).rows
     variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     outside = variances.sum() - np.cumsum(variances[::-1])  # beyond the first 1, 2, … directions
-    most = variances.sum() / 4 if most_outside is None else most_outside / frame.scale**2
+    most = variances.sum() / 3 if most_outside is None else most_outside / frame.scale**2
     for width in WIDTHS:
         if width <= d / 4 and outside[width - 1] <= most:
             chosen = np.ascontiguousarray(directions[:, ::-1][:, :width], dtype=np.float32)

@@ -112,7 +112,8 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "information_density": StrategyInfo(
         "information_density", information_density.information_density, "density",
-        ("features",), "n·min(n, 10⁵)·d", "Settles 2009, modAL", large_pools=True,
+        ("features",), "n·min(n, 2·10⁴)·d, then n·10⁴·256 and 10³·n·d", "Settles 2009, modAL",
+        large_pools=True,
     ),
     "entropy_cluster": StrategyInfo(
         "entropy_cluster", entropy_cluster.entropy_cluster, "uncertainty and diversity",

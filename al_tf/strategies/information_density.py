@@ -53,6 +53,12 @@ def information_density(
     scores : ndarray, shape (n_instances,)
         Mean similarity, from 0 to 1.
 
+    Notes
+    -----
+    Above 20,000 images of 256 or more features, similarities to 10,000 of them are estimated first,
+    by `al_tf.geometry.find_reduction`; the 1,000 (or 4 k) highest are compared exactly, so that
+    scores are exact and the choice is almost. @DENS@
+
     References
     ----------
     Settles, "Active Learning Literature Survey", 2009, section 3.6; Danka and Horvath, "modAL: A

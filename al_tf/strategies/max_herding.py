@@ -12,7 +12,7 @@ from ._order import canonical_order
 from ._select import check_pool, features, labeled_features
 
 EXACT_UP_TO = 10_000  # rows; above, distances are those of a reduction
-MOST_OUTSIDE = 0.125  # of a squared bandwidth: the mean squared length that a reduction leaves out
+MOST_OUTSIDE = 0.25  # of a squared bandwidth: the mean squared length that a reduction leaves out
 
 
 def max_herding(
@@ -53,6 +53,11 @@ def max_herding(
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
         What each adds to the coverage, in [0, 1]; never rising, up to rounding.
+
+    Notes
+    -----
+    Above 10,000 images of 256 or more features, where the kernel is wide enough, distances are those
+    of `al_tf.geometry.find_reduction`: principal components, and the length of the rest. @HERD@
 
     References
     ----------

@@ -97,9 +97,7 @@ def test_as_many_directions_are_kept_as_the_limit_needs():
 def test_the_directions_are_those_of_the_largest_variance():
     X = low_rank(500)
     reduction = geometry.find_reduction(X, random_state=0)
-    np.testing.assert_allclose(
-        reduction.directions.T @ reduction.directions, np.eye(32), atol=1e-5
-    )
+    np.testing.assert_allclose(reduction.directions.T @ reduction.directions, np.eye(32), atol=1e-5)
     left_out = (X - X.mean(axis=0)) - (X - X.mean(axis=0)) @ reduction.directions @ (
         reduction.directions.T
     )

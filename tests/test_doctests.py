@@ -19,6 +19,8 @@ SHOWN_BY = {
     "al_tf.experiments.Plan": "al_tf.experiments.make_plan",
     "al_tf.experiments.Study": "al_tf.experiments.read_study",
     "al_tf.geometry.DensityDiagnostic": "al_tf.geometry.diagnose_density",
+    "al_tf.geometry.Frame": "al_tf.geometry.make_frame",
+    "al_tf.geometry.Reduction": "al_tf.geometry.find_reduction",
     "al_tf.labeling.Advice": "al_tf.labeling.LabelingSession",
     "al_tf.labeling.ClassQuality": "al_tf.labeling.LabelingSession",
     "al_tf.labeling.Commonest": "al_tf.labeling.LabelingSession",

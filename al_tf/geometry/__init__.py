@@ -19,7 +19,7 @@ from ._distances import (
 )
 from ._kernel_cover import max_kernel_cover
 from ._kmeans_plus_plus import kmeans_plus_plus
-from ._points import MEMORY_LIMIT, Frame, Rows, RowsInOrder, make_frame
+from ._points import MEMORY_LIMIT, Frame, RowsInOrder, make_frame
 from ._reduction import Reduction, find_reduction
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "DensityDiagnostic",
     "Frame",
     "Reduction",
-    "Rows",
     "RowsInOrder",
     "a_optimal",
     "center_and_scale",

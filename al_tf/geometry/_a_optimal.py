@@ -103,7 +103,7 @@ def second_moment(X: Rows, weights: np.ndarray) -> np.ndarray:
     --------
     >>> import numpy as np
     >>> from al_tf.geometry import second_moment
-    >>> second_moment(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([1.0, 0.5])).tolist()
+    >>> second_moment(np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([1.0, 0.5])).round(6).tolist()
     [[5.5, 2.0], [2.0, 4.0]]
     """
     work = _precision(X)

@@ -20,7 +20,7 @@ from ._points import (
 )
 from ._threads import for_each, ordered_map, scratch
 
-ROWS = 8192  # that are made into points at once
+ROWS = 4096  # that are made into points at once
 
 
 def nearest_of_set(
@@ -35,7 +35,7 @@ def nearest_of_set(
     centers : ndarray, shape (m, d)
     memory_limit : int
         Bytes of working memory, beside inputs, outputs and float32 copies of the centers and of
-        8,192 rows.
+        4,096 rows.
 
     Returns
     -------
@@ -59,8 +59,7 @@ def nearest_of_set(
     others = frame.points(centers)
     squared, nearest = np.empty(len(X)), np.empty(len(X), dtype=np.intp)
     for part in slices(len(X), ROWS):
-        block = frame.points(X[part])
-        squared[part], nearest[part] = nearest_points(block, others, memory_limit)
+        squared[part], nearest[part] = nearest_points(frame.points(X[part]), others, memory_limit)
     return np.sqrt(squared) * frame.scale, nearest
 
 
@@ -146,7 +145,7 @@ def mean_similarity(
         `X` itself by default; each row then counts itself (similarity 1), as in modAL. The
         distance is Euclidean.
     memory_limit : int
-        Bytes of working memory, beside inputs, outputs and a float32 copy of `X`, or of 8,192
+        Bytes of working memory, beside inputs, outputs and a float32 copy of `X`, or of 4,096
         reference rows.
 
     Returns

@@ -129,7 +129,7 @@ def make_points(X: Rows, *others: Rows) -> tuple[Points, ...]:
     Raises
     ------
     ValueError
-        Not two-dimensional, of different widths, or not finite.
+        As `make_frame`.
     """
     frame = make_frame(X, *others)
     return tuple(frame.points(array) for array in (X, *others))
@@ -148,7 +148,32 @@ class Frame:
 
 
 def make_frame(X: Rows, *others: Rows) -> Frame:
-    """Return the frame of `make_points`, which raises the same errors."""
+    """Return the mean of `X` and a power of two by which `X` and the others lie in [-1, 1].
+
+    Parameters
+    ----------
+    X, *others : ndarray, shape (n, d), (m, d), ...
+        Any real dtype; read in blocks.
+
+    Returns
+    -------
+    Frame
+
+    Raises
+    ------
+    ValueError
+        Not two-dimensional, of different widths, or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from al_tf.geometry import make_frame
+    >>> frame = make_frame(np.array([[0.0, 4.0], [2.0, 0.0]]))
+    >>> frame.mean.tolist(), float(frame.scale)
+    ([1.0, 2.0], 2.0)
+    >>> frame.points(np.array([[2.0, 0.0]])).rows.tolist()
+    [[0.5, -1.0]]
+    """
     arrays = [check_rows(array) for array in (X, *others)]
     if len({array.shape[1] for array in arrays}) != 1:
         raise ValueError(f"Rows differ in width: {[array.shape for array in arrays]}.")

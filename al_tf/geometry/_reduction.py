@@ -21,8 +21,8 @@ class Reduction:
     """A projection on directions of large variance, with the length of what lies outside them.
 
     ``|left(x) - right(y)|² = |x - y|² + 2 <x⊥, y⊥>``, where x⊥ is the part of x outside the
-    directions, without the mean's. It is small unless x and y are close to each other; for equal
-    rows it is ``2 |x⊥|²``.
+    directions, without the mean's. The second term is small unless x and y are close to each
+    other: means over many rows are nearly right, neighbourhoods are not.
 
     Attributes
     ----------
@@ -61,10 +61,8 @@ class Reduction:
         return rows
 
 
-def find_reduction(
-    X: Rows, most_outside: float | None = None, *, random_state: RandomState = None
-) -> Reduction | None:
-    """Return the smallest reduction that keeps enough of the variance, or None.
+def find_reduction(X: Rows, *, random_state: RandomState = None) -> Reduction | None:
+    """Return the smallest reduction that keeps two thirds of the variance, or None.
 
     Its directions are principal components of a random sample of 4,096 rows; 32, 64, 128 or 256
     of them, at most a quarter of the columns.
@@ -73,9 +71,6 @@ def find_reduction(
     ----------
     X : ndarray, shape (n, d)
         Read in blocks.
-    most_outside : float, optional
-        The largest mean of ``|x⊥|²`` that is accepted, in squared units of `X`; by default a
-        third of the variance.
     random_state : RandomState
         Draws the sample.
 
@@ -104,9 +99,8 @@ def find_reduction(
     centred = frame.points(sample).rows
     variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     outside = variances.sum() - np.cumsum(variances[::-1])  # beyond the first 1, 2, … directions
-    most = variances.sum() / 3 if most_outside is None else most_outside / frame.scale**2
     for width in WIDTHS:
-        if width <= d / 4 and outside[width - 1] <= most:
+        if width <= d / 4 and outside[width - 1] <= variances.sum() / 3:
             chosen = np.ascontiguousarray(directions[:, ::-1][:, :width], dtype=np.float32)
             return Reduction(frame.mean.astype(np.float32), chosen, frame.scale)
     return None

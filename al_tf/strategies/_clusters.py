@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..geometry import Rows, kmeans_plus_plus, make_frame, nearest_of_set
+from ..geometry import RowsInOrder, kmeans_plus_plus, make_frame, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._select import top_k
 
@@ -50,7 +50,7 @@ def cluster(
 
 
 def nearest_to_centroids(
-    features: Rows, k: int, random_state: RandomState = None
+    features: np.ndarray | RowsInOrder, k: int, random_state: RandomState = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return, from each of `k` clusters, the row nearest to the centroid; minus its distance.
 

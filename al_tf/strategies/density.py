@@ -10,7 +10,6 @@ import numpy as np
 from ..errors import check_one_of
 from ..geometry import (
     DensityDiagnostic,
-    Rows,
     RowsInOrder,
     diagnose_density,
     kde_log_density,
@@ -29,7 +28,7 @@ FEW = 20  # images; with no more of them, the density is not diagnosed
 
 
 def feature_log_density(
-    pool_features: Rows,
+    pool_features: np.ndarray | RowsInOrder,
     *,
     bandwidth: str | float = "cv",
     n_components: int | None = 10,
@@ -200,7 +199,7 @@ def entropy_density(
 
 
 def _checked_log_density(
-    pool_features: Rows,
+    pool_features: np.ndarray | RowsInOrder,
     bandwidth: str | float,
     n_components: int | None,
     reference_size: int | None,

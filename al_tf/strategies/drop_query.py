@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Rows, RowsInOrder
+from ..geometry import RowsInOrder
 from ..seeding import RandomState, check_random_state
 from ._clusters import nearest_to_centroids
 from ._order import canonical_order
@@ -16,7 +16,7 @@ ROWS = 1024  # images whose features are dropped at once
 
 
 def dropped_predictions(
-    features: Rows,
+    features: np.ndarray | RowsInOrder,
     coef: np.ndarray,
     intercept: np.ndarray,
     n_samples: int,

@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Rows, RowsInOrder, find_reduction, max_kernel_cover, unit_rows
+from ..geometry import RowsInOrder, max_kernel_cover, unit_rows
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, features, labeled_features
-
-EXACT_UP_TO = 10_000  # rows; above, distances are those of a reduction
-MOST_OUTSIDE = 0.25  # of a squared bandwidth: the mean squared length that a reduction leaves out
 
 
 def max_herding(
@@ -45,7 +42,9 @@ def max_herding(
         Bandwidth, more than 0, for features of unit length; 1 as in the authors' code.
     max_targets : int
         How many images to cover: a random sample where the pool is larger. Every image of the
-        pool remains a candidate.
+        pool remains a candidate. On 10,000 features of small photographs (EfficientNet-Lite0),
+        100 images chosen for 4,000 targets added 94 % of the coverage that those chosen for all
+        targets added, for 1,000 targets 70 %, and 100 random images 44 %.
 
     Returns
     -------
@@ -53,11 +52,6 @@ def max_herding(
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
         What each adds to the coverage, in [0, 1]; never rising, up to rounding.
-
-    Notes
-    -----
-    Above 10,000 images of 256 or more features, where the kernel is wide enough, distances are those
-    of `al_tf.geometry.find_reduction`: principal components, and the length of the rest. @HERD@
 
     References
     ----------
@@ -74,7 +68,7 @@ def max_herding(
 
 
 def herd(
-    rows: Rows,
+    rows: np.ndarray | RowsInOrder,
     order: np.ndarray,
     labeled: np.ndarray | None,
     weights: np.ndarray | None,
@@ -89,19 +83,12 @@ def herd(
     targets = np.arange(len(rows))
     if len(rows) > max_targets:
         targets = np.sort(rng.choice(len(rows), max_targets, replace=False))
-    goals = rows if len(targets) == len(rows) else rows[targets]
-    centers = None if labeled is None else unit_rows(labeled)
-    if len(rows) > EXACT_UP_TO:
-        reduction = find_reduction(rows, MOST_OUTSIDE * sigma**2, random_state=rng)
-        if reduction is not None:
-            rows, goals = reduction.left(rows), reduction.right(goals)
-            centers = None if centers is None else reduction.left(centers)
     chosen, gains = max_kernel_cover(
         rows,
         n_instances,
         sigma,
-        centers,
-        targets=goals,
+        None if labeled is None else unit_rows(labeled),
+        targets=rows if len(targets) == len(rows) else rows[targets],
         weights=None if weights is None else weights[targets],
         random_state=rng,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import Rows, RowsInOrder, center_and_scale, max_ball_cover, nearest_of_set
+from ..geometry import RowsInOrder, center_and_scale, max_ball_cover, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -16,7 +16,7 @@ RADIUS_SAMPLE = 5000
 
 
 def purity_radius(
-    features: Rows,
+    features: np.ndarray | RowsInOrder,
     n_classes: int,
     purity: float = 0.95,
     random_state: RandomState = None,
@@ -121,7 +121,7 @@ def probcover(
     rows = RowsInOrder(pool_features, order)
     if radius is None:
         radius = purity_radius(rows, n_classes_of(classifier), random_state=rng)
-    targets: Rows = rows
+    targets: np.ndarray | RowsInOrder = rows
     if len(rows) > max_targets:
         targets = rows[np.sort(rng.choice(len(rows), max_targets, replace=False))]
     chosen, gains = max_ball_cover(

@@ -72,11 +72,6 @@ def uherding(
     scores : ndarray, shape (n_instances,)
         What each adds to the coverage, in [0, 1]; never rising, up to rounding.
 
-    Notes
-    -----
-    Large pools are treated as in `max_herding`; with the narrow kernel of many labels, distances
-    stay exact.
-
     References
     ----------
     Bae, Oliveira and Sutherland, "Uncertainty Herding: One Active Learning Method for All Label

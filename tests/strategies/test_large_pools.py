@@ -1,4 +1,4 @@
-"""Large pools: features in a memory map are read in blocks, and reductions choose almost the same."""
+"""Large pools: features in a memory map are read in blocks, and estimates list the right images."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from al_tf.geometry import max_kernel_cover, mean_similarity
+from al_tf.geometry import mean_similarity
 from al_tf.strategies import get_strategy, information_density, list_strategies, strategy_info
-from al_tf.strategies import max_herding as herding
 from al_tf.strategies.testing import FakeLearner
 
 N, D, CLASSES, LABELED = 40_000, 512, 4, 40
@@ -84,43 +83,6 @@ def test_half_precision_chooses_as_the_same_numbers_in_single_precision(name, ma
     single, expected = query(name, np.array(some, dtype=np.float32))
     np.testing.assert_array_equal(half, single)
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
-
-
-def coverage_gains(rows, targets, chosen, sigma):
-    """Return what each chosen row adds, by distances in float64."""
-    squared = ((rows[chosen][:, None].astype(float) - targets[None]) ** 2).sum(axis=2)
-    kernel = np.exp(-squared / sigma**2)
-    best = np.maximum.accumulate(kernel, axis=0)
-    return np.diff(np.vstack([np.zeros(len(targets)), best]), axis=0).mean(axis=1)
-
-
-def test_herding_by_a_reduction_covers_as_much(low_rank, monkeypatch):
-    monkeypatch.setattr(herding, "EXACT_UP_TO", 2000)
-    features = low_rank[:2400].astype(np.float32)
-    used = []
-    find = herding.find_reduction
-    monkeypatch.setattr(
-        herding, "find_reduction", lambda *a, **k: used.append(find(*a, **k)) or used[-1]
-    )
-    rows = features / np.linalg.norm(features, axis=1, keepdims=True)
-    order, rng = np.arange(len(rows)), np.random.default_rng(0)
-    chosen, gains = herding.herd(rows, order, None, None, 10, 1.0, 10_000, rng)
-    assert used[0] is not None
-    exact, _ = max_kernel_cover(rows, 10, 1.0, random_state=0)
-    own = coverage_gains(rows, rows, chosen, 1.0)
-    np.testing.assert_allclose(gains, own, atol=2e-3)
-    assert own.sum() > 0.998 * coverage_gains(rows, rows, exact, 1.0).sum()
-
-
-def test_herding_with_a_narrow_kernel_is_exact(low_rank, monkeypatch):
-    features = low_rank[:1500].astype(np.float32)
-    rows, order = features / np.linalg.norm(features, axis=1, keepdims=True), np.arange(1500)
-    monkeypatch.setattr(herding, "EXACT_UP_TO", 1000)
-    chosen, _ = herding.herd(rows, order, None, None, 6, 0.05, 10_000, np.random.default_rng(0))
-    monkeypatch.setattr(herding, "EXACT_UP_TO", 2000)
-    exact, _ = herding.herd(rows, order, None, None, 6, 0.05, 10_000, np.random.default_rng(0))
-    gains, best = (coverage_gains(rows, rows, some, 0.05) for some in (chosen, exact))
-    np.testing.assert_allclose(gains, best, rtol=1e-4)
 
 
 def test_a_listed_image_has_its_exact_density(low_rank, monkeypatch):

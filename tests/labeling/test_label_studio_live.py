@@ -367,6 +367,52 @@ def rows_of(version, n):
     return [{"task": task, "model_version": version} for task in range(n)]
 
 
+class Gated(NearestMean):
+    """A model whose training waits."""
+
+    gate = threading.Event()
+
+    def fit(self, X, y, **options):
+        assert self.gate.wait(60)
+        return super().fit(X, y, **options)
+
+
+class GatedSettings(Settings):
+    def build_estimator(self, classes):
+        return Gated()
+
+
+def test_after_a_restart_no_order_without_a_model_is_shown(begin, folder, tmp_path):
+    live = begin()
+    label(live, 0, 1, 2, 3)
+    live.close()
+
+    class WithTasks(Studio):
+        fetched = threading.Event()
+
+        def emails(self):
+            return {}
+
+        def tasks(self, project):
+            self.fetched.set()
+            return [{"id": n, "data": {"image": f"s3://b/{n:02}.png"}} for n in range(30)]
+
+    studio = WithTasks()
+    again = LiveLabeling(
+        LabelLedger(tmp_path / "labels.db"), FolderPool(folder, size=12),
+        GatedSettings("cnn", None, 12, True), client=studio,
+    )  # fmt: skip
+    again.webhook({"action": "TASKS_CREATED", "project": {"id": 1, "label_config": INTERFACE}})
+    assert studio.fetched.wait(30)
+    again._outside.wait()
+    assert studio.rows == []
+    Gated.gate.set()
+    again.wait()
+    assert studio.shown == again.version
+    assert [version for _, version, _ in studio.rows] == [again.version] * 30
+    again.close()
+
+
 class TestWriting:
     def test_the_highest_scores_first_and_the_others_later(self):
         studio = Studio()

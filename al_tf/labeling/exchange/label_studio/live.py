@@ -24,6 +24,7 @@ from ...items import TrainingStatus
 from ...ledger import LabelLedger
 from ...pool import FolderPool
 from ...trainer import Trainer
+from ...training_set import training_labels
 from .addresses import ImageIndex, upload_name
 from .annotations import TaskAnswers, read_tasks
 from .client import StudioClient
@@ -358,8 +359,16 @@ class LiveLabeling:
         if self._trainer is not None and self._trainer.is_quick:
             self._trainer.let_finish(SETUP_SECONDS)
 
+    def _is_training(self) -> bool:
+        """Tell whether a model is being trained, not only features computed."""
+        labels = set(training_labels(self.ledger.answers()).values())
+        return len(labels) > 1 and self._trainer_state() in ("embedding", "running")
+
+    def _trainer_state(self) -> str:
+        return "none" if self._trainer is None else self._trainer.status.state
+
     def _training_changed(self) -> None:
-        if self._trainer is not None and self._trainer.status.state in ("ready", "none"):
+        if self._trainer_state() in ("ready", "none", "failed"):
             self._outside.start(self._write_and_fetch)
 
     def _reach_out(self, number: int) -> None:
@@ -440,7 +449,9 @@ class LiveLabeling:
         return len(fetched) - before
 
     def _write(self, project: _Project, writer: PredictionWriter) -> None:
-        """Write the highest scores to a project, unless they are there."""
+        """Write the highest scores to a project, unless they are there or a first model comes."""
+        if self._trainer is not None and self._trainer.model is None and self._is_training():
+            return  # after a restart: the order without a model is for those without labels
         ranking = self.ranking()
         with self._lock:
             images = dict(project.images)

@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from typer.main import get_command
 
 from al_tf import list_strategies
-from al_tf.cli.main import main
+from al_tf.cli.main import app, main
 from al_tf.experiments import read_meta
 from al_tf.network.feature_store import FeatureStore
 from al_tf.plots import read_provenance
@@ -364,3 +365,16 @@ def test_fetching_a_backbone(al_tf):
     code, _, err = al_tf("data", "fetch", "backbone:efficientnet")
     assert code == 2
     assert "Unknown backbone 'efficientnet'" in err
+
+
+def test_no_help_has_brackets_which_the_terminal_takes_for_markup():
+    def helps(command, name):
+        yield name, command.help or ""
+        for parameter in command.params:
+            yield f"{name} {parameter.name}", getattr(parameter, "help", None) or ""
+        for child, part in getattr(command, "commands", {}).items():
+            yield from helps(part, f"{name} {child}")
+
+    texts = dict(helps(get_command(app), "al-tf"))
+    assert len(texts) > 50
+    assert [name for name, text in texts.items() if "[" in text] == []

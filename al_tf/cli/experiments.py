@@ -68,7 +68,7 @@ def run(
     ] = None,
     track_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder for what is logged. [default: MLflow's own; tensorboard]"),
+        typer.Option(help="Folder for what is logged. Default: MLflow's own; tensorboard."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,

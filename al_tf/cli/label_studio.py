@@ -41,18 +41,18 @@ def serve(
     classes: Annotated[
         list[str] | None,
         typer.Option(
-            help="Comma-separated; for a new ledger. [default: the choices of the first project]"
+            help="Comma-separated; for a new ledger. Default: the choices of the first project."
         ),
     ] = None,
     url: Annotated[
         str | None,
-        typer.Option(help="Address of Label Studio. [default: what it says when it connects]"),
+        typer.Option(help="Address of Label Studio. Default: what it says when it connects."),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="LABEL_STUDIO_API_KEY",
-            help="Access token of a user there, with --url. [default: what it gives itself]",
+            help="Access token of a user there, with --url. Default: what it gives itself.",
         ),
     ] = None,
     basic_auth: Annotated[

@@ -35,16 +35,16 @@ Model = Annotated[
     str | None,
     typer.Option(
         help="probe (on a pretrained network), cnn, auto (probe where its weights are there), "
-        "or a .keras network of your own for the probe. [default: the ledger's, else auto]"
+        "or a .keras network of your own for the probe. Default: the ledger's, else auto."
     ),
 ]
 Backbone = Annotated[str | None, typer.Option(help="probe: name of the pretrained network.")]
 Strategy = Annotated[
     str | None,
-    typer.Option(help="See `al-tf strategies`. [default: the ledger's, else margin]"),
+    typer.Option(help="See `al-tf strategies`. Default: the ledger's, else margin."),
 ]
 Batch = Annotated[
-    int | None, typer.Option(help="Images chosen at once. [default: the ledger's, else 10]")
+    int | None, typer.Option(help="Images chosen at once. Default: the ledger's, else 10.")
 ]
 _Annotator = Annotated[str | None, typer.Option(help="Who labels; your login if not given.")]
 _Annotators = Annotated[
@@ -55,14 +55,14 @@ _Overlap = Annotated[
     float | None,
     typer.Option(
         help="Share of the images that a second annotator is asked for. "
-        "[default: the ledger's, else 0]"
+        "Default: the ledger's, else 0."
     ),
 ]
 Size = Annotated[
     int | None,
     typer.Option(
         help="Side in pixels at which the model sees the images. "
-        "[default: the ledger's, else the network's, or 64 for a cnn]"
+        "Default: the ledger's, else the network's, or 64 for a cnn."
     ),
 ]
 _Host = Annotated[
@@ -72,7 +72,7 @@ _Group = Annotated[
     str | None,
     typer.Option(
         help="Regular expression for file names: images with the same text in its parentheses "
-        r"show one part, such as '(.*)_\d+'; parts are audited whole. [default: the ledger's]"
+        r"show one part, such as '(.*)_\d+'; parts are audited whole. Default: the ledger's."
     ),
 ]
 _Port = Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")]
@@ -188,7 +188,7 @@ def export(
         str | None,
         typer.Option(
             help="label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
-            "[default: files that Label Studio reads from this disk]"
+            "Default: files that Label Studio reads from this disk."
         ),
     ] = None,
 ) -> None:

@@ -15,11 +15,12 @@ simulated, above 50,000 rows in a memory map of float16. Writes ``results/strate
 ``.png``, or ``strategies_peers.json``, or ``strategies_wide.json``.
 
 Stopped with ``--wide``, it goes on where it was: every measurement is kept in
-``results/strategies_wide.jsonl`` at the top of the checkout, and belongs to its commit.
+``results/strategies_wide.jsonl`` at the top of the checkout, and belongs to the code of that time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import tempfile
@@ -151,12 +152,13 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         for cell in (everything if turn % 2 == 0 else reversed(everything))
         if turn == 0 or (cell[1] <= 50_000 and cell[2] == 100 and cell[:2] not in ONCE)
     ]
-    kept = read_kept() if args.wide else {}
+    kept_on_disk = args.wide and not args.strategies
+    kept = read_kept() if kept_on_disk else {}
     for place, (turn, cell) in enumerate(turns, start=1):
         said = f"[{place}/{len(turns)}] {cell[3]} {cell[0]}, {cell[1]:,} rows, batch {cell[2]}"
         if (turn, cell) not in kept:
             kept[turn, cell] = answer = run_cell(args, folder, cell)
-            if args.wide:
+            if kept_on_disk:
                 keep(turn, cell, answer)
         answer = kept[turn, cell]
         print(f"{said}: {answer['seconds']:.3g} s, {answer['peak_mb']:,.0f} MB", flush=True)
@@ -190,22 +192,29 @@ def run_cell(args, folder: Path, cell: tuple) -> dict:
     return run.answer
 
 
+def code_version() -> str:
+    """Return a digest of the code that a cell measures."""
+    rooms = [_harness.ROOT / "al_tf" / room for room in ("strategies", "geometry")]
+    paths = [path for room in rooms for path in sorted(room.rglob("*.py"))]
+    digest = hashlib.sha256()
+    for path in [*paths, _harness.HERE / "_strategy_cell.py"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def read_kept() -> dict[tuple, dict]:
-    """Return what was measured at this commit before, by turn and cell."""
-    commit = _harness.commit()
-    if not KEPT.exists() or commit is None or commit.endswith("-dirty"):
-        return {}
-    lines = [json.loads(line) for line in KEPT.read_text().splitlines()]
+    """Return what was measured of this code before, by turn and cell."""
+    lines = KEPT.read_text().splitlines() if KEPT.exists() else []
     return {
         (line["turn"], tuple(line["cell"])): line["answer"]
-        for line in lines
-        if line["commit"] == commit
+        for line in map(json.loads, lines)
+        if line["code"] == code_version()
     }
 
 
 def keep(turn: int, cell: tuple, answer: dict) -> None:
     KEPT.parent.mkdir(exist_ok=True)
-    line = {"commit": _harness.commit(), "turn": turn, "cell": cell, "answer": answer}
+    line = {"code": code_version(), "turn": turn, "cell": cell, "answer": answer}
     with KEPT.open("a") as file:
         file.write(json.dumps(line) + "\n")
 

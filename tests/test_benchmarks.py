@@ -150,3 +150,15 @@ class TestRunAll:
         with pytest.raises(SystemExit):
             run_all.main(["--only", "loop,lop"])
         assert "no benchmark lop" in capsys.readouterr().err
+
+
+def test_wide_measurements_are_kept_for_the_same_code(harness, tmp_path, monkeypatch):
+    import strategies
+
+    monkeypatch.setattr(strategies, "KEPT", tmp_path / "results" / "kept.jsonl")
+    assert strategies.read_kept() == {}
+    cell = ("margin", 10_000, 100, "al_tf")
+    strategies.keep(0, cell, {"seconds": 1.5})
+    assert strategies.read_kept() == {(0, cell): {"seconds": 1.5}}
+    monkeypatch.setattr(strategies, "code_version", lambda: "another")
+    assert strategies.read_kept() == {}

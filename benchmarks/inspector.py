@@ -253,7 +253,8 @@ def hurried(place: Path, model: str, n: int) -> Values:
     chosen = [e for e in events if e.purpose == "query"]
     values["by_model"] = sum(e.strategy == "margin" for e in chosen) / len(chosen)
     values["answers"] = float(len(events))
-    values["retrain"] = median(trainings) if trainings else float("nan")
+    if trainings:
+        values["retrain"] = median(trainings)
     network = place / f"{model}.keras"
     values["export"] = run(
         "export", ledger, network, "--format", "model", "--images", place / "pool"

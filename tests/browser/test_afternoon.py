@@ -118,7 +118,10 @@ class Afternoon:
         """Choose unlabeled images of a class one by one, and label them by one click."""
         screen = self.screens[who]
         show(screen, "Unlabeled")
-        screen.page.locator(f"{FRONT} .altf-cell .altf-none").nth(20).wait_for()
+        last = int(count(screen).split()[0]) - 1
+        screen.page.locator(f"{FRONT} .altf-cells").focus()
+        screen.page.keyboard.press("End")  # in the order of the names, which goes by class
+        cell(screen, last).locator(".altf-none").wait_for()
         cells = screen.page.locator(f"{FRONT} .altf-cell")
         titles = cells.evaluate_all("cells => cells.map(c => [c.dataset.place, c.title])")
         chosen = [(p, name) for p, name in titles if self.truth.get(name) == label][:most]

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pandas as pd
 import pytest
@@ -58,8 +59,12 @@ class Afternoon:
             return [(e.annotator, e.kind, e.name, e.label) for e in book.events()]
 
     def newest(self):
-        """Note what is new in the ledger, and return it."""
-        new = self.events()[len(self.done) :]
+        """Wait for something new in the ledger, note it, and return it."""
+        for _ in range(600):
+            new = self.events()[len(self.done) :]
+            if new:
+                break
+            time.sleep(0.1)
         self.done += new
         return new
 
@@ -104,11 +109,11 @@ class Afternoon:
         go(screen, "g", "review")
         for name, label in self.mistakes:
             screen.page.locator(f"{FRONT} input[aria-label=Name]").fill(name)
-            screen.page.locator(f"{FRONT} .altf-place", has_text="1 image").wait_for()
+            screen.page.wait_for_selector(f"{FRONT} .altf-cell[data-place='0'][title='{name}']")
             settled(screen)
+            assert count(screen) == "1 image"
             cell(screen, 0).click()
             screen.page.keyboard.press(KEYS[label])
-            said(screen, "Relabeled 1 image")
             assert self.newest() == [(who, "relabel", name, label)]
             screen.page.keyboard.press("Home")
         screen.page.locator(f"{FRONT} input[aria-label=Name]").fill("")

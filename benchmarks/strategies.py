@@ -280,7 +280,7 @@ def draw(rows: list[_harness.Row], path: Path, width: int) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
-    styles = [f"C{i % 10}{line}" for line in ("o-", "s--", "^-.") for i in range(10)]
+    styles = [f"C{i % 10}{line}" for line in ("o-", "s--", "^-.", "d:") for i in range(10)]
     names = list(dict.fromkeys(r["strategy"] for r in rows if r["batch"] == 100))
     for ax, key, unit in zip(
         axes, ("seconds", "peak_mb"), ("seconds a query", "peak MB"), strict=True

@@ -117,9 +117,11 @@ class PoolFeatures:
         """
         while True:
             missing = self._missing()
+            for start in range(0, len(missing), READ_AT_ONCE):
+                self.compute(missing[start : start + READ_AT_ONCE])
             if missing:
-                self.compute(missing[:READ_AT_ONCE])
-            elif self._pool.is_reading and not self._stopped.is_set():
+                continue  # others may have been read meanwhile
+            if self._pool.is_reading and not self._stopped.is_set():
                 self._stopped.wait(READING_PAUSE)
             else:
                 return

@@ -211,7 +211,7 @@ def test_in_jupyterlab_by_keys_and_mouse_with_reload_and_restart(page, folder):
                 break
             page.wait_for_timeout(200)
         page.reload()
-        page.wait_for_selector(".altf[aria-busy=false]", timeout=30_000)
+        page.wait_for_selector(".altf[aria-busy=false]", timeout=90_000)
         screen.ready()
         assert screen.name == before
         done += work(screen)

@@ -189,7 +189,7 @@ class _EmbeddingTask(NamedTuple):
             )
         bar = backbone.progress_bar(len(source), shown=False)
         with backbone.store(self.cache_dir) as store:
-            return backbone.embedded(source, store, bar)
+            return backbone.features_and_digests(source, store, bar)
 
 
 def _chunk_length(source: ImageSource, n_threads: int) -> int:

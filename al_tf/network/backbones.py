@@ -243,7 +243,7 @@ class Backbone:
         """
         X = check_images(X)
         with self.store(cache_dir) as store, self.progress_bar(len(X), shown=progress) as bar:
-            return self.embedded(X, store, bar)[0]
+            return self.features_and_digests(X, store, bar)[0]
 
     def store(self, cache_dir: Any = None) -> FeatureStore:
         """Open the store of this backbone's features; `cache_dir` as in `features`."""
@@ -267,7 +267,7 @@ class Backbone:
             leave=False,
         )
 
-    def embedded(
+    def features_and_digests(
         self, X: ImageSource, store: FeatureStore, bar: Any
     ) -> tuple[np.ndarray, list[bytes]]:
         """Read images once, a part at a time; embed those that neither came before nor are kept.

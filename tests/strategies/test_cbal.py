@@ -36,6 +36,21 @@ def test_a_class_lacks_its_share_of_all_labels_after_the_batch(pool):
     learner.y_training = np.eye(3)[[0] * 6 + [1] * 2]
     np.testing.assert_allclose(missing_labels(learner, 3, 4), [0, 2, 4])
     np.testing.assert_allclose(missing_labels(learner.estimator, 3, 6), [2, 2, 2])
+    learner.y_training = np.array(["b"])
+    np.testing.assert_allclose(missing_labels(learner, 3, 5), [2, 1, 2])
+
+
+def test_a_model_without_classes_has_those_of_its_labels(answers):
+    model = answers(proba=[[0.5, 0.5]])
+    model.y_training = np.array(["a", "a", "a", "b"])
+    np.testing.assert_allclose(missing_labels(model, 2, 2), [0, 2])
+
+
+def test_balance_counts_as_much_as_entropy_unless_said_otherwise(learner, pool):
+    by_default, scores = cbal(learner, pool, 8, random_state=0)
+    stated, same = cbal(learner, pool, 8, random_state=0, weight=1.0)
+    assert by_default.tolist() == stated.tolist()
+    np.testing.assert_allclose(scores, same)
 
 
 def test_images_of_the_class_without_labels_are_asked_for_first(answers):

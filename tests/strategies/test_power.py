@@ -26,6 +26,15 @@ def test_a_batch_is_drawn_without_replacement_by_a_power_of_the_scores(beta):
         assert abs(counts[pair] - n * p) < 5 * np.sqrt(n * p * (1 - p)) + 1
 
 
+@pytest.mark.parametrize("strategy", [power_margin, power_bald])
+def test_the_score_itself_is_the_chance_unless_said_otherwise(answers, strategy):
+    samples = np.random.default_rng(0).dirichlet([1, 1, 1], size=(20, 40))
+    model, X = answers(proba=samples[0], samples=samples), np.zeros((40, 2))
+    by_default = strategy(model, X, 10, random_state=0)
+    stated = strategy(model, X, 10, random_state=0, beta=1.0)
+    assert by_default[0].tolist() == stated[0].tolist()
+
+
 def test_images_without_a_score_come_last():
     scores = np.array([0.0, 0.3, 0.0, 0.2])
     for seed in range(30):

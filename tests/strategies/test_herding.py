@@ -161,3 +161,22 @@ def test_the_learner_is_not_refitted(learner, pool):
 def test_a_temperature_is_a_positive_number(learner, pool, temperature):
     with pytest.raises(ValueError, match="temperature must be a positive number"):
         uherding(learner, pool, 2, temperature=temperature)
+
+
+@pytest.mark.parametrize("options", [{}, {"sigma": 0.3}, {"max_targets": 20}])
+def test_uherding_without_a_model_is_max_herding(pool, options):
+    class Features:
+        def transform(self, X):
+            return np.asarray(X).reshape(len(X), -1)
+
+    expected = max_herding(Features(), pool, 6, random_state=3, **options)
+    answer = uherding(Features(), pool, 6, random_state=3, **options)
+    np.testing.assert_array_equal(answer[0], expected[0])
+    np.testing.assert_array_equal(answer[1], expected[1])
+
+
+def test_the_labeled_distance_is_that_of_the_nearest_two():
+    angles = np.array([0.0, 0.1, 0.5, 1.2])
+    labeled = np.column_stack([np.cos(angles), np.sin(angles)])
+    assert labeled_distance(labeled) == pytest.approx(2 * np.sin(0.05), rel=1e-5)
+    assert labeled_distance(labeled[[0, 3]]) == pytest.approx(2 * np.sin(0.6), rel=1e-5)

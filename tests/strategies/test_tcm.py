@@ -43,3 +43,11 @@ def test_it_starts_without_a_prediction(pool):
 def test_the_switch_is_a_number(learner, pool, labels_per_class):
     with pytest.raises(ValueError, match="labels_per_class must be a number of 0 or more"):
         tcm(learner, pool, 2, labels_per_class=labels_per_class)
+
+
+def test_ties_are_broken_by_the_seed(answers):
+    model, X = answers(proba=np.full((50, 2), 0.5)), np.zeros((50, 2))
+    chosen = [
+        tcm(model, X, 5, random_state=seed, labels_per_class=0)[0].tolist() for seed in (0, 0, 1)
+    ]
+    assert chosen[0] == chosen[1] != chosen[2]

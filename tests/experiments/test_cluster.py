@@ -84,25 +84,6 @@ def own_cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def backbone(tmp_path_factory):
-    """Return the file of a tiny network that turns images into 6 features."""
-    import keras
-
-    layers = keras.layers
-    keras.utils.set_random_seed(0)
-    body = keras.Sequential(
-        [
-            keras.Input((16, 16, 3)),
-            layers.Conv2D(6, 3, strides=2, activation="relu"),
-            layers.GlobalAveragePooling2D(),
-        ]
-    )
-    path = tmp_path_factory.mktemp("backbone") / "tiny.keras"
-    body.save(path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(0).integers(0, 256, (N_IMAGES, 8, 8, 3), np.uint8)
 

@@ -47,15 +47,15 @@ def tcm(
     Notes
     -----
     The two strategies and their order are the paper's, and so is that the switch comes early where
-    features are pretrained; there it is a step of the run, which experiments with budgets of
-    several sizes gave. A number of labels per class, and its 5, are ours, compared with the
-    paper's abstract and with summaries of it, not with its tables. In the studies
-    ``few_labels_*`` margin overtakes TypiClust far later.
+    features are pretrained; there a run is a sequence of steps, whose size follows a rule, and
+    TypiClust makes the first of them. A number of labels per class, and its 5, are ours: compared
+    with the paper's abstract and with summaries of it, not with its text or tables, and no code of
+    its authors was seen. In the studies ``few_labels_*`` margin overtakes TypiClust far later.
 
     References
     ----------
-    Doucet et al., "Bridging Diversity and Uncertainty in Active Learning with Self-Supervised
-    Pre-Training", 2024.
+    Doucet, Estermann, Aczel and Wattenhofer, "Bridging Diversity and Uncertainty in Active learning
+    with Self-Supervised Pre-Training", ICLR 2024 workshop PML4LRS, arXiv 2403.03728.
     """
     check_pool(X, n_instances)
     if not (np.isfinite(labels_per_class) and labels_per_class >= 0):

@@ -87,8 +87,14 @@ class RowsInOrder:
         return len(self.order)
 
     def __getitem__(self, key: slice | np.ndarray) -> np.ndarray:
-        rows: np.ndarray = self.rows[self.order[key]]
-        return to_unit_length(rows) if self.unit else rows
+        order = self.order[key]
+        if not self.unit:
+            rows: np.ndarray = self.rows[order]
+            return rows
+        unit = np.empty((len(order), self.shape[1]), dtype=np.float32)
+        for part in slices(len(order), 1024):  # no float64 copy of the whole
+            unit[part] = to_unit_length(self.rows[order[part]])
+        return unit
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)
@@ -99,6 +105,8 @@ Rows: TypeAlias = "np.ndarray | RowsInOrder"
 
 def to_unit_length(rows: np.ndarray) -> np.ndarray:
     """Return a block of rows divided by their lengths, float32; rows of zeros stay zeros."""
+    if rows.dtype == np.float16:  # its quotients would have 11 bits
+        rows = rows.astype(np.float32)
     largest = np.abs(rows).max(axis=1, keepdims=True)  # squares may leave float32's range
     scaled = np.divide(rows, largest, out=np.zeros(rows.shape), where=largest > 0)
     length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]

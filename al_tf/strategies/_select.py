@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry import unit_rows
 from ..seeding import RandomState, check_random_state
 
 SUM_TOLERANCE = 1e-2  # half-precision softmax over 1,000 classes stays inside
@@ -234,12 +235,17 @@ def sampled_proba(
     return samples
 
 
-def labeled_features(classifier: Any) -> np.ndarray | None:
-    """Return the features ``(m, d)`` of the labeled set, or None where there is none."""
+def labeled_features(classifier: Any, *, unit_length: bool = False) -> np.ndarray | None:
+    """Return the features ``(m, d)`` of the labeled set, or None where there is none.
+
+    With `unit_length` each is divided by its Euclidean length, as those of the pool are by
+    ``RowsInOrder(…, unit=True)``.
+    """
     labeled = getattr(classifier, "X_training", None)
     if labeled is None or len_of(labeled) == 0:
         return None
-    return features(classifier, labeled)
+    rows = features(classifier, labeled)
+    return unit_rows(rows) if unit_length else rows
 
 
 def top_k(

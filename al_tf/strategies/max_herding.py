@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import RowsInOrder, max_kernel_cover, unit_rows
+from ..geometry import RowsInOrder, max_kernel_cover
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, features, labeled_features
@@ -63,7 +63,7 @@ def max_herding(
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
     rows = RowsInOrder(pool_features, order, unit=True)
-    labeled = labeled_features(classifier)
+    labeled = labeled_features(classifier, unit_length=True)
     return herd(rows, order, labeled, None, n_instances, sigma, max_targets, rng)
 
 
@@ -77,7 +77,7 @@ def herd(
     max_targets: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Choose among unit `rows`, sorted by `order`; `weights` belong to the rows as targets."""
+    """Choose among `rows`, sorted by `order`; `weights` belong to the rows as targets."""
     if max_targets < 1:
         raise ValueError(f"max_targets must be 1 or more; got {max_targets}.")
     targets = np.arange(len(rows))
@@ -87,7 +87,7 @@ def herd(
         rows,
         n_instances,
         sigma,
-        None if labeled is None else unit_rows(labeled),
+        labeled,
         targets=rows if len(targets) == len(rows) else rows[targets],
         weights=None if weights is None else weights[targets],
         random_state=rng,

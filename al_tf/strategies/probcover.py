@@ -68,6 +68,7 @@ def probcover(
     random_state: RandomState = None,
     radius: float | None = None,
     max_targets: int = 10_000,
+    unit_length: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the image whose ball covers the most images not covered yet, one after another.
 
@@ -86,10 +87,13 @@ def probcover(
     random_state : RandomState
         Breaks ties, draws the targets, and chooses the rest once everything is covered.
     radius : float, optional
-        Of the balls, in units of the features; by default `purity_radius`.
+        Of the balls, in units of the features (at most 2 at unit length); by default `purity_radius`.
     max_targets : int
         How many images to cover: a random sample where the pool is larger. Every image of the
         pool remains a candidate.
+    unit_length : bool
+        Divide the features by their Euclidean length first, as the authors' code does, and measure
+        the radius there; features of zeros stay zeros.
 
     Returns
     -------
@@ -101,8 +105,8 @@ def probcover(
     Notes
     -----
     The radius is the paper's, for a purity of 0.95, estimated anew for each batch; the authors'
-    code is given it as a number. That code brings features to unit length, which is not done
-    here. The rule was made for self-supervised features, whose classes lie apart. Features
+    code is given it as a number. That code brings features to unit length, which `unit_length`
+    does. The rule was made for self-supervised features, whose classes lie apart. Features
     pretrained on ImageNet form clusters that touch: the balls are nearly empty, the choice is no
     better than random, and with Fashion-MNIST worse; 1.3 times the radius comes near `max_herding`
     (notebook 09). Bae et al., "Generalized Coverage for More Robust Low-Budget Active Learning",
@@ -118,7 +122,7 @@ def probcover(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    rows = RowsInOrder(pool_features, order)
+    rows = RowsInOrder(pool_features, order, unit=unit_length)
     if radius is None:
         radius = purity_radius(rows, n_classes_of(classifier), random_state=rng)
     targets: np.ndarray | RowsInOrder = rows
@@ -128,7 +132,7 @@ def probcover(
         rows,
         n_instances,
         radius,
-        labeled_features(classifier),
+        labeled_features(classifier, unit_length=unit_length),
         targets=targets,
         random_state=rng,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import center_and_scale, mean_neighbour_distance
+from ..geometry import RowsInOrder, center_and_scale, mean_neighbour_distance
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -25,6 +25,7 @@ def typiclust(
     random_state: RandomState = None,
     n_neighbours: int = 20,
     max_clusters: int = 500,
+    unit_length: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query the most typical image of each of the largest clusters without a label.
 
@@ -48,6 +49,9 @@ def typiclust(
         r, at most the other images of the cluster.
     max_clusters : int
         As in the authors' code.
+    unit_length : bool
+        Divide the features by their Euclidean length first, as the authors' code does; features
+        of zeros stay zeros.
 
     Returns
     -------
@@ -68,13 +72,14 @@ def typiclust(
     rng = check_random_state(random_state)
     pool_features = features(classifier, X)
     order = canonical_order(pool_features, rng)
-    pool_features = pool_features[order]
-    labeled = labeled_features(classifier)
+    stacked = np.asarray(RowsInOrder(pool_features, order, unit=unit_length))
+    del pool_features
+    labeled = labeled_features(classifier, unit_length=unit_length)
     n_labeled = 0 if labeled is None else len(labeled)
     if labeled is not None:
-        pool_features = np.concatenate([pool_features, labeled])
-    rows, scale = center_and_scale(pool_features)
-    del pool_features
+        stacked = np.concatenate([stacked, labeled])
+    rows, scale = center_and_scale(stacked)
+    del stacked
     labels, centroids = cluster(rows, min(n_labeled + n_instances, max_clusters), rng)
     turns = _turns(labels[: len(order)], labels[len(order) :], len(centroids), n_instances, rng)
     members = _members(labels, turns, len(order), rng)

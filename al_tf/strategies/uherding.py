@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import RowsInOrder, mean_neighbour_distance, unit_rows
+from ..geometry import RowsInOrder, mean_neighbour_distance
 from ..seeding import RandomState, check_random_state
 from ._calibration import calibrated_temperature, tempered
 from ._order import canonical_order
@@ -18,13 +18,13 @@ EQUAL = 1e-6  # features of unit length nearer than this are equal
 
 
 def labeled_distance(labeled: np.ndarray | None) -> float:
-    """Return the smallest distance between two different labeled images, at unit length.
+    """Return the smallest distance between two different labeled images, of unit length.
 
     1, as in `max_herding`, where there are not two.
     """
     if labeled is None or len(labeled) < 2:
         return 1.0
-    apart = mean_neighbour_distance(np.unique(unit_rows(labeled), axis=0), 1)
+    apart = mean_neighbour_distance(np.unique(labeled, axis=0), 1)
     return float(min(apart[apart > EQUAL], default=1.0))
 
 
@@ -88,7 +88,7 @@ def uherding(
         )
     proba, pool_features = proba_and_features(classifier, X)
     order = canonical_order(pool_features, rng)
-    labeled = labeled_features(classifier)
+    labeled = labeled_features(classifier, unit_length=True)
     if temperature is None:
         temperature = calibrated_temperature(classifier, rng)
     uncertainty = margin_score(tempered(proba[order], temperature))

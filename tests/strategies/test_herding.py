@@ -90,8 +90,8 @@ def test_uherding_at_a_high_temperature_is_max_herding(learner, pool):
 
 
 def test_the_bandwidth_is_the_smallest_distance_between_different_labeled_images():
-    labeled = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # two in one direction
-    expected = np.linalg.norm(unit(labeled[2:3]) - unit(labeled[3:]))
+    labeled = unit(np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))  # two are equal
+    expected = np.linalg.norm(labeled[2] - labeled[3])
     assert labeled_distance(labeled) == pytest.approx(expected, rel=1e-6)
     for too_few in (None, labeled[:1], labeled[:2]):
         assert labeled_distance(too_few) == 1.0

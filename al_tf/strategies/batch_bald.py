@@ -127,7 +127,7 @@ def _most_informative(
         rows = samples[:, order[block]].astype(np.float64)
         bound[block] = joint_gains(rows, given.posteriors, given.likelihoods)
         top = block[np.lexsort((rank[block], bound[block]))[-1]]
-        if (bound[top], rank[top]) > (gain, rank[best] if best >= 0 else -1):
+        if (bound[top], rank[top]) > (gain, rank[best]):
             best, gain = int(top), float(bound[top])
     return best, gain
 
@@ -154,7 +154,7 @@ class _Configurations:
             marks = self._rng.random((self._most, 1)) * cumulative[:, -1:]
             labels = (cumulative <= marks).sum(axis=1)
             joint, conditional = joint[start, labels], conditional[start, labels]
-            self.likelihoods = np.full(self._most, 1 / self._most)
+            self.likelihoods = np.ones(self._most)  # equal; scaled below
         possible = conditional > 0
         self.posteriors = joint[possible] / conditional[possible, None]
         self.likelihoods = self.likelihoods[possible] / self.likelihoods[possible].sum()

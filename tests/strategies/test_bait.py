@@ -115,14 +115,17 @@ def full_information(proba, X):
     return np.array([np.kron(c, np.outer(x, x)) for c, x in zip(covariance, X, strict=True)])
 
 
-def test_with_two_classes_the_choice_is_that_of_the_full_fisher_information():
+@pytest.mark.parametrize("m", [0, 4])
+def test_with_two_classes_the_choice_is_that_of_the_full_fisher_information(m):
     rng = np.random.default_rng(0)
-    X, labeled = rng.standard_normal((25, 3)), rng.standard_normal((4, 3))
+    X, labeled = rng.standard_normal((25, 3)), rng.standard_normal((m, 3))
     w = rng.standard_normal(3)
     proba = lambda X: np.stack([1 / (1 + np.exp(-X @ w)), 1 / (1 + np.exp(X @ w))], 1)  # noqa: E731
-    k, total = 4, 8
+    k, total = 4, 4 + m
     information = full_information(proba(X), X)
-    M = np.eye(6) + full_information(proba(labeled), labeled).sum(axis=0) / total
+    M = np.eye(6)
+    if m:
+        M += full_information(proba(labeled), labeled).sum(axis=0) / total
     pool = information.mean(axis=0)
     chosen = []
     for _ in range(k):
@@ -138,6 +141,9 @@ def test_with_two_classes_the_choice_is_that_of_the_full_fisher_information():
     before = np.trace(np.linalg.solve(M, pool))
     after = np.trace(np.linalg.solve(M + information[chosen].sum(axis=0) / total, pool))
     assert scores.sum() == pytest.approx(before - after, rel=1e-5)
+    if not m:  # an empty labeled set is like none
+        unlabeled = bait(Model(proba), X, k, over_sample=1.0)
+        np.testing.assert_array_equal(unlabeled, (indices, scores))
 
 
 def test_images_the_model_is_sure_of_tell_nothing():

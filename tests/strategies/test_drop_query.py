@@ -41,6 +41,17 @@ def test_candidates_change_their_class_in_more_than_half_of_the_passes():
         assert set(drop_query(model, np.zeros((6, 2)), 2, random_state=seed)[0]) == {1, 3}
 
 
+@pytest.mark.parametrize("n_samples", [2, 4])
+def test_half_of_the_passes_are_not_more_than_half(n_samples):
+    """Images 0 to 3 change in half of the passes, images 4 and 5 in all."""
+    codes = np.zeros((n_samples, 6), dtype=int)
+    codes[: n_samples // 2, :4] = codes[:, 4:] = 1
+    model = Stated(np.arange(6)[:, None] * 10.0, one_hot([0] * 6), one_hot(codes))
+    for seed in range(10):
+        chosen, _ = drop_query(model, np.zeros((6, 2)), 2, random_state=seed, n_samples=n_samples)
+        assert set(chosen) == {4, 5}
+
+
 def test_where_there_are_too_few_candidates_the_next_most_changed_follow():
     codes = np.array([[0, 1, 0, 1, 1, 0], [0, 1, 0, 1, 0, 0], [0, 0, 0, 1, 0, 0]])
     model = Stated(np.arange(6)[:, None] * 10.0, one_hot([0] * 6), one_hot(codes))
@@ -89,6 +100,41 @@ def test_without_dropped_features_a_linear_head_predicts_as_it_does():
         model = LogisticRegression().fit(X[:50], y[:50])
         codes = dropped_predictions(X, model.coef_, model.intercept_, 2, 1e-9, random_state=0)
         np.testing.assert_array_equal(codes, np.tile(model.predict(X), (2, 1)))
+
+
+def test_a_score_of_zero_is_the_first_of_two_classes():
+    """As in scikit-learn, where a decision above 0 is the second class."""
+    rows, coef = np.zeros((3, 4), dtype=np.float32), np.ones((1, 4))
+    for intercept, code in ((0.0, 0), (1e-6, 1), (-1e-6, 0)):
+        codes = dropped_predictions(rows, coef, np.array([intercept]), 2, 0.5, random_state=0)
+        np.testing.assert_array_equal(codes, np.full((2, 3), code))
+
+
+def test_features_are_read_a_block_at_a_time(monkeypatch):
+    class Rows:
+        def __init__(self, rows):
+            self.rows, self.read = rows, []
+
+        def __len__(self):
+            return len(self.rows)
+
+        def __getitem__(self, part):
+            self.read.append(len(self.rows[part]))
+            return self.rows[part]
+
+    monkeypatch.setattr("al_tf.strategies.drop_query.ROWS", 4)
+    rows = Rows(np.ones((10, 3), dtype=np.float16))
+    dropped_predictions(rows, np.ones((2, 3)), np.zeros(2), 3, 0.5, random_state=0)
+    assert rows.read == [4, 4, 2]
+
+
+def test_coefficients_of_something_else_than_the_features_are_left_aside():
+    """As those of a linear model behind a step that changes the features' number."""
+    codes = np.array([[0, 1, 0, 1, 1, 0], [0, 1, 0, 1, 0, 0], [0, 0, 0, 1, 0, 0]])
+    model = Stated(np.arange(6)[:, None] * 10.0, one_hot([0] * 6), one_hot(codes))
+    expected = drop_query(model, np.zeros((6, 2)), 2, random_state=0)
+    model.coef_, model.intercept_ = np.ones((2, 5)), np.zeros(2)
+    np.testing.assert_array_equal(drop_query(model, np.zeros((6, 2)), 2, random_state=0), expected)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

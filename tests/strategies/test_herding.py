@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from al_tf.geometry import max_kernel_cover
 from al_tf.strategies._calibration import (
     TEMPERATURES,
     calibrated_temperature,
@@ -58,10 +59,32 @@ def test_max_herding_starts_without_a_model_or_a_label(pool):
     assert 0 < scores[0] <= 1
 
 
-def test_max_herding_covers_a_sample_of_a_large_pool(learner, pool):
-    few, _ = max_herding(learner, pool, 10, random_state=0, max_targets=20)
-    assert len(set(few)) == 10
-    assert few.tolist() != max_herding(learner, pool, 10, random_state=0)[0].tolist()
+@pytest.mark.parametrize("n_targets", [1, 20, 59])
+def test_max_herding_covers_a_sample_of_a_large_pool(learner, pool, n_targets, monkeypatch):
+    asked = []
+
+    def cover(rows, k, sigma, labeled, *, targets, **rest):
+        asked.append(np.array(targets))
+        return max_kernel_cover(rows, k, sigma, labeled, targets=targets, **rest)
+
+    monkeypatch.setattr("al_tf.strategies.max_herding.max_kernel_cover", cover)
+    indices, scores = max_herding(
+        learner.estimator, pool, 10, random_state=0, max_targets=n_targets
+    )
+    assert len(set(indices)) == 10
+    (targets,) = asked
+    assert len(np.unique(targets, axis=0)) == len(targets) == n_targets
+    rows = unit(learner.estimator.transform(pool))
+    between = kernel(rows, targets, 1.0)
+    assert np.isclose(between.max(axis=0), 1.0).all()  # each is an image of the pool
+    covered = between[indices].max(axis=0).mean()
+    assert scores.sum() == pytest.approx(covered, rel=1e-5)
+
+
+def test_as_many_targets_as_images_are_all_of_them(learner, pool):
+    for n_targets in (60, 61):
+        answer = max_herding(learner, pool, 10, random_state=0, max_targets=n_targets)
+        np.testing.assert_array_equal(answer, max_herding(learner, pool, 10, random_state=0))
     with pytest.raises(ValueError, match="max_targets must be 1 or more; got 0"):
         max_herding(learner, pool, 2, max_targets=0)
 

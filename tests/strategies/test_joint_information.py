@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from al_tf.strategies.bald import bald_score
-from al_tf.strategies.batch_bald import batch_bald
+from al_tf.strategies.batch_bald import _Configurations, batch_bald, joint_gains
 from al_tf.strategies.epig import epig, epig_score, highest_epig
 from al_tf.strategies.testing import FakeClassifier
 
@@ -104,6 +104,72 @@ def test_all_of_a_batch_gains_at_most_the_logarithm_of_the_samples():
     assert scores.sum() <= np.log(5) + 1e-2  # estimated
 
 
+@pytest.mark.parametrize("block", [1, 4])
+def test_the_size_of_the_blocks_changes_no_choice(block, monkeypatch):
+    samples = draws(6, 40, 3)
+    samples[:, 20:] = samples[:, :20]  # every image twice: ties
+    expected, gains = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
+    looked_at = []
+
+    def spied_gains(rows, posteriors, likelihoods):
+        looked_at.append(rows.shape[1])
+        return joint_gains(rows, posteriors, likelihoods)
+
+    monkeypatch.setattr("al_tf.strategies.batch_bald.BLOCK", block)
+    monkeypatch.setattr("al_tf.strategies.batch_bald.joint_gains", spied_gains)
+    again, same = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
+    assert again.tolist() == expected.tolist()
+    np.testing.assert_allclose(same, gains, atol=1e-12)
+    assert max(looked_at) == block
+    assert sum(looked_at) < 6 * 40  # those that cannot gain most are left out
+
+
+def test_the_most_informative_image_may_come_after_a_block_of_copies():
+    """One label tells what all copies have to tell; image 70 splits the samples across them."""
+    samples = np.empty((4, 101, 2))
+    samples[:] = [[[1, 0]], [[1, 0]], [[0, 1]], [[0, 1]]]
+    samples[:, 70] = [[0.9, 0.1], [0.1, 0.9], [0.9, 0.1], [0.1, 0.9]]
+    indices, _ = batch_bald(Draws(samples), np.zeros((101, 1)), 2, n_samples=4)
+    assert indices[0] != 70
+    assert indices[1] == 70
+
+
+def test_as_many_configurations_as_allowed_are_enumerated():
+    samples = draws(5, 2, 3)
+    given = _Configurations(5, 9, np.random.default_rng(0))
+    for image in (0, 1):
+        given.add(samples[:, image])
+    joint = np.einsum("sa,sb->abs", samples[:, 0], samples[:, 1]).reshape(9, 5) / 5
+    np.testing.assert_allclose(given.likelihoods, joint.sum(axis=1))
+    np.testing.assert_allclose(given.posteriors, joint / joint.sum(axis=1, keepdims=True))
+    given.add(samples[:, 0])
+    assert given.posteriors.shape == (9, 5)
+    np.testing.assert_allclose(given.posteriors.sum(axis=1), 1)
+    np.testing.assert_allclose(given.likelihoods, 1 / 9)
+
+
+def test_drawn_configurations_are_as_likely_as_the_model_says():
+    samples = draws(6, 32, 40, concentration=0.05)
+    every = _Configurations(6, 40**2, np.random.default_rng(0))
+    drawn = _Configurations(6, 40**2 - 1, np.random.default_rng(0))
+    for given in (every, drawn):
+        given.add(samples[:, 0])
+        given.add(samples[:, 1])
+    gains = [
+        joint_gains(samples[:, 2:], given.posteriors, given.likelihoods) for given in (every, drawn)
+    ]
+    assert gains[1].mean() == pytest.approx(gains[0].mean(), rel=0.05)
+
+
+def test_probabilities_of_single_precision_can_be_drawn_from():
+    samples = draws(10, 30, 3).astype(np.float32)
+    for most in (1, 100):
+        indices, _ = batch_bald(
+            Draws(samples), np.zeros((30, 1)), 8, n_samples=10, max_configurations=most
+        )
+        assert len(set(indices)) == 8
+
+
 def test_configurations_are_at_least_one(learner, pool):
     with pytest.raises(ValueError, match="max_configurations must be 1 or more; got 0"):
         batch_bald(learner, pool, 2, max_configurations=0)
@@ -128,6 +194,33 @@ def test_epig_in_small_pieces_is_the_same(monkeypatch):
     whole = epig_score(samples, targets)
     monkeypatch.setattr("al_tf.strategies.epig.TILE", 1)
     np.testing.assert_allclose(epig_score(samples, targets), whole, atol=1e-14)
+
+
+def test_epig_reads_as_many_images_at_once_as_a_tile_holds(monkeypatch):
+    class Rows:
+        def __init__(self, samples):
+            self.samples, self.shape, self.read = samples, samples.shape, []
+
+        def __getitem__(self, key):
+            self.read.append(self.samples[key].shape[1])
+            return self.samples[key]
+
+    targets = draws(5, 6, 3, seed=1)
+    for tile, expected in ((8 * 3 * 18 * 4, [4, 4, 2]), (8 * 3 * 18 * 4 - 1, [3, 3, 3, 1])):
+        monkeypatch.setattr("al_tf.strategies.epig.TILE", tile)
+        rows = Rows(draws(5, 10, 3))
+        epig_score(rows, targets)
+        assert rows.read == expected
+    monkeypatch.setattr("al_tf.strategies.epig.TILE", 1)
+    rows = Rows(draws(5, 3, 3))
+    epig_score(rows, targets)
+    assert rows.read == [1, 1, 1]
+
+
+def test_epig_scores_of_single_precision_are_those_of_double():
+    samples, targets = (draws(7, n, 3).astype(np.float32) for n in (9, 4))
+    exact = epig_score(samples.astype(np.float64), targets.astype(np.float64))
+    np.testing.assert_allclose(epig_score(samples, targets), exact, atol=1e-14)
 
 
 @pytest.mark.parametrize("n_highest", [1, 7, 300])
@@ -157,7 +250,7 @@ def test_epig_ignores_doubt_that_has_nothing_to_do_with_the_targets():
 
 def test_epig_looks_at_the_targets_asked_for(pool, labeled):
     model = FakeClassifier(joint_samples=True).fit(*labeled)
-    few, _ = epig(model, pool, 20, random_state=0, n_targets=2)
+    few, _ = epig(model, pool, 20, random_state=0, n_targets=1)
     many, scores = epig(model, pool, 20, random_state=0, n_targets=1000)
     assert few.tolist() != many.tolist()
     samples = model.sample_proba(pool, 100, int(np.random.default_rng(0).integers(2**31)))

@@ -25,3 +25,14 @@ def small_disk(tmp_path):
     yield mount
     if os.path.ismount(folder):
         subprocess.run(["umount", folder], check=True)
+
+
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """Engines on JAX that run what a GPU runs; a CPU rounds one run's convolutions and many runs' apart."""
+    from collections import OrderedDict
+
+    from al_tf.network import jax_engine, kept_engines
+
+    monkeypatch.setattr(jax_engine, "loops_on_device", lambda: True)
+    monkeypatch.setattr(kept_engines, "_engines", OrderedDict())

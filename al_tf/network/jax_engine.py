@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ class JaxEngine(Engine):
     def _compile(self) -> None:
         import jax
 
-        self._train_jit = jax.jit(self._train_block, donate_argnums=(0, 1, 2))
-        self._together_jit = jax.jit(self._together_block, donate_argnums=(0, 1, 2))
+        self._train_jit = _in_a_row(self._train_step)
+        self._together_jit = _in_a_row(self._together_step)
         self._forward_jit = jax.jit(self._forward_batch, static_argnums=3)
 
     def _train(self, x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Any:
@@ -30,28 +30,18 @@ class JaxEngine(Engine):
             model.non_trainable_variables,
             model.optimizer.variables,
         )
-        *values, losses = self._train_jit(*([v.value for v in g] for g in groups), x, y, w, steps)
+        before = *([v.value for v in g] for g in groups), np.zeros(len(x), np.float32)
+        *values, losses = self._train_jit(steps, before, x, y, w)
         for group, new in zip(groups, values, strict=True):
             for variable, value in zip(group, new, strict=True):
                 variable.assign(value)
         return losses[:steps]
 
-    def _train_block(
-        self, trainable: Any, others: Any, optimizer: Any, x: Any, y: Any, w: Any, steps: Any
-    ) -> tuple[Any, Any, Any, Any]:
-        import jax
-        import jax.numpy as jnp
-
+    def _train_step(self, i: Any, carry: Any, x: Any, y: Any, w: Any) -> Any:
         self.traces["train"] += 1
-
-        def step(i: Any, carry: Any) -> Any:
-            trainable, others, optimizer, losses = carry
-            *values, loss = self._step(trainable, others, optimizer, x[i], y[i], w[i])
-            return *values, losses.at[i].set(loss)
-
-        return jax.lax.fori_loop(
-            0, steps, step, (trainable, others, optimizer, jnp.zeros(len(x), jnp.float32))
-        )
+        *before, losses = carry
+        *after, loss = self._step(*before, x[i], y[i], w[i])
+        return *after, losses.at[i].set(loss)
 
     def _step(
         self, trainable: Any, others: Any, optimizer: Any, x: Any, y: Any, w: Any
@@ -114,42 +104,29 @@ class JaxEngine(Engine):
                 for batches in (rows, y, w)
             )  # (block, R, batch)
             left = np.clip(steps - start, 0, block)
-            *groups, of_block = self._together_jit(*groups, on_device, *parts, left, left.max())
+            before = *groups, np.zeros((block, len(states)), np.float32)
+            *groups, of_block = self._together_jit(left.max(), before, on_device, *parts, left)
             losses.append(np.asarray(of_block))
         every = np.concatenate(losses)  # (at least the steps of the longest run, R)
         return self._unstacked(groups), [every[:n, run] for run, n in enumerate(steps)]
 
-    def _together_block(
-        self,
-        trainable: Any,
-        others: Any,
-        optimizer: Any,
-        pool: Any,
-        rows: Any,
-        y: Any,
-        w: Any,
-        left: Any,
-        longest: Any,
-    ) -> tuple[Any, Any, Any, Any]:
+    def _together_step(
+        self, i: Any, carry: Any, pool: Any, rows: Any, y: Any, w: Any, left: Any
+    ) -> Any:
         import jax
         import jax.numpy as jnp
 
         self.traces["train together"] += 1
+        *before, losses = carry
+        answers = y[i]
+        if not self.loss.sparse:
+            answers = jax.nn.one_hot(answers, self._n_classes, dtype=jnp.float32)
+        *after, loss = jax.vmap(self._step)(*before, pool[rows[i]], answers, w[i])
 
-        def step(i: Any, carry: Any) -> Any:
-            *before, losses = carry
-            answers = y[i]
-            if not self.loss.sparse:
-                answers = jax.nn.one_hot(answers, self._n_classes, dtype=jnp.float32)
-            *after, loss = jax.vmap(self._step)(*before, pool[rows[i]], answers, w[i])
+        def where_it_goes_on(new: Any, old: Any) -> Any:
+            return jnp.where((i < left).reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
-            def where_it_goes_on(new: Any, old: Any) -> Any:
-                return jnp.where((i < left).reshape(-1, *[1] * (new.ndim - 1)), new, old)
-
-            return *jax.tree.map(where_it_goes_on, after, before), losses.at[i].set(loss)
-
-        losses = jnp.zeros(rows.shape[:2], jnp.float32)
-        return jax.lax.fori_loop(0, longest, step, (trainable, others, optimizer, losses))
+        return *jax.tree.map(where_it_goes_on, after, before), losses.at[i].set(loss)
 
     def _stacked(self, states: Sequence[NetworkState]) -> list[list[np.ndarray]]:
         """Return trainable, other and optimizer variables of all states, each (R, …)."""
@@ -188,3 +165,36 @@ class JaxEngine(Engine):
                 trainable, others, self._floats(x), training=False
             )
         return (proba.astype("float32"), flat(tap.features).astype("float32")), others
+
+
+def loops_on_device() -> bool:
+    """Return whether many steps go to the device in one call.
+
+    Not to a CPU: inside a loop, XLA's convolutions are ten times slower there than outside
+    (https://github.com/jax-ml/jax/issues/12868).
+    """
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
+def _in_a_row(step: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a compiled function of `n`, a carry and data: steps 0 … n − 1, each on the last's carry."""
+    import jax
+
+    if loops_on_device():
+        return jax.jit(
+            lambda n, carry, *data: jax.lax.fori_loop(
+                0, n, lambda i, carry: step(i, carry, *data), carry
+            ),
+            donate_argnums=1,
+        )
+    one_step = jax.jit(step, donate_argnums=1)
+
+    def steps(n: int, carry: Any, *data: Any) -> Any:
+        data = jax.device_put(data)
+        for i in range(n):
+            carry = one_step(i, carry, *data)
+        return carry
+
+    return steps

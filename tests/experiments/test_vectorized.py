@@ -30,7 +30,7 @@ def backend():
 
 
 @pytest.fixture
-def on_jax():
+def on_jax(as_on_a_gpu):
     if backend() != "jax":
         pytest.skip("SKIPPED: vectorised runs need KERAS_BACKEND=jax (make test-jax)")
 

@@ -45,7 +45,7 @@ def assert_alike(one, other, X, tolerance=1e-5):
     ],
     ids=["CNN with dropout and class weights", "sparse loss"],
 )
-def test_each_ends_as_its_own_fit(model_fn, params, changes, shapes_data):
+def test_each_ends_as_its_own_fit(model_fn, params, changes, shapes_data, as_on_a_gpu):
     X, y = shapes_data
     rows, answers = labeled_sets(y)
     alone = [classifier(seed, model_fn, params, **changes) for seed in range(len(rows))]
@@ -60,7 +60,7 @@ def test_each_ends_as_its_own_fit(model_fn, params, changes, shapes_data):
 
 
 @on_jax
-def test_fits_that_go_on_from_the_last_one_do_so(shapes_data):
+def test_fits_that_go_on_from_the_last_one_do_so(shapes_data, as_on_a_gpu):
     X, y = shapes_data
     (rows, more), (answers, more_answers) = labeled_sets(y, (16, 40))
     for mode in ("warm", "shrink_perturb"):

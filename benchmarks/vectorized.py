@@ -9,7 +9,18 @@ import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from _harness import Row, Skipped, Values, arguments, machine, medians, table, timed, write
+from _harness import (
+    Row,
+    Skipped,
+    Values,
+    accelerator,
+    arguments,
+    machine,
+    medians,
+    table,
+    timed,
+    write,
+)
 from _harness import interleaved as take_turns
 
 SIDES = {"full": (1, 4, 16, 64), "quick": (1, 4)}
@@ -63,9 +74,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise Skipped("many runs as one need Keras on JAX: set KERAS_BACKEND=jax")
     args = arguments(__doc__, argv, full=5, quick=1)
     facts = machine()
-    import jax
-
-    device = jax.devices()[0]
     steps = 32 if args.quick else 300
     rows: list[Row] = []
     for n_runs in SIDES["quick" if args.quick else "full"]:
@@ -80,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(table(rows, columns))
     what = (
         f"Fits of build_cnn to {LABELS} random images of 28 × 28, {steps} steps of batch 32, on "
-        f"{device.device_kind}"
+        f"{accelerator() or 'this CPU'}"
     )
-    print(write("vectorized", what, rows, facts, device=str(device.device_kind)))
+    print(write("vectorized", what, rows, facts))
 
 
 if __name__ == "__main__":

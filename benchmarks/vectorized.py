@@ -25,6 +25,10 @@ from _harness import interleaved as take_turns
 
 SIDES = {"full": (1, 4, 16, 64), "quick": (1, 4)}
 LABELS, POOL = 200, 10_000
+COLUMNS = {
+    "runs": "runs", "case": "", "seconds_per_run": "s/run", "cpu_seconds_per_run": "CPU s/run",
+    "ratio": "times as fast",
+}  # fmt: skip
 
 
 def cases(n_runs: int, steps: int) -> dict[str, Callable[[], Values]]:
@@ -74,23 +78,21 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise Skipped("many runs as one need Keras on JAX: set KERAS_BACKEND=jax")
     args = arguments(__doc__, argv, full=5, quick=1)
     facts = machine()
+    import keras  # noqa: F401 - for accelerator()
+
     steps = 32 if args.quick else 300
     rows: list[Row] = []
+    what = (
+        f"Fits of build_cnn to {LABELS} random images of 28 × 28, {steps} steps of batch 32, on "
+        f"{accelerator() or 'this CPU'}"
+    )
     for n_runs in SIDES["quick" if args.quick else "full"]:
         print(f"{n_runs} runs of {steps} steps")
         single, together = medians(take_turns(cases(n_runs, steps), args.repetitions))
         together["ratio"] = single["seconds_per_run"] / together["seconds_per_run"]
         rows += [{**row, "runs": n_runs} for row in (single, together)]
-    columns = {
-        "runs": "runs", "case": "", "seconds_per_run": "s/run", "cpu_seconds_per_run": "CPU s/run",
-        "ratio": "times as fast",
-    }  # fmt: skip
-    print(table(rows, columns))
-    what = (
-        f"Fits of build_cnn to {LABELS} random images of 28 × 28, {steps} steps of batch 32, on "
-        f"{accelerator() or 'this CPU'}"
-    )
-    print(write("vectorized", what, rows, facts))
+        print(table(rows, COLUMNS))
+        print(write("vectorized", what, rows, facts))
 
 
 if __name__ == "__main__":

@@ -75,8 +75,11 @@ class Batches:
             self._trainer.let_load(WAIT_SECONDS)
             if self._trainer.is_quick:
                 self._trainer.let_finish(WAIT_SECONDS)  # so that it chooses with all labels so far
-            self._pool.refresh_soon()
-            return self._chosen()
+            slots = self._chosen()
+            if not slots:  # before saying so: new files may have come
+                self._pool.refresh_soon(now_if_quick=True)
+                slots = self._chosen()
+            return slots
 
     def _chosen(self) -> list[Slot]:
         queue = self._ledger.queue

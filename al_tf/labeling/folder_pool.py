@@ -25,7 +25,9 @@ FIRST_SECONDS = 0.25
 FIRST_IMAGES = 64
 """As many are read in any case, however long it takes."""
 QUICK_SCAN = 0.05
-"""Seconds; a folder that takes longer to list is listed in the background."""
+"""Seconds that listing a folder takes at most to be quick."""
+LISTING_PAUSE = 0.5
+"""Seconds until the folder is listed in the background: what was asked meanwhile comes first."""
 SAMPLED = 64
 """Files, roughly, of which some are asked for the bits that they use."""
 REST = 10
@@ -100,6 +102,7 @@ class FolderPool(ImagePool):
         self._background, self._progress = background, progress
         self._refreshing: threading.Thread | None = None
         self._rest_until = 0.0
+        self._closed = threading.Event()
         self._files.scan()
         self._read()
         if not len(self._files):
@@ -177,21 +180,22 @@ class FolderPool(ImagePool):
         self._files.scan()
         self._read()
 
-    def refresh_soon(self) -> None:
-        """Do the same; in a thread, and not too often, where listing the folder takes its time."""
-        if self._files.scan_seconds < QUICK_SCAN:
+    def refresh_soon(self, *, now_if_quick: bool = False) -> None:
+        """Do the same in a thread, in a moment and not too often: nobody waits for it."""
+        if now_if_quick and self._files.scan_seconds < QUICK_SCAN:
             self.refresh()
             return
         with self._lock:
             if self._refreshing is None and time.monotonic() > self._rest_until:
                 self._refreshing = threading.Thread(
-                    target=self._refresh_now, name="al_tf listing", daemon=True
+                    target=self._refresh_later, name="al_tf listing", daemon=True
                 )
                 self._refreshing.start()
 
-    def _refresh_now(self) -> None:
+    def _refresh_later(self) -> None:
         try:
-            self.refresh()
+            if not self._closed.wait(LISTING_PAUSE):
+                self.refresh()
         finally:
             self._rest_until = time.monotonic() + REST * self._files.scan_seconds
             self._refreshing = None
@@ -201,7 +205,8 @@ class FolderPool(ImagePool):
         self._files.read_first(names)
 
     def close(self) -> None:
-        """Stop reading files in the background."""
+        """List and read nothing more in the background."""
+        self._closed.set()
         self._files.close()
 
     def _read(self) -> None:

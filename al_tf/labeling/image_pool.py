@@ -58,8 +58,14 @@ class ImagePool(ABC):
     def refresh(self) -> None:
         """Look again at what there is."""
 
-    def refresh_soon(self) -> None:
-        """Look again at what there is, without having anybody wait for long."""
+    def refresh_soon(self, *, now_if_quick: bool = False) -> None:
+        """Look again at what there is, without having anybody wait for it.
+
+        Parameters
+        ----------
+        now_if_quick : bool
+            Do it before returning if it is expected to take no longer than a glance.
+        """
         self.refresh()
 
     def read_first(self, names: Iterable[str]) -> None:  # noqa: B027  (most have read all)

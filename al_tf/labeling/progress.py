@@ -25,6 +25,7 @@ def measure_progress(
     disputed = sum(event.in_dispute for event in answers.values())
     seconds = ledger.seconds()
     remaining = len(pool) - sum(image in pool for image in answers)
+    trainings = [each for each in ledger.trainings() if each.annotator == trainer.annotator]
     predicted = None if trainer.model is None else trainer.model.predicted()
     truth, guesses = quality.audit_pairs(answers, predicted or {})
     accuracy = quality.proportion(quality.n_correct(truth, guesses), len(truth))
@@ -56,7 +57,7 @@ def measure_progress(
             commonest=commonest,
             target_accuracy=target_accuracy,
             target_recall=target_recall,
-            kappas=ledger.kappas(trainer.annotator),
+            kappas=[each.kappa for each in trainings if each.kappa is not None],
             predicted_classes=[] if predicted is None else predicted.classes,
         ),
     )

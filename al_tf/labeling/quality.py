@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
 from ..agreement import KAPPA_WINDOW
 from .items import Advice, ClassQuality, Commonest, Estimate
-from .ledger import Event
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .ledger import Event, Training
 
 SETTLED_KAPPA = 0.99
 LEAST_RECALL = 0.5
 """Recall that must be known of each class before stopping is advised, where none is stated."""
 
 
+@lru_cache(maxsize=8_192)  # every status asks for those of all trainings
 def proportion(successes: int, n: int, confidence: float = 0.95) -> Estimate | None:
     """Return a proportion with its exact interval (Clopper and Pearson 1934); None for `n` = 0.
 
@@ -264,23 +263,32 @@ def _doubt(
     return f"{recall}: too few random images to be sure of {wanted:.0%}."
 
 
-def accuracy_curve(rounds: pd.DataFrame) -> pd.DataFrame:
+class CurvePoint(NamedTuple):
+    """The accuracy estimated after one training; see `LabelingSession.curve`."""
+
+    round: int
+    labels: int
+    minutes: float
+    accuracy: float
+    low: float
+    high: float
+    audited: int
+
+
+def accuracy_points(trainings: Iterable[Training]) -> list[CurvePoint]:
     """Return the accuracy estimated after each training, over labels and over minutes.
 
     Parameters
     ----------
-    rounds : DataFrame
-        Of `LabelLedger.rounds`.
-
-    Returns
-    -------
-    DataFrame
-        ``round``, ``labels``, ``minutes``, ``accuracy``, ``low``, ``high``, ``audited``; rounds
-        without a labeled audit image are left out.
+    trainings : iterable of Training
+        Of `LabelLedger.trainings`; those without a labeled audit image are left out.
     """
-    table = rounds.loc[rounds["audited"] > 0, ["round", "labels", "minutes", "audited"]]
-    correct = rounds.loc[rounds["audited"] > 0, "correct"]
-    estimates = [proportion(int(c), int(n)) for c, n in zip(correct, table["audited"], strict=True)]
-    for column, name in (("accuracy", "value"), ("low", "low"), ("high", "high")):
-        table[column] = np.array([getattr(e, name) for e in estimates], dtype=float)
-    return table.reset_index(drop=True)
+    points = []
+    for each in trainings:
+        estimate = proportion(each.correct, each.audited)
+        if estimate is not None:
+            accuracy = (estimate.value, estimate.low, estimate.high)
+            points.append(
+                CurvePoint(each.round, each.labels, each.minutes, *accuracy, each.audited)
+            )
+    return points

@@ -70,6 +70,11 @@ class ScoredModel:
     def _rows(self, images: Sequence[str]) -> np.ndarray:
         return np.fromiter(map(self.row_of.__getitem__, images), np.intp, len(images))
 
+    def likeliest(self, image: str, n: int) -> list[str]:
+        """Return the `n` most probable classes of a scored image, the most probable first."""
+        order = np.argsort(-self.proba[self.row_of[image]], kind="stable")
+        return [self.classes[k] for k in order[:n]]
+
     def predicted(self) -> Predictions:
         """Return the most probable class of each image."""
         return self._predictions

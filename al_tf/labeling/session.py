@@ -252,6 +252,8 @@ class LabelingSession(ClassEditing):
                     return None
                 item = self._shown(slots[0])
                 if item is not None:
+                    if self._auto_retrain and len(slots) == 1:
+                        self._trainer.foresee(self.ledger.answers(), slots[0])
                     return item
 
     def ahead(self, n: int) -> list[Item]:
@@ -402,7 +404,10 @@ class LabelingSession(ClassEditing):
             ``round``, ``labels``, ``minutes`` (spent by all), ``accuracy``, ``low``, ``high``
             (95 % interval), ``audited``.
         """
-        return quality.accuracy_curve(self.ledger.rounds())
+        import pandas as pd
+
+        points = quality.accuracy_points(self.ledger.trainings())
+        return pd.DataFrame(points, columns=quality.CurvePoint._fields)
 
     def close(self, *, wait: bool = True) -> None:
         """Close the ledger; also at the end of a ``with`` block.
@@ -466,6 +471,7 @@ class LabelingSession(ClassEditing):
             self._shown_since.pop(place.id, None)
             self._current = None
             left = self._batches.waiting()
+        self.pool.refresh_soon()
         if self._auto_retrain and not left:
             self._retrain_if_new()
         return event

@@ -20,10 +20,11 @@ from ..errors import (
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask
+from .foresight import Foresight
 from .image_pool import ImagePool
 from .items import TrainingStatus
 from .kept_model import KeptModel, labels_digest, model_file
-from .ledger import ClassList, Event, LabelLedger
+from .ledger import ClassList, Event, LabelLedger, Slot
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
 from .training_set import labeled_images, training_labels
@@ -31,6 +32,8 @@ from .training_set import labeled_images, training_labels
 QUICK_SECONDS = 1.0
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
+FORESEEN = 2
+"""Classes of the last image of a batch for which a model is trained while it is looked at."""
 ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 _log = logging.getLogger("al_tf.labeling")
 
@@ -69,6 +72,7 @@ class Trainer:
         self._classes, self.annotator = classes, annotator
         self._task = BackgroundTask(self._notify)
         self._embedding = BackgroundTask(self._notify)
+        self._foresight = Foresight()
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
@@ -150,6 +154,34 @@ class Trainer:
         self._notify()
         return begun
 
+    def foresee(self, answers: Mapping[str, Event], slot: Slot) -> None:
+        """Train for the likeliest answers to an image that ends a batch, while it is looked at.
+
+        Of one that no model learns from, that is a model of the labels so far; of any other, one
+        for each of the `FORESEEN` most probable classes. Only where a training is quick.
+
+        Parameters
+        ----------
+        answers : mapping of str to Event
+            Of `LabelLedger.answers`, now.
+        slot : Slot
+            Of the image, the only one that waits.
+        """
+        model = self.model
+        if model is None or not isinstance(self.inputs, PoolFeatures) or not self.is_quick:
+            return
+        labels, base = training_labels(answers), self._base_now(self._ledger.class_list)
+        guesses = [labels]
+        if slot.purpose == "query" and slot.image in model.row_of:
+            guesses = [
+                {**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)
+            ]
+
+        def fit(guess: Mapping[str, str]) -> tuple[str, ScoredModel]:
+            return labels_digest(guess, self._classes), self._fit(guess, base)
+
+        self._foresight.begin(guesses, fit)
+
     def is_behind(self, answers: Mapping[str, Event]) -> bool:
         """Return whether there are other labels or classes than when `start` was last called.
 
@@ -226,6 +258,7 @@ class Trainer:
         """Start no further training, and wait for the one under way; errors as in `wait`."""
         self._task.close()
         self._embedding.close()
+        self._foresight.close()
         if wait:
             self.wait(None)
         elif isinstance(self.inputs, PoolFeatures):
@@ -284,7 +317,6 @@ class Trainer:
         start = time.perf_counter()
         try:
             _, answers, classes = self._ledger.snapshot()
-            self._pool.refresh_soon()
             self.prepare()
             if isinstance(self.inputs, PoolFeatures):
                 self._complete(answers)
@@ -293,10 +325,12 @@ class Trainer:
             digest = labels_digest(labels, self._classes)
             if trained_on == digest:
                 return
-            model = fit_and_score(
-                self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
-            )
-            seconds = time.perf_counter() - start
+            foreseen = self._foresight.take(digest)
+            if foreseen is None:
+                model = self._fit(labels, base)
+                seconds = time.perf_counter() - start
+            else:
+                model, seconds = foreseen
             number = self._record(model, answers, seconds)
             with self._swap:
                 self._result = (model, number, seconds)
@@ -313,6 +347,11 @@ class Trainer:
         except BaseException:
             _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
             raise
+
+    def _fit(self, labels: Mapping[str, str], base: tuple[Any, Any] | None) -> ScoredModel:
+        return fit_and_score(
+            self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
+        )
 
     def _complete(self, answers: Mapping[str, Event]) -> None:
         """Have the features of all images with an answer, which teach and measure the model."""

@@ -17,7 +17,7 @@ def labeling_curves(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        From `LabelingSession.curve` or `al_tf.labeling.quality.accuracy_curve`.
+        From `LabelingSession.curve`.
 
     Returns
     -------

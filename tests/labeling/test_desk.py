@@ -10,6 +10,7 @@ from PIL import Image
 
 from al_tf.errors import ImageGoneError
 from al_tf.labeling import ArrayPool, LabelingSession
+from al_tf.labeling.desk import data_urls
 from al_tf.labeling.desk.data_urls import SIDE, data_url
 from al_tf.labeling.desk.protocol import Desk
 
@@ -60,6 +61,21 @@ def test_images_of_any_number_of_channels_are_shown(channels):
 
 def test_thumbnails_are_small():
     assert pixels(data_url(np.zeros((900, 300), np.uint8), 128)).shape == (128, 43)
+
+
+def test_an_image_is_encoded_once(screen, desk, monkeypatch):
+    encoded = []
+
+    def counted(image, *args):
+        encoded.append(image.tobytes())
+        return data_url(image, *args)
+
+    monkeypatch.setattr(data_urls, "data_url", counted)
+    first = screen.handle({"do": "look"})["item"]
+    ahead = screen.handle({"do": "ahead"})["ahead"]
+    reply = screen.handle({"do": "label", "slot": first["slot"], "label": "dark"})
+    assert reply["item"]["image"] == ahead[0]["image"]
+    assert len(encoded) == len(set(encoded)) == 1 + len(ahead)
 
 
 def test_a_label_is_recorded_and_the_next_image_comes_with_the_reply(screen, session):

@@ -328,6 +328,22 @@ class TestQueue:
         assert [slot.image for slot in ledger.queue.waiting("ann")] == ["b"]
 
 
+class TestTrainings:
+    def test_those_of_other_processes_are_seen_and_none_is_read_twice(self, ledger):
+        details = {"seconds": 1.0, "audited": 4, "correct": 3, "uncertainty": 0.5}
+        with LabelLedger(ledger.path) as other:
+            ledger.add_round(annotator="ann", labels=5, kappa=None, **details)
+            first = ledger.trainings()
+            other.add_round(annotator="bob", labels=9, kappa=0.75, **details)
+            both = ledger.trainings()
+            assert both is ledger.trainings()
+            assert both[:1] == first
+            assert both == other.trainings()
+        shown = [(each.round, each.annotator, each.labels, each.kappa) for each in both]
+        assert shown == [(1, "ann", 5, None), (2, "bob", 9, 0.75)]
+        assert ledger.rounds()["correct"].tolist() == [3, 3]
+
+
 class TestFiles:
     def test_survives_closing_pickling_and_forking(self, ledger):
         ledger.label("a", "dark", annotator="ann")

@@ -251,7 +251,7 @@ class TestBackground:
         late = [path for path in folder.iterdir() if path.name not in reads]
         late[0].write_bytes(b"no image")
         late[1].unlink()
-        half_read.refresh_soon()
+        half_read.refresh()
         finish(half_read, reads)
         assert set(half_read.problems) == {late[0].name}
         assert len(half_read) == FILES - 2

@@ -1,6 +1,7 @@
 """Pools of images: what counts as one image, and folders that hold anything and change."""
 
 import shutil
+import threading
 import tracemalloc
 
 import numpy as np
@@ -9,7 +10,8 @@ from PIL import Image
 from tqdm.std import tqdm
 
 from al_tf.errors import DataNotFoundError, ImageGoneError
-from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, open_pool
+from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, folder_pool, open_pool
+from al_tf.labeling.folder_files import FolderFiles
 from al_tf.labeling.pictures import MAX_SHOWN_SIDE
 
 from .makers import huge_png, make_folder, truncated_jpeg, write_image
@@ -179,6 +181,25 @@ class TestBadFiles:
         session.next()
         write_image(folder / "sub" / "new.png", seed=50)
         assert "sub/new.png" in self.label_all(session)
+
+    def test_no_answer_waits_for_the_folder_to_be_listed(self, folder, monkeypatch):
+        session = self.session(folder, batch_size=3)
+        lists, listed_in = FolderFiles.scan, []
+
+        def scan(files):
+            listed_in.append(threading.current_thread())
+            lists(files)
+
+        monkeypatch.setattr(FolderFiles, "scan", scan)
+        monkeypatch.setattr(folder_pool, "LISTING_PAUSE", 0.0)
+        write_image(folder / "new.png", seed=50)
+        session.label("a", slot=session.next().slot)
+        session.pool._refreshing.join(10)
+        assert "new.png" in map(session.pool.name, session.pool.ids)
+        for label in "bab":  # into the next batch
+            session.label(label, slot=session.next().slot)
+        assert listed_in
+        assert threading.current_thread() not in listed_in
 
     def test_new_files_wait_for_a_model_that_knows_them(self, folder):
         for i in range(20):

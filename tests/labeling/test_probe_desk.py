@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from al_tf import ActiveLearner
-from al_tf.labeling import FolderPool, LabelingSession
+from al_tf.labeling import FolderPool, LabelingSession, foresight, trainer
 from al_tf.labeling.pool_features import PoolFeatures
+from al_tf.labeling.scored_model import fit_and_score
+from al_tf.labeling.training_set import training_labels
 from al_tf.network.probe import LinearProbeClassifier
 from al_tf.strategies import get_strategy
 
@@ -76,6 +78,89 @@ class TestFeatures:
         ((ids, _),) = PoolFeatures(pool, FakeBackbone(12), cache_dir=False).chunks(pool.ids)
         assert gone not in ids
         assert len(ids) == 3
+
+
+class TestForesight:
+    @pytest.fixture(autouse=True)
+    def no_pause(self, monkeypatch):
+        monkeypatch.setattr(foresight, "PAUSE", 0.0)
+
+    @pytest.fixture
+    def fits(self, monkeypatch):
+        """Return the threads in which models are fitted, one name for each fit."""
+        threads = []
+
+        def counted(*args):
+            threads.append(threading.current_thread().name)
+            return fit_and_score(*args)
+
+        monkeypatch.setattr(trainer, "fit_and_score", counted)
+        return threads
+
+    def at_the_last_image(self, session, desk):
+        """Answer until one image of the second batch is left, and its models are trained."""
+        session.wait()
+        desk.answer(session, 19)
+        item = session.next()
+        assert (item.position, item.batch) == (10, 10)
+        assert session._trainer._foresight._task.wait(10)
+        return item
+
+    @pytest.mark.parametrize("audit_share", [0.0, 0.5])
+    def test_the_model_of_the_next_batch_is_there_before_the_last_answer(
+        self, open_desk, desk, fits, audit_share
+    ):
+        session = open_desk(batch_size=10, audit_share=audit_share)
+        item = self.at_the_last_image(session, desk)
+        trained = fits.count("al_tf training")
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        following = session.next()
+        assert fits.count("al_tf training") == trained
+        model = session._trainer.model
+        answers = session.ledger.answers()
+        labels = training_labels(answers)
+        assert (following.round, session.training.round, model.labels) == (2, 2, len(labels))
+        afresh = fit_and_score(
+            session._trainer._estimator, session._trainer.inputs, desk.pool.ids, labels,
+            session.classes, None,
+        )  # fmt: skip
+        np.testing.assert_array_equal(model.proba, afresh.proba)
+
+    def test_another_answer_than_those_expected_is_trained_on_as_ever(self, open_desk, desk, fits):
+        session = open_desk(batch_size=10)
+        item = self.at_the_last_image(session, desk)
+        trained = fits.count("al_tf training")
+        session.skip(slot=item.slot)
+        assert session.next().round == 2
+        assert fits.count("al_tf training") == trained + 1
+        assert session._trainer.model.labels == 19
+
+    def test_the_batches_are_those_without_it(self, open_desk, desk, monkeypatch, tmp_path):
+        def names(ledger):
+            session = open_desk(batch_size=5, ledger=tmp_path / ledger, random_state=3)
+            session.wait()
+            names = []
+            for _ in range(30):
+                item = session.next()
+                session._trainer._foresight._task.wait(10)
+                names.append(item.name)
+                session.label(desk.truth(item.image_id), slot=item.slot)
+            session.close()
+            return names
+
+        foreseen = names("with.db")
+        monkeypatch.setattr(trainer.Trainer, "foresee", lambda *_: None)
+        assert names("without.db") == foreseen
+
+    def test_nothing_is_trained_ahead_after_closing(self, open_desk, desk, fits):
+        session = open_desk(batch_size=10)
+        session.wait()
+        desk.answer(session, 19)
+        session.close()
+        trained = len(fits)
+        assert session.next().position == 10
+        assert session._trainer._foresight._task.wait(10)
+        assert len(fits) == trained
 
 
 class TestSession:

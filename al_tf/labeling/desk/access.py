@@ -12,7 +12,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from .data_urls import Thumbnails
+from .data_urls import PictureUrls
 from .protocol import Desk
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ def doors_for(sessions: Sequence[LabelingSession]) -> list[Door]:
     """Return a door for each annotator's session; all of them are on one pool."""
     if not sessions:
         return []
-    thumbnails = Thumbnails(sessions[0].pool)
-    desks = [Desk(session, thumbnails) for session in sessions]
+    pictures = PictureUrls(sessions[0].pool)
+    desks = [Desk(session, pictures) for session in sessions]
     if len(desks) == 1:
         return [Door(desks[0])]
     return [Door(desk, number) for number, desk in enumerate(desks, 1)]

@@ -1,4 +1,4 @@
-"""Images as data URLs: one, and the thumbnails of a pool, the latest kept in memory."""
+"""Images as data URLs: one, and those of a pool, the latest kept in memory."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import io
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,8 +29,8 @@ def data_url(image: np.ndarray, side: int | None = None) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-class Thumbnails:
-    """Thumbnails of at most `SIDE` pixels a side.
+class PictureUrls:
+    """The images of a pool as data URLs, each encoded once: the latest are kept.
 
     Parameters
     ----------
@@ -39,29 +40,36 @@ class Thumbnails:
     def __init__(self, pool: ImagePool) -> None:
         self._pool = pool
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], str] = OrderedDict()  # by image and longest side
         self._characters = 0
 
-    def url(self, image: str) -> str | None:
-        """Return the thumbnail of an image as a data URL; None if the image cannot be shown."""
-        with self._lock:
-            if image in self._kept:
-                self._kept.move_to_end(image)
-                return self._kept[image]
+    def thumbnail(self, image: str) -> str | None:
+        """Return an image of at most `SIDE` pixels a side; None if it cannot be shown."""
         try:
-            url = _encoded(self._pool.pictures.thumbnail(image))
+            return self._url((image, SIDE), lambda: _small(self._pool.pictures.thumbnail(image)))
         except ImageGoneError:
             return None
+
+    def of(self, image: str, pixels: np.ndarray) -> str:
+        """Return the URL of `pixels`, uint8 (H, W[, C]), which show an image whole and unchanged."""
+        return self._url((image, max(pixels.shape[:2])), lambda: data_url(pixels))
+
+    def _url(self, key: tuple[str, int], encode: Callable[[], str]) -> str:
         with self._lock:
-            if image not in self._kept:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        url = encode()
+        with self._lock:
+            if key not in self._kept:
                 self._characters += len(url)
-            self._kept[image] = url
-            while self._characters > CACHE_CHARACTERS:
+            self._kept[key] = url
+            while self._characters > CACHE_CHARACTERS and len(self._kept) > 1:
                 self._characters -= len(self._kept.popitem(last=False)[1])
         return url
 
 
-def _encoded(image: np.ndarray) -> str:
+def _small(image: np.ndarray) -> str:
     """Return an image as a data URL: as it is in PNG if it is small, else shrunk, as JPEG."""
     from PIL import Image
 

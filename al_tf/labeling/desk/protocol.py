@@ -31,9 +31,10 @@ import numpy as np
 
 from ...errors import AlTfError, StaleItemError
 from ..items import Item
+from ..quality import accuracy_points
 from . import looking
 from .class_desk import ClassDesk, class_details
-from .data_urls import Thumbnails, data_url
+from .data_urls import PictureUrls
 from .review import ReviewDesk
 from .wording import isolated, taken_back
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("al_tf.labeling")
 
 MAX_LISTED = 20
+CURVE_FIELDS = ("labels", "minutes", "accuracy", "low", "high")
 LONGEST_SECONDS = 86_400.0
 
 
@@ -52,14 +54,15 @@ class Desk:
     Parameters
     ----------
     session : LabelingSession
-    thumbnails : Thumbnails, optional
+    pictures : PictureUrls, optional
         To share with other desks on the same pool.
     """
 
-    def __init__(self, session: LabelingSession, thumbnails: Thumbnails | None = None) -> None:
+    def __init__(self, session: LabelingSession, pictures: PictureUrls | None = None) -> None:
         self.session = session
         self._classes = ClassDesk(session)
-        self._review = ReviewDesk(session, thumbnails or Thumbnails(session.pool))
+        self._urls = pictures or PictureUrls(session.pool)
+        self._review = ReviewDesk(session, self._urls)
         self._lock = threading.Lock()
         self._shown: int | None = None
 
@@ -104,7 +107,7 @@ class Desk:
         """Return images; nothing changes, so other requests go on meanwhile."""
         try:
             if request["do"] == "ahead":
-                return {"error": None, "ahead": list(map(_item, looking.ahead(self.session)))}
+                return {"error": None, "ahead": list(map(self._item, looking.ahead(self.session)))}
             return {"error": None, "view": looking.view(self.session.pool, request)}
         except Exception as error:
             return {"error": _one_line(error)}
@@ -125,7 +128,7 @@ class Desk:
         session = self.session
         progress = session.progress()
         classes = class_details(session.ledger.class_list)
-        curve = session.curve()[["labels", "minutes", "accuracy", "low", "high"]]
+        points = accuracy_points(session.ledger.trainings())
         problems = sorted(dict(session.pool.problems).items())
         status = {
             "classes": [each["name"] for each in classes],
@@ -153,7 +156,7 @@ class Desk:
             "agreement": progress.agreement and asdict(progress.agreement),
             "training": asdict(progress.training),
             "advice": asdict(progress.advice),
-            "curve": curve.to_dict("records"),
+            "curve": [{name: getattr(point, name) for name in CURVE_FIELDS} for point in points],
         }
         return _plain(status)
 
@@ -184,37 +187,36 @@ class Desk:
     def _look(self) -> dict[str, Any] | None:
         item = self.session.next()
         self._shown = None if item is None else item.slot
-        return None if item is None else _item(item)
+        return None if item is None else self._item(item)
 
-
-def _item(item: Item) -> dict[str, Any]:
-    """Return an item for the screen; images are PNG as data URLs."""
-    return _plain(
-        {
-            "slot": item.slot,
-            "id": item.image_id,
-            "name": item.name,
-            "image": data_url(item.image),
-            "width": item.picture.width,
-            "height": item.picture.height,
-            "highest": item.picture.highest,
-            "predictions": [asdict(prediction) for prediction in item.predictions],
-            "score": item.score,
-            "strategy": item.strategy,
-            "why": item.why,
-            "neighbours": [
-                {
-                    "name": other.name,
-                    "label": other.label,
-                    "distance": other.distance,
-                    "image": data_url(other.image),
-                }
-                for other in item.neighbours
-            ],
-            "position": item.position,
-            "batch": item.batch,
-        }
-    )
+    def _item(self, item: Item) -> dict[str, Any]:
+        """Return an item for the screen; images are PNG as data URLs."""
+        return _plain(
+            {
+                "slot": item.slot,
+                "id": item.image_id,
+                "name": item.name,
+                "image": self._urls.of(item.image_id, item.image),
+                "width": item.picture.width,
+                "height": item.picture.height,
+                "highest": item.picture.highest,
+                "predictions": [asdict(prediction) for prediction in item.predictions],
+                "score": item.score,
+                "strategy": item.strategy,
+                "why": item.why,
+                "neighbours": [
+                    {
+                        "name": other.name,
+                        "label": other.label,
+                        "distance": other.distance,
+                        "image": self._urls.of(other.image_id, other.image),
+                    }
+                    for other in item.neighbours
+                ],
+                "position": item.position,
+                "batch": item.batch,
+            }
+        )
 
 
 def _seconds(request: dict[str, Any]) -> float | None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from ..image_pool import ImagePool
 from ..review_list import ReviewFilter, ReviewList
 from . import looking
-from .data_urls import Thumbnails
+from .data_urls import PictureUrls
 from .wording import changed, taken_back
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class ReviewDesk:
     Parameters
     ----------
     session : LabelingSession
-    thumbnails : Thumbnails
+    pictures : PictureUrls
     """
 
-    def __init__(self, session: LabelingSession, thumbnails: Thumbnails) -> None:
+    def __init__(self, session: LabelingSession, pictures: PictureUrls) -> None:
         self.session = session
-        self._thumbnails = thumbnails
+        self._urls = pictures
         self._lock = threading.Lock()
         self._lists: OrderedDict[int, ReviewList] = OrderedDict()
         self._made = 0
@@ -112,7 +112,7 @@ class ReviewDesk:
         if not isinstance(images, list) or not 1 <= len(images) <= MAX_THUMBNAILS:
             raise ValueError(f"images must be a list of 1 to {MAX_THUMBNAILS} images.")
         known = [_known(self.session.pool, image) for image in images]
-        return {"thumbnails": {image: self._thumbnails.url(image) for image in known}}
+        return {"thumbnails": {image: self._urls.thumbnail(image) for image in known}}
 
     def _alike(self, request: Mapping[str, Any]) -> dict[str, Any]:
         image = _known(self.session.pool, request.get("image"))

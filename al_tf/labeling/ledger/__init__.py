@@ -7,7 +7,7 @@ from .event import MEASUREMENTS, Event
 from .events import LabelLedger
 from .queue import Candidate, Slot
 from .recording import stale_slot_message
-from .tables import IDLE_AFTER, Snapshot
+from .tables import IDLE_AFTER, Snapshot, Training
 
 __all__ = [
     "COLORS",
@@ -21,5 +21,6 @@ __all__ = [
     "LabelLedger",
     "Slot",
     "Snapshot",
+    "Training",
     "stale_slot_message",
 ]

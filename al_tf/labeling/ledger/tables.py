@@ -33,6 +33,21 @@ class Snapshot(NamedTuple):
     classes: ClassList
 
 
+class Training(NamedTuple):
+    """One model that was trained; see `LedgerReader.rounds`."""
+
+    round: int
+    annotator: str
+    labels: int
+    minutes: float
+    seconds: float
+    audited: int
+    correct: int
+    kappa: float | None
+    uncertainty: float
+    time: str
+
+
 class LedgerReader:
     """The half of `LabelLedger` that reads.
 
@@ -52,6 +67,7 @@ class LedgerReader:
         self.queue = Queue(self._file)
         self._seen: tuple[int | None, str | None] | None = None
         self._snapshot = Snapshot((), MappingProxyType({}), ClassList(()))
+        self._trainings: tuple[Training, ...] = ()
         with self._file.reading():  # a file that cannot be used is refused now
             pass
 
@@ -202,14 +218,16 @@ class LedgerReader:
 
     # Models -----------------------------------------------------------------------------
 
-    def kappas(self, annotator: str) -> list[float]:
-        """Return the agreement of each model of an annotator's sessions with the one before it."""
+    def trainings(self) -> tuple[Training, ...]:
+        """Return the models trained so far, in order; the same object while there is no other."""
         with self._file.reading() as connection:
             rows = connection.execute(
-                "SELECT kappa FROM rounds WHERE annotator = ? AND kappa IS NOT NULL ORDER BY round",
-                (annotator,),
-            )
-            return [float(value) for (value,) in rows]
+                "SELECT * FROM rounds WHERE round > ? ORDER BY round",
+                (self._trainings[-1].round if self._trainings else 0,),
+            ).fetchall()
+            if rows:
+                self._trainings += tuple(map(Training._make, rows))
+            return self._trainings
 
     def rounds(self) -> pd.DataFrame:
         """Return the models trained so far.
@@ -223,7 +241,11 @@ class LedgerReader:
             right), ``kappa`` (agreement with the model before, on the pool), ``uncertainty`` (mean
             normalised entropy on the pool, 0 to 1), ``time`` (UTC).
         """
-        return self._table("SELECT * FROM rounds ORDER BY round").astype({"kappa": float})
+        import pandas as pd
+
+        table = pd.DataFrame(self.trainings(), columns=Training._fields).astype({"kappa": float})
+        table["time"] = pd.to_datetime(table["time"], utc=True)
+        return table
 
     # The connection ---------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from al_tf.analysis import (
     report_table,
     verdict_table,
 )
+from al_tf.analysis.attainable import ATTAINABLE_COLUMNS
 
 
 def results(gains, n_seeds=6, spread=0.01, rng=0):
@@ -48,11 +49,30 @@ def test_a_denominator_that_may_be_zero_has_no_interval():
     assert np.isnan([one.low, one.high]).all()
 
 
-def test_numbers_that_are_no_pairs_are_refused():
-    with pytest.raises(ValueError, match="needs pairs of numbers"):
-        ratio_of_means([1.0, 2.0], [1.0])
+def test_a_denominator_of_zero_has_no_ratio():
+    with np.errstate(all="raise"):
+        assert np.isnan(ratio_of_means([0.1, 0.2], [0.0, 0.0])).all()
+        assert np.isnan(ratio_of_means([0.1], [0.0])).all()
+
+
+def test_two_pairs_have_an_interval():
+    ratio = ratio_of_means([0.50, 0.52], [1.00, 1.03])
+    assert ratio.low < ratio.value < ratio.high
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [([1.0, 2.0], [1.0]), ([], []), (1.0, 2.0), (np.ones((2, 2)), np.ones((2, 2)))],
+)
+def test_numbers_that_are_no_pairs_are_refused(first, second):
+    with pytest.raises(ValueError, match="needs pairs of numbers; got the shapes"):
+        ratio_of_means(first, second)
+
+
+@pytest.mark.parametrize("confidence", [0, 1.0, 95])
+def test_a_confidence_is_a_probability(confidence):
     with pytest.raises(ValueError, match="confidence lies between 0 and 1"):
-        ratio_of_means([1.0, 2.0], [1.0, 2.0], confidence=1.0)
+        ratio_of_means([1.0, 2.0], [1.0, 2.0], confidence=confidence)
 
 
 def test_the_share_is_the_gain_over_that_of_the_upper_line():
@@ -60,6 +80,33 @@ def test_the_share_is_the_gain_over_that_of_the_upper_line():
     assert table["attainable"].round(3).to_dict() == {"margin": 0.5, "kcenter": -0.2}
     assert (table["attainable_low"] < table["attainable"]).all()
     assert (table["attainable"] < table["attainable_high"]).all()
+
+
+def test_a_row_says_what_it_compares_and_how_much_was_gained():
+    areas = results(GAINS, n_seeds=3)
+    areas.loc[areas["dataset"] == "digits", "f1"] = areas["accuracy"]
+    no_line = areas[areas["strategy"] != "oracle"].assign(dataset="a dataset without the line")
+    table = attainable_gain(pd.concat([no_line, areas]), "f1", confidence=0.8)
+    assert table.columns.tolist() == ATTAINABLE_COLUMNS
+    row = table.set_index("strategy").loc["margin"]
+    curves = areas.pivot_table("accuracy", "seed", "strategy")
+    ours, upper = (curves[name] - curves["random"] for name in ("margin", "oracle"))
+    assert (row["dataset"], row["metric"], row["n_seeds"]) == ("digits", "f1", 3)
+    assert row["note"] == ""
+    assert row["gain"] == pytest.approx(ours.mean())
+    assert row["upper_gain"] == pytest.approx(upper.mean())
+    interval = row[["attainable", "attainable_low", "attainable_high"]].astype(float)
+    assert interval.tolist() == pytest.approx(ratio_of_means(ours, upper, 0.8))
+
+
+def test_of_one_seed_there_is_a_share_without_an_interval():
+    row = attainable_gain(results(GAINS, n_seeds=1, spread=0)).set_index("strategy").loc["margin"]
+    assert row["attainable"] == pytest.approx(0.5)
+    assert np.isnan([row["attainable_low"], row["attainable_high"]]).all()
+    assert row["note"] == ""
+    level = attainable_gain(results(GAINS | {"oracle": 0.0}, n_seeds=1, spread=0))
+    assert level["attainable"].isna().all()
+    assert (level["note"] == "the upper line is not above random here").all()
 
 
 def test_only_seeds_that_all_three_have_count():
@@ -71,13 +118,23 @@ def test_only_seeds_that_all_three_have_count():
     apart = table[(table["strategy"] != "oracle") | (table["seed"] == 0)]
     lone = attainable_gain(apart).set_index("strategy").loc["margin"]
     assert lone["n_seeds"] == 0
-    assert "no seed in common" in lone["note"]
+    assert lone["note"] == "no seed in common with the upper line"
 
 
 def test_an_upper_line_below_random_gives_no_share():
     table = attainable_gain(results(GAINS | {"oracle": -0.1}))
     assert table["attainable"].isna().all()
     assert table["note"].str.contains("not above random").all()
+
+
+def test_an_upper_line_that_may_be_at_random_gives_no_share():
+    """Of two seeds, one in which it is far above random and one in which it is as random."""
+    table = results({"random": 0.0, "margin": 0.05, "oracle": 0.0}, n_seeds=2, spread=0)
+    table.loc[(table["strategy"] == "oracle") & (table["seed"] == 1), "accuracy"] += 0.2
+    (row,) = attainable_gain(table).to_dict("records")
+    assert row["upper_gain"] == pytest.approx(0.1)
+    assert np.isnan([row["attainable"], row["attainable_low"], row["attainable_high"]]).all()
+    assert row["note"] == "the upper line is not above random here"
 
 
 def test_experiments_without_an_upper_line_have_no_rows():

@@ -12,7 +12,8 @@ from al_tf.experiments import (
     run_experiment,
 )
 from al_tf.experiments.setting import make_setting
-from al_tf.experiments.upper_line import RANDOM_BATCHES, best_batch
+from al_tf.experiments.upper_line import RANDOM_BATCHES, _loss_with, best_batch
+from al_tf.seeding import derive_seed
 
 from .helpers import fast_config, numbers, results_text
 
@@ -139,6 +140,66 @@ def test_the_batch_with_the_lowest_loss_is_labeled(setting, monkeypatch):
     (ids, proposed_by), tried = proposals(setting, monkeypatch, losses)
     assert proposed_by == "draw 3"
     assert ids.tolist() == tried[4].tolist()
+
+
+def test_of_equal_batches_the_first_proposed_is_labeled(setting, monkeypatch):
+    (_, proposed_by), _ = proposals(setting, monkeypatch, np.ones(3 + RANDOM_BATCHES))
+    assert proposed_by == "random"
+
+
+def test_random_batches_are_distinct_unlabeled_images_and_others_in_each_round(monkeypatch):
+    config = with_upper_line(upper_line="random", batch=200, rounds=2)
+    labeled = make_setting(config, seed=0).pool[:50]
+    tried = []
+    monkeypatch.setattr(
+        "al_tf.experiments.upper_line._loss_with",
+        lambda setting, ids, number: tried.append(ids[len(labeled) :].tolist()) or 1.0,
+    )
+    monkeypatch.setattr(
+        "al_tf.experiments.upper_line.query",
+        lambda setting, spec, estimator, labeled, answers, number, size: setting.pool[-size:],
+    )
+    for seed, number in ((0, 1), (0, 2), (1, 1), (0, 1)):
+        setting = make_setting(config, seed)
+        best_batch(setting, None, labeled, setting.answers[labeled], number)
+        for ids in tried[-RANDOM_BATCHES:]:
+            assert len(set(ids)) == 200
+            assert set(ids) <= set(setting.pool) - set(labeled)
+    runs = np.sort(np.array(tried).reshape(4, 1 + RANDOM_BATCHES, 200)[:, 1:], axis=2)
+    assert len(np.unique(runs.reshape(-1, 200), axis=0)) == 3 * RANDOM_BATCHES
+    np.testing.assert_array_equal(runs[3], runs[0])
+
+
+def test_the_loss_is_that_of_the_round_s_model_on_true_labels(monkeypatch):
+    """Brier loss; the model has the seed with which the round fits its own."""
+
+    class Model:
+        def set_params(self, random_state):
+            self.random_state = random_state
+
+        def fit(self, X, y):
+            self.X, self.y = X, y
+
+        def predict_proba(self, X):
+            asked.append(X)
+            return proba
+
+    setting = make_setting(with_upper_line(noise=0.5), seed=0)
+    model, asked = Model(), []
+    proba = np.random.default_rng(0).dirichlet(np.ones(10), 200).astype(np.float32)
+    monkeypatch.setattr(
+        "al_tf.experiments.upper_line.build_estimator",
+        lambda config, n_classes: model if (config, n_classes) == (setting.config, 10) else None,
+    )
+    labeled = setting.pool[:20]
+    loss = _loss_with(setting, labeled, 3)
+    assert model.random_state == derive_seed(0, "model", 3)
+    np.testing.assert_array_equal(model.X, setting.x_train[labeled])
+    np.testing.assert_array_equal(model.y, setting.answers[labeled])
+    np.testing.assert_array_equal(asked, [setting.x_train[setting.validation]])
+    true = np.eye(10)[setting.data.y_train[setting.validation]]
+    brier = ((proba.astype(np.float64) - true) ** 2).sum(axis=1).mean()
+    assert loss == pytest.approx(brier, rel=1e-12)
 
 
 def test_validation_images_are_outside_the_pool_and_follow_from_the_seed(setting):

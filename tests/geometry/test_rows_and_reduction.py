@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,19 @@ def test_unit_rows_in_order_have_length_one():
     lazy = geometry.RowsInOrder(X, order, unit=True)
     assert lazy.dtype == lazy[:5].dtype == np.float32
     np.testing.assert_array_equal(np.asarray(lazy), geometry.unit_rows(X)[::-1])
+    exact = X.astype(np.float64)[::-1]
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    np.testing.assert_allclose(np.asarray(lazy), exact, rtol=1e-6)
+
+
+def test_unit_rows_are_made_in_blocks():
+    X = rows(9000, 100)
+    lazy = geometry.RowsInOrder(X, np.arange(9000)[::-1], unit=True)
+    tracemalloc.start()
+    np.asarray(lazy)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * X.nbytes
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,11 @@ def test_a_balanced_strategy_keeps_the_contract(name):
     check_strategy(name, params={"balance": True})
 
 
+@pytest.mark.parametrize("name", ["typiclust", "probcover"])
+def test_a_strategy_on_features_of_unit_length_keeps_the_contract(name):
+    check_strategy(name, params={"unit_length": True})
+
+
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_strategy_fails_the_check_meant_for_it(name):
     strategy, check, stated = BROKEN[name]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from importlib import import_module
+
 import numpy as np
 import pytest
 
+from al_tf.experiments import StrategySpec
 from al_tf.geometry import center_and_scale, max_ball_cover
 from al_tf.strategies import get_strategy
 from al_tf.strategies._clusters import cluster
@@ -13,6 +17,7 @@ from al_tf.strategies.probcover import purity_radius
 from al_tf.strategies.typiclust import TYPICAL_AT_MOST, _members, _turns
 
 ALL = ["kcenter", "kmeans", "typiclust", "probcover"]
+UNIT_LENGTH = ["typiclust", "probcover"]
 
 
 class Blobs:
@@ -288,3 +293,92 @@ def test_probcover_covers_a_sample_without_repeats(monkeypatch):
     assert len(seen[1]) == 1
     with pytest.raises(ValueError, match="max_targets must be 1 or more; got 0"):
         query("probcover", blobs, 3, radius=3.0, max_targets=0)
+
+
+def of_unit_length(rows):
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    return (rows / np.maximum(lengths, 1e-30)).astype(np.float32)
+
+
+class Directions(Blobs):
+    """Blobs of directions in five dimensions; lengths differ a hundredfold. Two are labeled."""
+
+    def __init__(self, sizes, dtype=np.float32):
+        super().__init__(sizes)
+        rng = np.random.default_rng(5)
+        directions = np.eye(5)[self.blob] + 0.2 * rng.standard_normal((len(self.blob), 5))
+        lengths = 10.0 ** rng.uniform(-1, 1, len(directions))[:, None]
+        rows = (of_unit_length(directions) * lengths).astype(dtype)
+        self.X, self.X_training = rows[2:], rows[:2]
+
+    def transform(self, X):
+        return X
+
+
+@pytest.mark.parametrize("name", UNIT_LENGTH)
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_unit_length_is_the_same_as_features_divided_by_their_lengths(name, dtype, monkeypatch):
+    module = import_module(f"al_tf.strategies.{name}")
+    monkeypatch.setattr(module, "canonical_order", lambda rows, rng: np.arange(len(rows)))
+    pool = Directions([70, 50, 60, 40], dtype)
+    indices, scores = query(name, pool, 9, unit_length=True)
+    raw, _ = query(name, pool, 9)
+    pool.X, pool.X_training = of_unit_length(pool.X), of_unit_length(pool.X_training)
+    expected, expected_scores = query(name, pool, 9)
+    assert indices.tolist() == expected.tolist() != raw.tolist()
+    np.testing.assert_allclose(scores, expected_scores, rtol=1e-5)
+
+
+def test_probcover_at_unit_length_covers_the_most_directions_in_each_step():
+    pool = Directions([70, 50, 60, 40])
+    rows, labeled = of_unit_length(pool.X), of_unit_length(pool.X_training)
+    near = np.linalg.norm(rows[:, None].astype(float) - rows, axis=2) <= 0.4
+    left = (np.linalg.norm(rows[:, None].astype(float) - labeled, axis=2) > 0.4).all(axis=1)
+    indices, scores = query("probcover", pool, 8, radius=0.4, unit_length=True)
+    for row, score in zip(indices, scores, strict=True):
+        gains = (near & left).sum(axis=1)
+        assert score * len(rows) == pytest.approx(gains[row]) == gains.max()
+        left &= ~near[row]
+
+
+def test_typiclust_at_unit_length_asks_for_the_most_typical_direction():
+    pool = Directions([32, 60, 45])
+    indices, scores = query("typiclust", pool, 3, n_neighbours=8, max_clusters=3, unit_length=True)
+    rows, blob = of_unit_length(pool.X), pool.blob[2:]
+    assert blob[indices].tolist() == [1, 2, 0]  # the first has the two labels
+    for row, score in zip(indices[:2], scores, strict=False):
+        members = rows[blob == blob[row]].astype(float)
+        apart = np.sort(np.linalg.norm(members[:, None] - members, axis=2), axis=1)[:, 1:9]
+        assert score == pytest.approx(1 / apart.mean(axis=1).min(), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", UNIT_LENGTH)
+def test_features_of_zeros_stay_zeros_at_unit_length(name):
+    pool = Directions([70, 50, 60, 40])
+    pool.X[:30] = 0.0
+    indices, scores = query(name, pool, 5, unit_length=True)
+    assert sum(indices < 30) <= 1  # they are copies of each other
+    assert np.isfinite(scores).all()
+    pool.X[:] = 0.0
+    assert len(set(query(name, pool, 5, unit_length=True)[0])) == 5
+
+
+@pytest.mark.parametrize("name", UNIT_LENGTH)
+def test_unit_length_needs_no_second_copy_of_the_features(name):
+    pool = Blobs([4000])
+    pool.X = np.random.default_rng(0).standard_normal((4000, 300)).astype(np.float32)
+    pool.X_training = pool.X[:20]
+    peaks = {}
+    for unit_length in (False, True):
+        query(name, pool, 5, unit_length=unit_length)  # modules that are imported late
+        tracemalloc.start()
+        query(name, pool, 5, unit_length=unit_length)
+        peaks[unit_length] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[True] < peaks[False] + pool.X.nbytes / 4
+
+
+@pytest.mark.parametrize("name", UNIT_LENGTH)
+def test_a_misspelt_option_of_an_experiment_is_told_its_name(name):
+    with pytest.raises(ValueError, match=r"has no parameter 'unit_lenght'. It has: .*unit_length"):
+        StrategySpec("mine", name, {"unit_lenght": True})

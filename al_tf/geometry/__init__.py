@@ -18,6 +18,7 @@ from ._distances import (
     nearest_of_set,
 )
 from ._kernel_cover import max_kernel_cover
+from ._kmeans import kmeans
 from ._kmeans_plus_plus import kmeans_plus_plus
 from ._points import MEMORY_LIMIT, Frame, RowsInOrder, make_frame
 from ._reduction import Reduction, find_reduction
@@ -34,6 +35,7 @@ __all__ = [
     "find_reduction",
     "k_center_greedy",
     "kde_log_density",
+    "kmeans",
     "kmeans_plus_plus",
     "make_frame",
     "max_ball_cover",

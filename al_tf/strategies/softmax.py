@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import kde_log_density, nearest_of_set
+from ..geometry import kde_log_density, kmeans, nearest_of_set
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, check_proba, predict_proba, top_k
@@ -31,15 +31,13 @@ def outlier_score(
     n_clusters : int, optional
         Centroids; as published ``ceil(n / 10)``. Never more than there are distinct rows.
     random_state : RandomState
-        Starts k-means (the published code fixes 0).
+        Starts k-means (the published code fixes 0), which is scikit-learn's up to rounding.
 
     Returns
     -------
     ndarray, shape (n,)
         Euclidean; higher = farther from every centroid.
     """
-    from sklearn.cluster import KMeans
-
     proba = check_proba(proba).astype(np.float32)  # half the time of float64
     n_clusters = -(-len(proba) // 10) if n_clusters is None else n_clusters
     if n_clusters < 1:
@@ -47,9 +45,8 @@ def outlier_score(
     n_clusters = min(n_clusters, len(np.unique(proba, axis=0)))
     rng = check_random_state(random_state)
     order = canonical_order(proba, rng)
-    kmeans = KMeans(n_clusters, n_init=1, random_state=int(rng.integers(2**31)))
-    kmeans.fit(proba[order])
-    return nearest_of_set(proba, kmeans.cluster_centers_)[0]
+    centroids = kmeans(proba[order], n_clusters, seed=int(rng.integers(2**31)))
+    return nearest_of_set(proba, centroids)[0]
 
 
 def softmax_outlier(
@@ -75,8 +72,8 @@ def softmax_outlier(
     random_state : RandomState
         Starts k-means, and breaks ties.
     n_clusters : int, optional
-        By default, as published, one centroid per ten images of the pool. The cost is then
-        quadratic in the pool: a second or more for 10,000 images, a minute for 50,000.
+        By default, as published, one centroid per ten images of the pool; the cost is then
+        quadratic in the pool.
 
     Returns
     -------

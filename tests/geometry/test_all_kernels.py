@@ -22,6 +22,7 @@ KERNELS = {
     "ball_cover": lambda X: geometry.max_ball_cover(X, 30, 1.0, random_state=0)[0],
     "kernel_cover": lambda X: geometry.max_kernel_cover(X, 30, 1.0, random_state=0)[0],
     "kmeans_plus_plus": lambda X: geometry.kmeans_plus_plus(X, X, 50, random_state=0)[0],
+    "kmeans": lambda X: geometry.kmeans(X, 30, seed=0),
     "neighbours": lambda X: geometry.mean_neighbour_distance(X, 5),
     "standardise": geometry.standardise,
 }
@@ -96,6 +97,7 @@ def test_k_must_fit_the_rows(k):
     for kernel in (
         geometry.k_center_greedy,
         lambda X, k: geometry.kmeans_plus_plus(X, X, k),
+        lambda X, k: geometry.kmeans(X, k, seed=0),
         lambda X, k: geometry.max_ball_cover(X, k, 1.0),
         lambda X, k: geometry.max_kernel_cover(X, k, 1.0),
     ):

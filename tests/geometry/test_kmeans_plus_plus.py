@@ -1,4 +1,4 @@
-"""k-means++ on factors: the probabilities of the definition, at any scale."""
+"""k-means++ on factors: the probabilities of the definition, at any scale. k-means as scikit-learn's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from sklearn.cluster import KMeans, kmeans_plusplus
 
 from al_tf import geometry
+from al_tf.geometry._kmeans import greedy_start, lloyd
 
 from .naive import naive_distances, rows
 
@@ -129,3 +131,39 @@ def test_kmeans_plus_plus_takes_copies_last():
     assert set(chosen[:6] // 10) == set(range(6))
     assert (squared[:6] > 0).all()
     assert not squared[6:].any()
+
+
+def softmax(n, sharpness, seed=0):
+    logits = sharpness * np.random.default_rng(seed).standard_normal((n, 10))
+    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (proba / proba.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sharpness", [1, 8, 40])
+def test_the_start_of_kmeans_is_scikit_learns(sharpness):
+    points = softmax(1500, sharpness)
+    _, expected = kmeans_plusplus(points, 150, random_state=3)
+    assert greedy_start(points, 150, np.random.RandomState(3)).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("n", "k"), [(1500, 150), (1500, 3), (200, 1), (60, 60)])
+def test_the_centroids_of_kmeans_are_scikit_learns(n, k):
+    points = softmax(n, 3)
+    expected = KMeans(k, n_init=1, random_state=7).fit(points).cluster_centers_
+    np.testing.assert_allclose(geometry.kmeans(points, k, 7), expected, atol=2e-6)
+
+
+def test_kmeans_stops_where_no_row_changes_its_cluster():
+    points = softmax(600, 2).astype(np.float64)
+    centroids = geometry.kmeans(points, 20, 0)
+    labels = naive_distances(points, centroids).argmin(axis=1)
+    means = [points[labels == label].mean(axis=0) for label in range(20)]
+    np.testing.assert_allclose(centroids, means, atol=2e-3)
+
+
+def test_a_cluster_that_loses_its_rows_gets_another_as_in_scikit_learn():
+    points = softmax(300, 3)
+    start = np.vstack([points[:9], np.full((1, 10), 50.0, dtype=np.float32)])
+    expected = KMeans(10, init=start, n_init=1).fit(points).cluster_centers_
+    np.testing.assert_allclose(lloyd(points, start), expected, atol=1e-5)
+    assert lloyd(points, start).max() < 2

@@ -164,6 +164,23 @@ def test_filters_of_class_and_model(screen, session):
     assert screen.page.locator(f"{FRONT} .altf-guess").count() == 0  # judged by people alone
 
 
+def test_labels_and_predictions_show_the_colors_of_their_classes(screen, session):
+    session.describe_class("defective", color="red")
+    go(screen, "g", "review")
+    colors = screen.page.locator(f"{FRONT} .altf-cell").evaluate_all(
+        """cells => cells.map(cell => [".altf-word", ".altf-guess"].map(part => [
+          cell.querySelector(`${part} bdi`)?.textContent,
+          cell.querySelector(`${part} .altf-swatch`)?.dataset.color]))"""
+    )
+    shown = {name: color for cell in colors for name, color in cell if name}
+    assert shown == {"good": None, "defective": "red"}
+    session.describe_class("good", color="green")
+    screen.page.keyboard.press("Escape")
+    go(screen, "g", "review")
+    swatches = screen.page.locator(f"{FRONT} .altf-word .altf-swatch")
+    assert set(swatches.evaluate_all("s => s.map(x => x.dataset.color)")) == {"green", "red"}
+
+
 def test_alike_are_labeled_by_one_key_but_for_the_exceptions(screen, session):
     here = session.next().image_id
     go(screen, "a", "alike")

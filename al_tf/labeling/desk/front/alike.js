@@ -111,6 +111,7 @@ export class AlikeView {
     const row = this.rows[place];
     fillCell(cell, row, row && this.thumbnails.url(row.image), {
       chosen: this.selection.has(place), focused: this.selection.focus === place, total: this.rows.length,
+      colorOf: (name) => this.classes.colorOf(name),
     });
   }
 

@@ -58,6 +58,11 @@ export class ClassPanel {
     });
   }
 
+  // The color of a class; null without one
+  colorOf(name) {
+    return this.details.find((each) => each.name === name)?.color ?? null;
+  }
+
   disable(disabled) {
     this.disabled = disabled;
     for (const button of this.buttons.children) button.disabled = disabled;

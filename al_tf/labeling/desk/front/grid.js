@@ -1,5 +1,6 @@
 // A grid of thumbnails that draws only the rows in view, however many there are.
 
+import { swatch } from "./buttons.js";
 import { isolated, make } from "./elements.js";
 
 const LEAST_WIDTH = 124;
@@ -108,17 +109,18 @@ export class Grid {
   }
 }
 
-// Put an image and its answer into a cell
-export function fillCell(cell, row, url, { chosen, focused, total }) {
+// Put an image and its answer into a cell; colorOf(name): the color of a class, if it has one
+export function fillCell(cell, row, url, { chosen, focused, total, colorOf }) {
   const picture = cell.querySelector("img");
   const caption = cell.lastChild;
   cell.setAttribute("aria-selected", chosen);
   cell.setAttribute("aria-setsize", total);
   cell.classList.toggle("altf-here", focused);
-  const key = row ? `${row.image} ${row.event} ${row.state} ${row.predicted}` : "";
+  const names = row ? [row.label, row.predicted, ...row.opinions.map(([, label]) => label)] : [];
+  const key = row ? JSON.stringify([row.image, row.event, row.state, ...names, ...names.map(colorOf)]) : "";
   if (cell.dataset.key !== key) {
     cell.dataset.key = key;
-    caption.replaceChildren(...(row ? captionOf(row) : []));
+    caption.replaceChildren(...(row ? captionOf(row, colorOf) : []));
     cell.title = row?.name ?? "";
     picture.hidden = true;
     picture.removeAttribute("src");
@@ -131,13 +133,14 @@ export function fillCell(cell, row, url, { chosen, focused, total }) {
   cell.classList.toggle("altf-gone", url === null);
 }
 
-function captionOf(row) {
-  if (row.opinions.length) return row.opinions.map(([who, label]) => make("span", { class: "altf-opinion", title: `${who}: ${label}` }, isolated(label), make("small", {}, isolated(who))));
-  const word = row.label === null ? make("span", { class: "altf-none", textContent: row.state }) : isolated(row.label);
+function captionOf(row, colorOf) {
+  const named = (name) => [...(colorOf(name) ? [swatch(colorOf(name))] : []), isolated(name)];
+  if (row.opinions.length) return row.opinions.map(([who, label]) => make("span", { class: "altf-opinion", title: `${who}: ${label}` }, make("span", {}, ...named(label)), make("small", {}, isolated(who))));
+  const words = row.label === null ? [make("span", { class: "altf-none", textContent: row.state })] : named(row.label);
   const marks = [];
   if (row.purpose === "audit") marks.push(make("span", { class: "altf-mark", textContent: "audit", title: "Drawn at random, to measure the model: it is not asked about this image." }));
   if (row.predicted !== null && row.predicted !== row.label) {
-    marks.push(make("span", { class: row.label === null ? "altf-guess" : "altf-guess altf-other", title: `The model predicts ${row.predicted}` }, "model: ", isolated(row.predicted)));
+    marks.push(make("span", { class: row.label === null ? "altf-guess" : "altf-guess altf-other", title: `The model predicts ${row.predicted}` }, "model: ", ...named(row.predicted)));
   }
-  return [make("span", { class: "altf-word" }, word), make("span", { class: "altf-marks" }, ...marks)];
+  return [make("span", { class: "altf-word" }, ...words), make("span", { class: "altf-marks" }, ...marks)];
 }

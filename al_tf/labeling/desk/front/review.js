@@ -147,6 +147,7 @@ export class ReviewView {
     const { selection } = this;
     fillCell(cell, row, row && this.thumbnails.url(row.image), {
       chosen: selection.has(place), focused: selection.focus === place, total: selection.total,
+      colorOf: (name) => this.classes.colorOf(name),
     });
   }
 

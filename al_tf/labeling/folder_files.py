@@ -45,6 +45,8 @@ class FolderFiles:
         What is wrong with each file that cannot be read, by its name.
     scan_seconds : float
         How long the last `scan` took.
+    arrivals : list of str
+        Images in the order in which they became known, see `ImagePool.arrivals`.
     """
 
     def __init__(self, folder: Path, index: FileIndex | None = None) -> None:
@@ -59,6 +61,7 @@ class FolderFiles:
         self._queue: deque[str] = deque()  # the unread in the order of reading, and some read since
         self._copies: dict[str, tuple[str, ...]] = {}  # names by image, sorted
         self._gone: dict[str, tuple[str, ...]] = {}  # last names of images without a file
+        self.arrivals: list[str] = []
         self._order: list[str] = []  # images that were sorted by name last time, some gone
         self._ids: tuple[str, ...] | None = ()
         self._thread: threading.Thread | None = None
@@ -80,6 +83,12 @@ class FolderFiles:
                 order.sort(key=lambda image: self._copies[image][0])
                 self._order, self._ids = order, tuple(order)
             return self._ids
+
+    @property
+    def gone(self) -> list[str]:
+        """Images without a file, which had one."""
+        with self._lock:
+            return [*self._gone]
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -188,13 +197,16 @@ class FolderFiles:
         """Enter the files that are as they were in an earlier session, and drop them from `fresh`."""
         if self._index is None:
             return
-        stale = []
+        known, stale = {}, []
         for name, seen in self._index.known():
             if fresh.get(name) == seen[:2]:
                 del fresh[name]
-                self._enter(name, seen)
+                known[name] = seen
             else:
                 stale.append(name)
+        for name in _shuffled(known):
+            self._enter(name, known[name])
+        self._order = [*dict.fromkeys(str(seen.image) for seen in known.values())]  # nearly sorted
         if len(stale) > len(self._seen):
             self._index.forget(stale)
 
@@ -217,6 +229,7 @@ class FolderFiles:
         if copies is None:
             self._gone.pop(seen.image, None)
             self._copies[seen.image] = (name,)
+            self.arrivals.append(seen.image)
         else:
             self._copies[seen.image] = tuple(sorted((*copies, name)))
         self._ids = None

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,7 +116,7 @@ class FolderPool(ImagePool):
         self.bits = self._common_bits() if bits is None else bits
 
     def _common_bits(self) -> int:
-        some = self.ids[:: max(1, len(self) // SAMPLED)]
+        some = self.arrivals[:SAMPLED]
         return common_bits([path for image in some if (path := self.path(image)) is not None])
 
     # What is there ------------------------------------------------------------------------
@@ -125,6 +125,16 @@ class FolderPool(ImagePool):
     def ids(self) -> tuple[str, ...]:
         """Content hashes of the images read so far, in the order of the file names."""
         return self._files.ids
+
+    @property
+    def arrivals(self) -> list[str]:
+        """Images in the order in which they were read, which is random; see `ImagePool`."""
+        return self._files.arrivals
+
+    @property
+    def gone(self) -> Collection[str]:
+        """Images whose files have vanished, or cannot be read any more."""
+        return self._files.gone
 
     @property
     def by_name(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +53,19 @@ class ImagePool(ABC):
     def by_name(self) -> tuple[str, ...]:
         """The same as `ids`, in the order of the names."""
         return tuple(sorted(self.ids, key=self.name))
+
+    @property
+    def arrivals(self) -> Sequence[str]:
+        """The same in a random order that only grows, so that nobody need look at all of them again.
+
+        Those that have gone stay in it; one that comes back is in it twice.
+        """
+        return self.ids
+
+    @property
+    def gone(self) -> Collection[str]:
+        """Images that were among `ids`, and are no more."""
+        return ()
 
     @abstractmethod
     def refresh(self) -> None:

@@ -89,12 +89,17 @@ class ArrayPool(ImagePool):
             self._rows.setdefault(image_id, row)
             name = f"image {row}" if names is None else names[row]
             self._names[image_id] = (*self._names.get(image_id, ()), name)
-        self._ids = tuple(self._rows)
+        self._ids, self._arrivals = tuple(self._rows), tuple(sorted(self._rows))
 
     @property
     def ids(self) -> tuple[str, ...]:
         """Content hashes, in the order of the rows."""
         return self._ids
+
+    @property
+    def arrivals(self) -> tuple[str, ...]:
+        """The same in the order of the hashes."""
+        return self._arrivals
 
     def __len__(self) -> int:
         return len(self._ids)

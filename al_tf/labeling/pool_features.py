@@ -18,6 +18,8 @@ CHUNK = 64
 READ_AT_ONCE = 2_048
 """Images whose kept features are read from the disk before anything else is done."""
 KEPT_CHUNK = 512
+DECODING = "decoded and fitted 1"
+"""Named where features are kept: another way to bring files to pixels gives other features."""
 READING_PAUSE = 0.5
 """Seconds to wait for further images while the pool is still being read."""
 
@@ -29,7 +31,8 @@ class EmbeddingStoppedError(Exception):
 class PoolFeatures:
     """The features of a pool's images, each computed once and kept on disk.
 
-    They are kept in the user's cache by the content hash of each image, so that a session that is
+    They are those of `Backbone.features` for the images as the model sees them, in the same store. So what
+    an experiment or `al-tf embed` has computed of the same pixels is there, and a session that is
     opened again reads no image file to have its model back.
 
     Parameters
@@ -59,28 +62,41 @@ class PoolFeatures:
         cache_dir: Any = None,
         progress: bool = False,
     ) -> None:
+        from ..network.feature_store import features_folder
+
         self.backbone = backbone
         self.shape = (backbone.dim,)
-        self.table = FeatureTable(backbone.dim)
+        folder = None if cache_dir is False else features_folder(cache_dir)
+        self.table = FeatureTable(backbone.dim, folder)
         self._pool, self._cache_dir, self._progress = pool, cache_dir, progress
-        self._all_there: tuple[str, ...] | None = None
+        self._n_done = 0  # of the pool's arrivals: they have their features, or have gone
+        self._elsewhere: set[str] = set()  # images in the table that were never in the pool
         self._lock = threading.RLock()
         self._stopped = threading.Event()
-        self._read_kept(self._missing()[:READ_AT_ONCE])
+        self._read_kept(self._pool.arrivals[:READ_AT_ONCE])
 
     def count(self) -> int:
         """Return how many images of the pool have their features."""
-        if len(self.table) > len(self._pool):  # some have gone
-            return sum(image in self.table for image in self._pool.ids)
-        return len(self.table)
+        outside = (*self._elsewhere, *self._pool.gone)
+        return len(self.table) - sum(i in self.table and i not in self._pool for i in outside)
 
     @property
     def complete(self) -> bool:
         """Whether every image of the pool has its features."""
-        ids = self._pool.ids
-        if ids is not self._all_there and all(image in self.table for image in ids):
-            self._all_there = ids
-        return ids is self._all_there
+        arrivals = self._pool.arrivals
+        while self._n_done < len(arrivals):
+            image = arrivals[self._n_done]
+            if image not in self.table and image in self._pool:
+                return False
+            self._n_done += 1
+        return True
+
+    def missing(self) -> list[str]:
+        """Return the images of the pool that have no features, in the order of their arrival."""
+        if self.complete:
+            return []
+        later = self._pool.arrivals[self._n_done :]
+        return [image for image in later if image not in self.table and image in self._pool]
 
     def has_all(self, image_ids: Iterable[str]) -> bool:
         """Tell whether each of some images has its features, or has gone."""
@@ -112,14 +128,15 @@ class PoolFeatures:
     def embed_pool(self) -> None:
         """Compute the features of all images of the pool, those that are read meanwhile, too.
 
-        In the order of the content hashes: so the images that have their features at any time
-        are a simple random sample of the pool. Raises as `chunks` does.
+        In the order of their arrival, which is random: so the images that have their features at
+        any time are a simple random sample of the pool. Raises as `chunks` does.
         """
+        start = 0
         while True:
-            missing = self._missing()
-            for start in range(0, len(missing), READ_AT_ONCE):
-                self.compute(missing[start : start + READ_AT_ONCE])
-            if missing:
+            part = self._pool.arrivals[start : start + READ_AT_ONCE]
+            start += len(part)
+            self.compute([image for image in part if image in self._pool])
+            if part:
                 continue  # others may have been read meanwhile
             if self._pool.is_reading and not self._stopped.is_set():
                 self._stopped.wait(READING_PAUSE)
@@ -129,10 +146,6 @@ class PoolFeatures:
     def stop(self) -> None:
         """End the computation that is under way at its next part, and refuse further ones."""
         self._stopped.set()
-
-    def _missing(self) -> list[str]:
-        """Return the images of the pool that have no features, in the order of their hashes."""
-        return sorted(image for image in self._pool.ids if image not in self.table)
 
     def compute(self, image_ids: Sequence[str], size: int = CHUNK) -> None:
         """Compute the features that are missing, of images that can be read; see `chunks`."""
@@ -157,33 +170,40 @@ class PoolFeatures:
         )  # fmt: skip
 
     def _embed(self, image_ids: Sequence[str]) -> None:
+        from ..network.pixels import pixel_digests
+
         for ids, images in self._pool.chunks(image_ids, keep=False):
-            features = self.backbone.features(images, cache_dir=False)
-            self.table.add(ids, features)
-            with self._store() as store:
-                store.put([bytes.fromhex(image) for image in ids], features)
+            digests = pixel_digests(images)
+            with self.backbone.store(self._cache_dir) as store:
+                kept = store.get(digests)
+                new = {digest: row for row, digest in enumerate(digests) if digest not in kept}
+                if new:
+                    features = self.backbone.features(images[[*new.values()]], cache_dir=False)
+                    kept |= zip(new, features, strict=True)
+                    store.put([*new], features)
+                self.table.add(ids, [kept[digest] for digest in digests])
+                store.put_sources(self._sources(ids), digests)
 
     def _read_kept(self, image_ids: Sequence[str]) -> None:
         if not image_ids:
             return
-        with self._store() as store:
+        with self.backbone.store(self._cache_dir) as store:
             for start in range(0, len(image_ids), KEPT_CHUNK):
                 part = image_ids[start : start + KEPT_CHUNK]
-                kept = store.get([bytes.fromhex(image) for image in part])
-                self.table.add([digest.hex() for digest in kept], list(kept.values()))
+                sources = self._sources(part)
+                kept = store.get_sources(sources)
+                rows = {
+                    i: kept[name] for i, name in zip(part, sources, strict=True) if name in kept
+                }
+                self._elsewhere |= {image for image in rows if image not in self._pool}
+                self.table.add([*rows], [*rows.values()])
 
-    def _store(self) -> Any:
-        from ..network.feature_store import FeatureStore
+    def _sources(self, image_ids: Sequence[str]) -> list[bytes]:
+        """Return what the store calls these images, as this pool brings them to pixels."""
+        from ..network.feature_store import source_name
 
-        seen_as = "x".join(map(str, self._pool.shape))
-        if self._pool.bits != 16:
-            seen_as += f" of {self._pool.bits} bits"
-        return FeatureStore(
-            self._cache_dir,
-            fingerprint=f"{self.backbone.fingerprint} fitted to {seen_as}",
-            label=f"{self.backbone.name} at {self.backbone.size} pixels, desk",
-            dim=self.backbone.dim,
-        )
+        seen_as = f"{self._pool.shape} of {self._pool.bits} bits, {DECODING}"
+        return [source_name(image, seen_as) for image in image_ids]
 
 
 def model_inputs(

@@ -50,6 +50,8 @@ CREATE TABLE image (
 CREATE TABLE features (id INTEGER PRIMARY KEY, checksum INTEGER, vector BLOB);
 CREATE TABLE setting (name TEXT PRIMARY KEY, value INTEGER);
 """
+_SOURCES = "CREATE TABLE IF NOT EXISTS source (name BLOB PRIMARY KEY, digest BLOB) WITHOUT ROWID"
+"""Later than the other tables, and none of the versions before minds it."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class FeatureDatabase:
                     self._create()
                 if self._version() != _VERSION:
                     raise DataCorruptError(f"{self.path}: not a database of features.")
+                self._connection.execute(_SOURCES)
             for other in _numbers(self._folder):
                 if other < number:
                     (self._folder / f"features-{other}.db").unlink(missing_ok=True)
@@ -179,29 +182,55 @@ class FeatureDatabase:
             return row[0]
 
     def read(
-        self, backbone: int, digests: Sequence[bytes], dim: int
+        self, backbone: int, keys: Sequence[bytes], dim: int, *, by_source: bool = False
     ) -> tuple[dict[bytes, np.ndarray], list[int]]:
-        """Return the features kept for the digests, and the numbers of entries to `touch`.
+        """Return the features kept for the keys, and the numbers of entries to `touch`.
 
         Entries whose checksum is wrong are passed over.
+
+        Parameters
+        ----------
+        backbone : int
+        keys : sequence of bytes
+            Digests of images; with `by_source`, names of sources, see `write_sources`.
+        dim : int
+        by_source : bool
         """
         kept, stale = {}, []
         recent = time.time() - REFRESH_SECONDS
-        for start in range(0, len(digests), _KEYS_A_QUERY):
-            part = digests[start : start + _KEYS_A_QUERY]
+        key, tables = "digest", "image JOIN features USING (id)"
+        if by_source:
+            key, tables = "name", f"source JOIN {tables.replace(' JOIN', ' USING (digest) JOIN')}"
+        for start in range(0, len(keys), _KEYS_A_QUERY):
+            part = keys[start : start + _KEYS_A_QUERY]
             marks = ", ".join("?" * len(part))
             with self._explained():
                 rows = self._connection.execute(
-                    "SELECT id, digest, used, checksum, vector FROM image JOIN features USING (id) "
-                    f"WHERE backbone = ? AND digest IN ({marks})",
+                    f"SELECT {key}, id, digest, used, checksum, vector FROM {tables} "
+                    f"WHERE backbone = ? AND {key} IN ({marks})",
                     (backbone, *part),
                 ).fetchall()
-            for entry, digest, used, checksum, vector in rows:
+            for name, entry, digest, used, checksum, vector in rows:
                 if _checksum(digest, vector) == checksum and len(vector) == 4 * dim:
-                    kept[digest] = np.frombuffer(vector, "<f4")
+                    kept[name] = np.frombuffer(vector, "<f4")
                     if used < recent:
                         stale.append(entry)
         return kept, stale
+
+    def write_sources(self, names: Sequence[bytes], digests: Sequence[bytes]) -> None:
+        """Keep which image each of some files gives, so that it need not be read to know that.
+
+        Parameters
+        ----------
+        names : sequence of bytes
+            Each of a file's content and the way it is brought to the pixels that a network sees.
+        digests : sequence of bytes
+            Of these pixels.
+        """
+        with self._explained(), self._writing():
+            self._connection.executemany(
+                "INSERT OR REPLACE INTO source VALUES (?, ?)", zip(names, digests, strict=True)
+            )
 
     def write(
         self, backbone: int, digests: Sequence[bytes], features: np.ndarray, since: float
@@ -261,6 +290,9 @@ class FeatureDatabase:
                 break
             self._connection.executemany("DELETE FROM image WHERE id = ?", oldest)
             self._connection.executemany("DELETE FROM features WHERE id = ?", oldest)
+            self._connection.execute(
+                "DELETE FROM source WHERE digest NOT IN (SELECT digest FROM image)"
+            )
         return self.n_bytes + n_bytes <= limit
 
     @property
@@ -301,7 +333,7 @@ class FeatureDatabase:
         """Drop all features and give their disk space back."""
         with self._explained():
             with self._writing():
-                for table in ("features", "image", "backbone"):
+                for table in ("features", "image", "backbone", "source"):
                     self._connection.execute(f"DELETE FROM {table}")
             self._connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
 

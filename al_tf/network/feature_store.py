@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 import warnings
@@ -25,8 +26,27 @@ def features_folder(cache_dir: str | os.PathLike[str] | None = None) -> Path:
     return user_cache() / "features" if cache_dir is None else Path(cache_dir).expanduser()
 
 
+def source_name(content: str, seen_as: str) -> bytes:
+    """Return 16 bytes that name a file and the way it is brought to the pixels a network sees.
+
+    Parameters
+    ----------
+    content : str
+        Hash of the file.
+    seen_as : str
+        Whatever the pixels depend on besides, in words.
+    """
+    return hashlib.blake2b(f"{content} {seen_as}".encode(), digest_size=16).digest()
+
+
 class FeatureStore:
-    """What `Backbone.features` keeps and finds again.
+    """What `Backbone.features` keeps and finds again, and the desk with it.
+
+    The key of an entry is the digest of the pixels that go into the backbone (`pixel_digests`) and the
+    backbone's fingerprint, which covers its weights, its size and what it does to the pixels. So
+    an image is embedded once, whoever asks: an array, a folder, an experiment or a desk. That a
+    file of known content gives these pixels is kept beside it, so that nobody reads the file to
+    find them.
 
     An entry is float32, so that an image has the same features whether they are kept or computed.
     Half the bits would do for accuracy: logistic regression on float16 features differs by 0.0004 at
@@ -88,10 +108,17 @@ class FeatureStore:
 
     def get(self, digests: Sequence[bytes]) -> dict[bytes, np.ndarray]:
         """Return the features, float32 ``(dim,)``, of the digests that are kept."""
+        return self._read(digests, by_source=False)
+
+    def get_sources(self, names: Sequence[bytes]) -> dict[bytes, np.ndarray]:
+        """Return the features, float32 ``(dim,)``, of images that `put_sources` named."""
+        return self._read(names, by_source=True)
+
+    def _read(self, keys: Sequence[bytes], *, by_source: bool) -> dict[bytes, np.ndarray]:
         if self._database is None:
             return {}
         try:
-            kept, stale = self._database.read(self._backbone, digests, self._dim)
+            kept, stale = self._database.read(self._backbone, keys, self._dim, by_source=by_source)
         except StorageError as error:
             self._give_up(error)
             return {}
@@ -119,6 +146,18 @@ class FeatureStore:
                     "reached by images just used; features of further ones are computed but not "
                     "kept. Raise it with: al-tf cache limit 20GB."
                 )
+
+    def put_sources(self, names: Sequence[bytes], digests: Sequence[bytes]) -> None:
+        """Keep under which digest the features of some files are, see `source_name`."""
+        if self._database is None or not self._keeps or not names:
+            return
+        try:
+            self._database.write_sources(names, digests)
+        except StorageError as error:
+            self._keeps = False
+            _warn(f"{error} {_NOT_KEPT}")
+        except DataCorruptError as error:
+            self._start_anew(error)
 
     def _give_up(self, error: Exception) -> None:
         _warn(f"{error} {_NOT_KEPT}")

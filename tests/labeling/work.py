@@ -8,6 +8,7 @@ import numpy as np
 
 from al_tf.labeling import ArrayPool, LabelingSession, LabelLedger
 from al_tf.labeling.reviewing import ReviewFilter
+from al_tf.network.backbones import Backbone
 
 CLASSES = ("dark", "bright")
 processes = multiprocessing.get_context("forkserver")
@@ -168,6 +169,7 @@ class FakeBackbone:
     """A frozen network that takes a millisecond: rows of pixels, and a count of images embedded."""
 
     name, size, fingerprint = "fake", 6, "fake 1"
+    store = Backbone.store
 
     def __init__(self, side=6):
         self.dim, self.size, self.embedded = side * side, side, 0

@@ -13,7 +13,8 @@ import pytest
 from al_tf.network import backbones, feature_database
 from al_tf.network.backbones import Backbone
 from al_tf.network.feature_database import REFRESH_SECONDS, FeatureDatabase
-from al_tf.network.feature_store import FeatureStore
+from al_tf.network.feature_store import FeatureStore, source_name
+from al_tf.network.pixels import pixel_digests
 from al_tf.network.pretrained import PretrainedNetwork
 
 DIM = 6
@@ -158,7 +159,8 @@ def test_a_kill_in_the_middle_loses_at_most_one_batch(backbone, images, tmp_path
 SHARES = """
 import sys
 import numpy as np
-from al_tf.network.feature_store import FeatureStore
+from al_tf.network.feature_store import FeatureStore, source_name
+from al_tf.network.pixels import pixel_digests
 
 seed = int(sys.argv[2])
 rows = np.random.default_rng(seed).permutation(400)
@@ -325,3 +327,47 @@ def test_clearing_gives_the_disk_space_back(tmp_path):
     with FeatureDatabase(tmp_path) as database:
         database.clear()
     assert database_file(tmp_path).stat().st_size < before / 10
+
+
+def test_a_file_is_known_by_its_content_and_the_way_it_is_read(tmp_path):
+    features = np.arange(12, dtype=np.float32).reshape(3, 4)
+    names = [source_name(content, "12 x 12") for content in "abc"]
+    with FeatureStore(tmp_path, fingerprint="f", label="l", dim=4) as store:
+        store.put([b"1", b"2"], features[:2])
+        store.put_sources(names, [b"1", b"2", b"3"])  # features of the third are not kept
+    with FeatureStore(tmp_path, fingerprint="f", label="l", dim=4) as store:
+        kept = store.get_sources(names)
+        assert set(kept) == set(names[:2])
+        np.testing.assert_array_equal(kept[names[1]], features[1])
+        assert store.get_sources([source_name("a", "16 x 16"), b"1"]) == {}
+    with FeatureStore(tmp_path, fingerprint="another", label="l", dim=4) as store:
+        assert store.get_sources(names) == {}
+
+
+def test_files_are_forgotten_with_the_features_that_they_lead_to(tmp_path, clock):
+    digests = [bytes([i]) * 16 for i in range(20)]
+    features = np.ones((20, 4000), np.float32)
+    with FeatureStore(tmp_path, fingerprint="f", label="l", dim=4000) as store:
+        store.put(digests, features)
+        store.put_sources(digests, digests)
+    clock.now += 2 * REFRESH_SECONDS
+    with FeatureDatabase(tmp_path) as database:
+        database.set_limit(feature_database._PAGE_BYTES * 17)
+        left = {row[0] for row in database._connection.execute("SELECT digest FROM image")}
+        known = {row[0] for row in database._connection.execute("SELECT digest FROM source")}
+        assert known == left
+        assert 0 < len(left) < 20
+        database.clear()
+        assert database._connection.execute("SELECT * FROM source").fetchall() == []
+
+
+def test_a_database_from_before_files_were_known_is_used_on(backbone, images, tmp_path):
+    backbone.features(images, cache_dir=tmp_path)
+    with sqlite3.connect(database_file(tmp_path)) as connection:
+        connection.execute("DROP TABLE source")
+    connection.close()
+    backbone.features(images, cache_dir=tmp_path)
+    assert backbone.embedded == 30
+    with backbone.store(tmp_path) as store:
+        store.put_sources([b"a"], [pixel_digests(images)[0]])
+        assert len(store.get_sources([b"a"])) == 1

@@ -8,13 +8,16 @@ import pandas as pd
 import pytest
 from typer.main import get_command
 
-from al_tf import list_strategies
+from al_tf import list_strategies, load_dataset
 from al_tf.cli.main import app, main
 from al_tf.experiments import read_meta
+from al_tf.labeling.desk_settings import resolve_settings
+from al_tf.labeling.pool_features import model_inputs
 from al_tf.network.feature_store import FeatureStore
 from al_tf.plots import read_provenance
 
 from .datasets.makers import write_image
+from .network.test_feature_store import CountingBackbone
 
 FAST = ["--dataset", "digits", "--strategies", "margin", "--seeds", "2", "--initial", "30"]
 FAST += ["--batch", "10", "--rounds", "2", "--pool", "600", "--set", "model=logistic"]
@@ -328,6 +331,55 @@ def test_data_list_and_fetch(al_tf):
     code, _, err = al_tf("data", "fetch", "nonesuch")
     assert code == 2
     assert "Unknown dataset 'nonesuch'" in err
+
+
+class TestEmbed:
+    @pytest.fixture(autouse=True)
+    def counted(self, monkeypatch, tmp_path):
+        """How many images went through a network that takes no time."""
+        monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
+        backbone = CountingBackbone()
+        monkeypatch.setattr(
+            "al_tf.network.backbones.load_backbone", lambda name, size=None: backbone
+        )
+        return lambda: backbone.embedded
+
+    def test_a_folder_is_embedded_for_the_desk_and_the_next_call_goes_on(
+        self, al_tf, tmp_path, counted
+    ):
+        folder = tmp_path / "images"
+        images = np.random.default_rng(0).integers(0, 256, (6, 20, 30), dtype=np.uint8)
+        for i in range(5):
+            write_image(folder / f"{i}.png", images[i])
+        (folder / "broken.png").write_bytes(b"nothing")
+        code, out, _ = al_tf("embed", folder, "--size", 32)
+        assert (code, counted()) == (0, 5)
+        assert "features of 5 images" in out
+        assert "1 files cannot be read, such as broken.png" in out
+        assert "strips at 32 pixels" in al_tf("cache", "show")[1]
+        write_image(folder / "new.png", images[5])
+        code, out, _ = al_tf("embed", folder, "--size", 32)
+        assert (code, counted()) == (0, 6)
+        settings, _ = resolve_settings(None, model="probe", size=32)
+        pool, settings = settings.open_pool(folder)
+        assert model_inputs(settings.build_estimator(()), pool).count() == 6
+        assert counted() == 6
+
+    def test_a_dataset_is_embedded_for_experiments(self, al_tf, counted):
+        code, out, _ = al_tf("embed", "digits")
+        digits = load_dataset("digits")
+        n = len(digits.x_train) + len(digits.x_test)
+        assert (code, 0 < counted() <= n) == (0, True)
+        assert f"digits: features of {n:,} images" in out
+        code, _, _ = al_tf("embed", "digits")
+        assert counted() <= n
+
+    def test_what_is_neither_is_an_error(self, al_tf):
+        code, _, err = al_tf("embed", "no-such-thing")
+        assert (code, "no-such-thing" in err) == (2, True)
+        code, _, err = al_tf("embed", ".", "--image-size", 32)
+        assert code == 2
+        assert "--image-size is for datasets" in err
 
 
 def test_the_cache_of_features_is_shown_limited_and_cleared(al_tf, monkeypatch, tmp_path):

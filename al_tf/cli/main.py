@@ -19,6 +19,7 @@ from . import (
     cache,
     classes,
     data,
+    embedding,
     evaluation,
     experiments,
     label_studio,
@@ -102,6 +103,7 @@ experiments.add_commands(app)
 labeling.add_commands(app)
 evaluation.add_commands(app)
 agreement.add_commands(app)
+embedding.add_commands(app)
 classes.add_commands(app)
 app.add_typer(data.app, name="data")
 app.add_typer(cache.app, name="cache")

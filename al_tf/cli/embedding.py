@@ -1,0 +1,81 @@
+"""The command that computes features ahead of the desk and of experiments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def embed(
+    source: Annotated[
+        str, typer.Argument(help="A folder of images, or a dataset (see `al-tf data list`).")
+    ],
+    backbone: Annotated[
+        str | None, typer.Option(help="Pretrained network; default: that of the desk.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels that the network sees, as for `al-tf label`.")
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(help="Scale images to this side first, as `al-tf run --size` (datasets)."),
+    ] = None,
+) -> None:
+    """Compute the features of all images now; the desk and experiments find them later.
+
+    After Ctrl-C the same command goes on.
+    """
+    if Path(source).is_dir():
+        if image_size is not None:
+            raise typer.BadParameter("--image-size is for datasets; of a folder, give --size.")
+        typer.echo(_embed_folder(Path(source), backbone, size))
+    else:
+        typer.echo(_embed_dataset(source, backbone, size, image_size))
+    typer.echo("They are kept; see `al-tf cache show`.")
+
+
+def _embed_folder(folder: Path, backbone: str | None, size: int | None) -> str:
+    """Embed a folder as the desk does, with the same settings."""
+    from ..folders import left_out_line
+    from ..labeling.desk_settings import resolve_settings
+    from ..labeling.pool_features import PoolFeatures, model_inputs
+
+    settings, _ = resolve_settings(None, model="probe", backbone=backbone, size=size)
+    pool, settings = settings.open_pool(folder)
+    inputs = model_inputs(settings.build_estimator(()), pool, progress=True)
+    assert isinstance(inputs, PoolFeatures)
+    inputs.embed_pool()
+    lines = [f"{folder}: features of {inputs.count():,} images, {_described(inputs.backbone)}."]
+    lines += [line for line in [left_out_line(pool.left_out)] if line]
+    if pool.problems:
+        name, why = next(iter(pool.problems.items()))
+        lines.append(f"{len(pool.problems):,} files cannot be read, such as {name}: {why}")
+    return "\n".join(lines)
+
+
+def _embed_dataset(
+    name: str, backbone: str | None, size: int | None, image_size: int | None
+) -> str:
+    """Embed a dataset as experiments do."""
+    from ..datasets import load_dataset
+    from ..labeling.desk_settings import DEFAULT_BACKBONE
+    from ..network.backbones import load_backbone
+
+    options: dict[str, Any] = {} if image_size is None else {"size": image_size}
+    data = load_dataset(name, **options)
+    loaded = load_backbone(backbone or DEFAULT_BACKBONE, size=size)
+    for images in (data.x_train, data.x_test):
+        loaded.features(images, progress=True)
+    n = len(data.x_train) + len(data.x_test)
+    return f"{data.name}: features of {n:,} images, {_described(loaded)}."
+
+
+def _described(backbone: Any) -> str:
+    return f"{backbone.name} at {backbone.size} pixels"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(embed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Iterator
 
 from ..folders import part_of_name
 from .image_pool import ImagePool
@@ -44,20 +45,32 @@ class AuditReserve:
         self.share, self._seed = share, seed
         part = None if group is None else part_of_name(group)
         self._drawn_as = _drawn_as(pool, part)
-        self._last: tuple[tuple[str, ...], bytes] = ((), b"")
+        self._pool, self._n_seen = pool, 0  # of the pool's arrivals
+        self._drawn: dict[str, None] = {}
+        self._ordered: list[tuple[float, str]] = []
+        self._lock = threading.Lock()
 
     def __contains__(self, image: object) -> bool:
         return audit_rank(self._drawn_as(str(image)), self._seed) < self.share
 
-    def of(self, ids: tuple[str, ...]) -> bytes:
-        """Return 1 for each image of the reserve, and 0 for each other; each is drawn once."""
-        before, marks = self._last
-        if ids is not before:
-            known = dict(zip(before, marks, strict=True))
-            known |= {image: int(image in self) for image in ids if image not in known}
-            marks = bytes(known[image] for image in ids)
-            self._last = (ids, marks)
-        return marks
+    def drawn(self) -> Collection[str]:
+        """Return the images of the pool that are in the reserve, and some that have gone.
+
+        Each image is drawn once, when it is new.
+        """
+        with self._lock:
+            new = self._pool.arrivals[self._n_seen :]
+            self._n_seen += len(new)
+            drawn = [image for image in new if image in self and image not in self._drawn]
+            if drawn:
+                self._drawn.update(dict.fromkeys(drawn))
+                self._ordered = sorted([*self._ordered, *((self.order(i), i) for i in drawn)])
+        return self._drawn.keys()
+
+    def in_order(self) -> Iterator[str]:
+        """Yield the same in the order in which they are shown."""
+        self.drawn()
+        return (image for _, image in self._ordered)
 
     def order(self, image: str) -> float:
         """Return the place in [0, 1) of an image of the reserve: they are shown in this order."""

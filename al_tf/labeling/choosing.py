@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from .image_pool import ImagePool
 from .ledger import Candidate, Event
 from .pixel_features import pixel_features
 from .pool_features import PoolFeatures
-from .scored_model import PoolClassifier
+from .scored_model import SCORED_AT_ONCE, PoolClassifier
 
 COLD_STARTS = ("random", "typiclust")
 MAX_GROUPED = 1_000
 """Images among which typical ones are looked for before there is a model."""
+MAX_CANDIDATES = SCORED_AT_ONCE
+"""Images of a large pool among which a batch is chosen."""
 
 
 def overlap_rank(image: str, seed: int) -> float:
@@ -242,8 +245,8 @@ class Chooser:
             a second opinion are half of the batch at most, while there is anything else.
         annotator : str
         classifier : PoolClassifier or None
-            The newest model. It chooses among the images it has scored; files that came later
-            wait for the next one.
+            The newest model. It chooses among the images whose features, or scores, are there; of
+            more than `MAX_CANDIDATES`, among so many of those it has scored, drawn at random.
         size : int
             Images to choose.
         """
@@ -251,12 +254,13 @@ class Chooser:
         second = [i for i in due if i in pool and overlap_rank(i, self.seed) < self.overlap]
         n_first = size - min(len(second), (size + 1) // 2)
         counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
-        drawn, open_to_all = self._split(pool, unavailable)
-        reserve = sorted(drawn, key=self.reserve.order)
+        in_order = self.reserve.in_order()
+        reserve = list(islice((i for i in in_order if i in pool and i not in unavailable), size))
         old = repeat_candidates(standing, annotator, gap=size)
         n_audit = min(quota(self.reserve.share, counts, "audit", n_first), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(old))
         n_chosen = n_first - n_audit - n_repeat
+        open_to_all = self._candidates(pool, unavailable, classifier, n_chosen, rng)
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
         if n_chosen and not chosen:  # what is left is the audit reserve
             n_audit, n_repeat = min(n_first, len(reserve)), 0
@@ -295,18 +299,33 @@ class Chooser:
             Tells this ranking from others of the same ledger: it seeds the draws.
         """
         rng = stream(self.seed, "rank", place)
-        _, free = self._split(pool, unavailable)
+        free = self._free(pool.ids, unavailable)
         n = size if classifier is None or self._composes_batches() else len(free)
         return self._chosen(pool, inputs, free, n, classifier, rng)
 
-    def _split(self, pool: ImagePool, unavailable: set[str]) -> tuple[list[str], list[str]]:
-        """Return the available images of the audit reserve, and all others that are available."""
-        free: tuple[list[str], list[str]] = ([], [])
-        ids = pool.ids
-        for image, is_audit in zip(ids, self.reserve.of(ids), strict=True):
-            if image not in unavailable:
-                free[0 if is_audit else 1].append(image)
-        return free
+    def _candidates(
+        self,
+        pool: ImagePool,
+        unavailable: set[str],
+        classifier: PoolClassifier | None,
+        n: int,
+        rng: np.random.Generator,
+    ) -> list[str]:
+        """Return available images to choose `n` from: all, or a random sample of a large pool."""
+        if len(pool) > MAX_CANDIDATES:
+            known = pool.arrivals if classifier is None else classifier.candidates
+            if len(known) > MAX_CANDIDATES:
+                drawn = np.unique(rng.integers(len(known), size=MAX_CANDIDATES))
+                known = [known[row] for row in drawn.tolist()]
+            free = [image for image in self._free(known, unavailable) if image in pool]
+            if len(free) >= n:
+                return list(dict.fromkeys(free))
+        return self._free(pool.ids, unavailable)
+
+    def _free(self, images: Sequence[str], unavailable: set[str]) -> list[str]:
+        """Return those of some images that are available, and not in the audit reserve."""
+        reserve = self.reserve.drawn()
+        return [image for image in images if image not in unavailable and image not in reserve]
 
     def _composes_batches(self) -> bool:
         from ..strategies import strategy_info
@@ -327,7 +346,7 @@ class Chooser:
     ) -> list[Candidate]:
         if not free or n < 1:
             return []
-        scored = [] if classifier is None else [i for i in free if classifier.has_scored(i)]
+        scored = [] if classifier is None else [i for i in free if classifier.knows(i)]
         if classifier is None or not scored:
             return choose_without_model(pool, inputs, free, n, self.cold_start, rng)
         return choose_with_model(self._function(), self._name(), classifier, pool, scored, n, rng)

@@ -1,26 +1,49 @@
-"""`FeatureTable`: rows of features by image, in blocks, so that it grows without being copied."""
+"""`FeatureTable`: rows of features by image in a file, so that a large pool takes no memory for them."""
 
 from __future__ import annotations
 
+import mmap
+import os
+import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 BLOCK = 4_096
+_HIGHEST = float(np.finfo(np.float16).max)
 
 
 class FeatureTable:
     """Features of images, each a row; any number of threads may read while one adds.
 
+    The rows are in a nameless file that goes with the table, mapped to memory a block at a time.
+    They are float16, which moves the probabilities of a linear probe by 0.005 at most (see
+    `FeatureStore`, which keeps float32); all become float32 once a value does not fit.
+
     Parameters
     ----------
     dim : int
         Number of features.
+    folder : path, optional
+        Where the file is; the system's folder of temporary files if not given. Where it cannot be
+        written, a warning says so and the rows are held in memory.
+
+    Attributes
+    ----------
+    dtype : numpy.dtype
+        Of the rows: float16, or float32 once a value is beyond ±65,504.
     """
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, folder: str | os.PathLike[str] | None = None) -> None:
         self.dim = dim
+        self.dtype: np.dtype[np.floating] = np.dtype(np.float16)
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        self._in_memory = False
         self._blocks: list[np.ndarray] = []
         self._ids: list[str] = []
         self._row: dict[str, int] = {}
@@ -32,43 +55,139 @@ class FeatureTable:
     def __contains__(self, image: object) -> bool:
         return image in self._row
 
-    def add(self, images: Sequence[str], features: Iterable[np.ndarray]) -> None:
+    def add(self, images: Sequence[str], features: Sequence[np.ndarray] | np.ndarray) -> None:
         """Add the features ``(dim,)`` of images; those that are there already stay."""
+        if not len(images):
+            return
+        rows = np.asarray(features, np.float32)
         with self._lock:
-            for image, values in zip(images, features, strict=True):
+            if self.dtype == np.float16 and np.abs(rows).max() > _HIGHEST:
+                self._widen()
+            for image, values in zip(images, rows, strict=True):
                 if image in self._row:
                     continue
                 row = len(self._ids)
                 if row == BLOCK * len(self._blocks):
-                    self._blocks.append(np.empty((BLOCK, self.dim), np.float32))
+                    self._blocks.append(self._new_block(len(self._blocks)))
                 self._blocks[-1][row % BLOCK] = values
                 self._ids.append(image)
                 self._row[image] = row  # last: who finds it finds its features
+            _release(self._blocks[-1])
 
     def rows(self, images: Sequence[str]) -> np.ndarray:
-        """Return the features of images that are there: float32 ``(n, dim)``."""
-        place = np.fromiter(map(self._row.__getitem__, images), np.intp, len(images))
-        features = np.empty((len(images), self.dim), np.float32)
-        block, row = np.divmod(place, BLOCK)
+        """Return the features of images that are there: ``(n, dim)`` of `dtype`."""
+        return self.at(np.fromiter(map(self._row.__getitem__, images), np.intp, len(images)))
+
+    def at(self, places: np.ndarray) -> np.ndarray:
+        """Return the features ``(n, dim)`` at some places in the order of adding."""
+        blocks = self._blocks  # all of one type, whatever `add` does meanwhile
+        features = np.empty((len(places), self.dim), blocks[0].dtype if blocks else self.dtype)
+        block, row = np.divmod(places, BLOCK)
         for number in np.unique(block):
             here = block == number
-            features[here] = self._blocks[number][row[here]]
+            features[here] = blocks[number][row[here]]
+            _release(blocks[number])
         return features
 
-    def row_of(self) -> dict[str, int]:
-        """Return the number of each image that is there by now, in the order of adding."""
-        with self._lock:
-            return self._row.copy()
+    def place(self, image: str) -> int:
+        """Return the place of an image in the order of adding; raises KeyError without its features."""
+        return self._row[image]
 
-    def blocks(self, n: int | None = None) -> Iterator[tuple[list[str], np.ndarray]]:
+    def images(self, n: int) -> list[str]:
+        """Return the first `n` images in the order of adding."""
+        return self._ids[:n]
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of `BLOCK` images, the last of which may have fewer."""
+        return -(-len(self._row) // BLOCK)
+
+    def blocks(
+        self, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield images and their features ``(n, dim)`` in the order of adding, without a copy.
 
         Parameters
         ----------
-        n : int, optional
-            Only the first so many.
+        numbers : iterable of int, optional
+            Of the blocks that are wanted; all by default.
         """
-        n = len(self._row) if n is None else n
-        for start in range(0, n, BLOCK):
-            images = self._ids[start : min(start + BLOCK, n)]
-            yield images, self._blocks[start // BLOCK][: len(images)]
+        for number in range(self.n_blocks) if numbers is None else numbers:
+            images, block = self._ids[number * BLOCK : (number + 1) * BLOCK], self._blocks[number]
+            yield images, block[: len(images)]
+            _release(block)
+
+    def first(self, n: int) -> FirstRows:
+        """Return the places of the first `n` images."""
+        return FirstRows(self, n)
+
+    def _new_block(self, number: int) -> np.ndarray:
+        """Return room for `BLOCK` rows, in the file if the disk has it."""
+        n_bytes = BLOCK * self.dim * self.dtype.itemsize
+        try:
+            if not self._in_memory:
+                if self._file is None:
+                    self._file = _nameless_file(self._folder)
+                self._file.seek(number * n_bytes)
+                self._file.write(bytes(n_bytes))
+                self._file.flush()  # a full disk is noticed here, not when a mapped page is written
+                return np.memmap(
+                    self._file, self.dtype, "r+", number * n_bytes, (BLOCK, self.dim)
+                )  # fmt: skip
+        except OSError as error:
+            self._in_memory = True
+            warnings.warn(
+                f"Features of the images are held in memory from now on, as no file can take them "
+                f"({error}). Make room, or name another place by $AL_TF_CACHE_DIR.",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+        return np.zeros((BLOCK, self.dim), self.dtype)
+
+    def _widen(self) -> None:
+        """Hold all rows as float32, in a new file; who reads a block of the old one may go on."""
+        narrow, self._file, self.dtype = self._blocks, None, np.dtype(np.float32)
+        wide = []
+        for number, block in enumerate(narrow):
+            wide.append(self._new_block(number))
+            wide[-1][:] = block
+        self._blocks = wide
+
+
+class FirstRows(Mapping[str, int]):
+    """The places of the first images of a table, without a copy of its index.
+
+    Parameters
+    ----------
+    table : FeatureTable
+    n : int
+        How many.
+    """
+
+    def __init__(self, table: FeatureTable, n: int) -> None:
+        self._table, self._n = table, n
+
+    def __getitem__(self, image: str) -> int:
+        place = self._table.place(image)
+        if place >= self._n:
+            raise KeyError(image)
+        return place
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.images(self._n))
+
+    def __len__(self) -> int:
+        return self._n
+
+
+def _nameless_file(folder: str | os.PathLike[str] | None) -> IO[bytes]:
+    if folder is not None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)
+
+
+def _release(block: np.ndarray) -> None:
+    """Drop the pages of a block from this process; the system still has them."""
+    mapped = block.base
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

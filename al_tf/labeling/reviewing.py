@@ -160,11 +160,11 @@ class Reviewer:
         unavailable = self._ledger.queue.unavailable(self._annotator)
         own = {slot.image for slot in self._ledger.queue.waiting(self._annotator)}
         answers = self._ledger.answers()
-        ids = self._pool.ids
+        reserve = self._reserve.drawn()
         free = [
             other
-            for other, is_audit in zip(ids, self._reserve.of(ids), strict=True)
-            if not is_audit
+            for other in self._pool.ids
+            if other not in reserve
             and other != image
             and other not in answers
             and (other not in unavailable or other in own)
@@ -363,7 +363,7 @@ class Reviewer:
 
 
 def _model_features(model: ScoredModel, ids: list[str]) -> tuple[list[str], np.ndarray]:
-    scored = [image for image in ids if image in model.row_of]
+    scored = [image for image in ids if model.knows(image)]
     return scored, model.features_of(scored)
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .feature_table import FeatureTable
+from ..seeding import stream
+from .feature_table import BLOCK, FeatureTable
 from .image_pool import ImagePool, PoolView
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
 from .training_set import labeled_images
+
+SCORED_AT_ONCE = 4 * BLOCK
+"""Images of a large pool that a model scores before the next batch is chosen: whole blocks."""
 
 
 @dataclass(frozen=True)
@@ -24,18 +28,20 @@ class ScoredModel:
     estimator: Any
     classes: tuple[str, ...]
     ids: tuple[str, ...]
-    """Images that were in the pool when it was trained."""
+    """Images that it has scored."""
     proba: np.ndarray = field(repr=False)
     """float (n, K), columns as `classes`."""
     features: np.ndarray | FeatureTable = field(repr=False)
-    """float32 (n, d); of an estimator that was fitted on features, the table of these."""
+    """float (n, d); of an estimator that was fitted on features, the table of these."""
     labels: int
     """Number of labels it was trained on."""
-    row_of: dict[str, int] = field(repr=False)
+    row_of: Mapping[str, int] = field(repr=False)
     """Row of each of `ids`."""
     counted_as: Mapping[str, str | None] = field(default_factory=dict, repr=False)
     """Which of `classes` each class of the estimator counts as, where its name is another; None is
     one that was removed."""
+    sample: tuple[str, ...] = field(default=(), repr=False)
+    """The random part of a large pool that was scored first; empty of others."""
 
     def with_classes(
         self, classes: tuple[str, ...], counted_as: Mapping[str, str | None]
@@ -57,22 +63,34 @@ class ScoredModel:
         """Whether the estimator was fitted on `features` instead of images."""
         return isinstance(self.features, FeatureTable)
 
+    def knows(self, image: str) -> bool:
+        """Tell whether there are probabilities and features of an image, or at once can be."""
+        return image in self.row_of or (self.takes_features and image in self.features)
+
     def proba_of(self, images: Sequence[str]) -> np.ndarray:
-        """Return the probabilities (n, K) of scored images."""
-        return self.proba[self._rows(images)]
+        """Return the probabilities (n, K) of images that it `knows`."""
+        rows = np.fromiter((self.row_of.get(image, -1) for image in images), np.intp, len(images))
+        new = np.flatnonzero(rows < 0)
+        if not len(new):
+            return self.proba[rows]
+        proba = np.empty((len(images), len(self.classes)))
+        proba[rows >= 0] = self.proba[rows[rows >= 0]]
+        for start in range(0, len(new), BLOCK):
+            part = new[start : start + BLOCK]
+            features = self.features_of([images[i] for i in part.tolist()])
+            proba[part] = _predict(self.estimator, features, self.classes, self.counted_as)[0]
+        return proba
 
     def features_of(self, images: Sequence[str]) -> np.ndarray:
-        """Return the features (n, d) of scored images."""
+        """Return the features (n, d) of images that it `knows`."""
         if isinstance(self.features, FeatureTable):
             return self.features.rows(images)
-        return self.features[self._rows(images)]
-
-    def _rows(self, images: Sequence[str]) -> np.ndarray:
-        return np.fromiter(map(self.row_of.__getitem__, images), np.intp, len(images))
+        rows = np.fromiter(map(self.row_of.__getitem__, images), np.intp, len(images))
+        return self.features[rows]
 
     def likeliest(self, image: str, n: int) -> list[str]:
-        """Return the `n` most probable classes of a scored image, the most probable first."""
-        order = np.argsort(-self.proba[self.row_of[image]], kind="stable")
+        """Return the `n` most probable classes of an image that it `knows`, in that order."""
+        order = np.argsort(-self.proba_of([image])[0], kind="stable")
         return [self.classes[k] for k in order[:n]]
 
     def predicted(self) -> Predictions:
@@ -83,14 +101,53 @@ class ScoredModel:
     def _predictions(self) -> Predictions:
         return Predictions(self)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are features of more images than it has scored."""
+        return isinstance(self.features, FeatureTable) and len(self.ids) < len(self.features)
+
     def rescored(self) -> ScoredModel:
         """Return the same model with predictions for all features that are in the table by now."""
-        assert isinstance(self.features, FeatureTable)
-        return _scored_table(self.estimator, self.features, self.classes, self.labels)
+        table = self.features
+        assert isinstance(table, FeatureTable)
+        ids, proba = self._scored(table.blocks())
+        return replace(self, ids=tuple(ids), proba=proba, row_of=table.first(len(ids)))
+
+    def sampled(self, answered: Iterable[str]) -> ScoredModel:
+        """Return the same model with predictions for a part of the table; see `fit_and_score`.
+
+        Whole blocks of the table are drawn, as they are read much faster than rows here and there.
+        The table is in random order, so that they are a random sample of its images.
+        """
+        table = self.features
+        assert isinstance(table, FeatureTable)
+        n_drawn = SCORED_AT_ONCE // BLOCK
+        if table.n_blocks <= n_drawn:
+            return self.rescored()
+        rng = stream(self.labels, "images scored at once")
+        drawn = np.sort(rng.choice(table.n_blocks, n_drawn, replace=False))
+        ids, proba = self._scored(table.blocks(drawn))
+        sample = tuple(ids)
+        known = [image for image in set(answered).difference(ids) if image in table]
+        proba = np.concatenate([proba, self.proba_of(known)])
+        ids += known
+        row_of = {image: row for row, image in enumerate(ids)}
+        return replace(self, ids=tuple(ids), proba=proba, row_of=row_of, sample=sample)
+
+    def _scored(
+        self, blocks: Iterable[tuple[list[str], np.ndarray]]
+    ) -> tuple[list[str], np.ndarray]:
+        """Return images and their probabilities (n, K)."""
+        ids: list[str] = []
+        parts = [np.empty((0, len(self.classes)))]
+        for images, rows in blocks:
+            ids += images
+            parts.append(_predict(self.estimator, rows, self.classes, self.counted_as)[0])
+        return ids, np.concatenate(parts)
 
 
 class Predictions(Mapping[str, str]):
-    """The most probable class of each image that a model has scored.
+    """The most probable class of each image that a model has scored; others that it knows on demand.
 
     Parameters
     ----------
@@ -98,17 +155,22 @@ class Predictions(Mapping[str, str]):
     """
 
     def __init__(self, model: ScoredModel) -> None:
-        self._row_of, self._classes = model.row_of, model.classes
+        self._model, self._classes = model, model.classes
         self._best = model.proba.argmax(axis=1)  # (n,)
 
     def __getitem__(self, image: str) -> str:
-        return self._classes[self._best[self._row_of[image]]]
+        row = self._model.row_of.get(image)
+        if row is not None:
+            return self._classes[self._best[row]]
+        if self._model.knows(image):
+            return self._classes[self._model.proba_of([image])[0].argmax()]
+        raise KeyError(image)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._row_of)
+        return iter(self._model.ids)
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return len(self._model.ids)
 
     @cached_property
     def classes(self) -> list[str]:
@@ -136,9 +198,14 @@ class PoolClassifier:
         self.X_training, self.y_training = X_training, y_training
         self.classes_ = np.array(model.classes)
 
-    def has_scored(self, image: str) -> bool:
-        """Tell whether the model has predicted an image of the pool."""
-        return image in self._model.row_of
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Images to choose from: all that the model has scored, or its sample of a large pool."""
+        return self._model.sample or self._model.ids
+
+    def knows(self, image: str) -> bool:
+        """Tell whether the model's predictions for an image of the pool are there at once."""
+        return self._model.knows(image)
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, K) and features (n, d)."""
@@ -158,7 +225,7 @@ class PoolClassifier:
         )
 
     def _knows(self, X: Any) -> bool:
-        return isinstance(X, PoolView) and all(map(self.has_scored, X.ids))
+        return isinstance(X, PoolView) and all(map(self.knows, X.ids))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -172,12 +239,15 @@ class PoolClassifier:
 def fit_and_score(
     estimator: Any,
     inputs: ImagePool | PoolFeatures,
-    ids: Sequence[str],
     labels: Mapping[str, str],
     classes: tuple[str, ...],
     base: tuple[Any, Any] | None,
+    answered: Iterable[str] = (),
 ) -> ScoredModel:
     """Fit a copy of an estimator to labeled images and let it score the pool.
+
+    Of a large pool of features it scores `SCORED_AT_ONCE` images drawn at random and those that were
+    answered, so that nobody waits for the others; `ScoredModel.rescored` does all.
 
     Parameters
     ----------
@@ -185,19 +255,19 @@ def fit_and_score(
         Fitted or not; it is left as it is.
     inputs : ImagePool or PoolFeatures
         What the estimator is fitted on, see `model_inputs`.
-    ids : sequence of str
-        Images to score; those that cannot be read any more are left out. Of `PoolFeatures`, all
-        that have their features by now are scored instead.
     labels : dict of str to str
         Label of each image to train on.
     classes : tuple of str
         All classes.
     base : (X, y) or None
         Labeled images from elsewhere, trained on as well.
+    answered : iterable of str
+        Images that are scored in any case.
 
     Returns
     -------
     ScoredModel
+        Images that cannot be read any more, or have no features yet, are left out.
     """
     if isinstance(inputs, PoolFeatures) and base is not None:
         base = (inputs.backbone.features(base[0]), base[1])
@@ -205,27 +275,18 @@ def fit_and_score(
     fitted = copy.deepcopy(estimator)
     fitted.fit(X, y)
     if isinstance(inputs, PoolFeatures):
-        return _scored_table(fitted, inputs.table, classes, len(y))
+        nothing = np.empty((0, len(classes)))
+        model = ScoredModel(fitted, classes, (), nothing, inputs.table, len(y), {})
+        return model.sampled(answered)
     scored: list[str] = []
     predictions = []
-    for part, rows in inputs.chunks(ids):
+    for part, rows in inputs.chunks(inputs.ids):
         scored += part
         predictions.append(_predict(fitted, rows, classes))
     proba = np.concatenate([p for p, _ in predictions])
     features = np.concatenate([f for _, f in predictions])
     row_of = {image: row for row, image in enumerate(scored)}
     return ScoredModel(fitted, classes, tuple(scored), proba, features, len(y), row_of)
-
-
-def _scored_table(
-    fitted: Any, table: FeatureTable, classes: tuple[str, ...], labels: int
-) -> ScoredModel:
-    """Return a model with predictions for the images whose features are there."""
-    row_of = table.row_of()
-    parts = [np.empty((0, len(classes)))]
-    parts += [_predict(fitted, rows, classes)[0] for _, rows in table.blocks(len(row_of))]
-    proba = np.concatenate(parts)
-    return ScoredModel(fitted, classes, tuple(row_of), proba, table, labels, row_of)
 
 
 def _predict(

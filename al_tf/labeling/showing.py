@@ -35,7 +35,7 @@ def build_item(
         The image cannot be shown any more.
     """
     picture = pool.pictures.overview(slot.image)
-    blind = slot.purpose in BLIND or model is None or slot.image not in model.row_of
+    blind = slot.purpose in BLIND or model is None or not model.knows(slot.image)
     predictions = () if blind or model is None else _predictions(model, slot.image)
     return Item(
         slot=slot.id,
@@ -56,7 +56,7 @@ def build_item(
 
 
 def _predictions(model: ScoredModel, image: str) -> tuple[Prediction, ...]:
-    proba = model.proba[model.row_of[image]]  # (K,)
+    proba = model.proba_of([image])[0]  # (K,)
     order = np.argsort(-proba, kind="stable")
     return tuple(Prediction(model.classes[k], float(proba[k])) for k in order)
 
@@ -66,7 +66,7 @@ def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tupl
     others = [row for row, other in enumerate(labeled) if other != image]
     if not others:
         return ()
-    own_features = classifier.transform(pool.view([image]))[0]
+    own_features = classifier.transform(pool.view([image]))[0].astype(np.float32)
     features = classifier.transform(pool.view([labeled[row] for row in others]))
     distances = np.linalg.norm(features - own_features, axis=1)
     nearest = np.argsort(distances, kind="stable")[:N_NEIGHBOURS]

@@ -73,6 +73,7 @@ class Trainer:
         self._task = BackgroundTask(self._notify)
         self._embedding = BackgroundTask(self._notify)
         self._foresight = Foresight()
+        self._scoring = BackgroundTask(self._notify)
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
@@ -127,7 +128,7 @@ class Trainer:
         if model is None:
             return None
         labels = training_labels(answers)
-        ids = [image for image in labels if image in model.row_of]
+        ids = [image for image in labels if model.knows(image)]
         return PoolClassifier(model, self._pool.view(ids), np.array([labels[i] for i in ids]))
 
     def start(self, answers: Mapping[str, Event]) -> bool:
@@ -172,7 +173,7 @@ class Trainer:
             return
         labels, base = training_labels(answers), self._base_now(self._ledger.class_list)
         guesses = [labels]
-        if slot.purpose == "query" and slot.image in model.row_of:
+        if slot.purpose == "query" and model.knows(slot.image):
             guesses = [
                 {**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)
             ]
@@ -196,10 +197,10 @@ class Trainer:
         """See `LabelingSession.wait`."""
         deadline = None if timeout is None else time.monotonic() + timeout
         ended = True
-        for task in (self._embedding, self._task):
+        for task in (self._embedding, self._task, self._scoring):
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ended = task.wait(left) and ended
-        error = self._task.error or self._embedding.error
+        error = self._task.error or self._embedding.error or self._scoring.error
         if ended and error is not None and error is not self._raised:
             self._raised = error
             raise TrainingFailedError(
@@ -212,7 +213,7 @@ class Trainer:
     def status(self) -> TrainingStatus:
         """See `LabelingSession.training`."""
         model, number, seconds = self._result
-        error = self._task.error or self._embedding.error
+        error = self._task.error or self._embedding.error or self._scoring.error
         embedded = self.inputs.count() if isinstance(self.inputs, PoolFeatures) else None
         if self._task.running:
             state = "running" if self._loaded.is_set() else "loading"
@@ -259,6 +260,7 @@ class Trainer:
         self._task.close()
         self._embedding.close()
         self._foresight.close()
+        self._scoring.close()
         if wait:
             self.wait(None)
         elif isinstance(self.inputs, PoolFeatures):
@@ -271,13 +273,13 @@ class Trainer:
         self._catch_up()
 
     def _catch_up(self) -> None:
-        """Have the newest model judge the images that got their features after its training."""
-        if not isinstance(self.inputs, PoolFeatures):
-            return
-        with self._swap:
-            model, number, seconds = self._result
-            if model is not None and len(model.ids) < len(self.inputs.table):
-                self._result = (model.rescored(), number, seconds)
+        """Have the newest model judge all images that have their features, if it has not yet."""
+        while (model := self._result[0]) is not None and model.is_behind:
+            rescored = model.rescored()
+            with self._swap:
+                newest, number, seconds = self._result
+                if newest is model:
+                    self._result = (rescored, number, seconds)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """See `LabelingSession.subscribe`."""
@@ -334,8 +336,8 @@ class Trainer:
             number = self._record(model, answers, seconds)
             with self._swap:
                 self._result = (model, number, seconds)
-            if not self._embedding.running:
-                self._catch_up()
+            if model.is_behind and not self._embedding.running:
+                self._scoring.start(self._catch_up)
             if self._learner is not None:
                 X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y
@@ -349,8 +351,9 @@ class Trainer:
             raise
 
     def _fit(self, labels: Mapping[str, str], base: tuple[Any, Any] | None) -> ScoredModel:
+        answered = self._ledger.answers()
         return fit_and_score(
-            self._estimator, self.inputs, self._pool.ids, labels, self._classes, base
+            self._estimator, self.inputs, labels, self._classes, base, answered=answered
         )
 
     def _complete(self, answers: Mapping[str, Event]) -> None:
@@ -359,7 +362,7 @@ class Trainer:
         if self._pool.is_reading or len(self._pool) - self.inputs.count() > FEW_MISSING:
             images = list(answers)
         else:
-            images = [] if self.inputs.complete else list(self._pool.ids)
+            images = self.inputs.missing()
         self.inputs.compute(images)
 
     def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:

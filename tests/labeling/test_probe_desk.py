@@ -220,7 +220,7 @@ class TestSession:
         classifier = session._trainer.classifier(session.ledger.answers())
         view = desk.pool.view(desk.pool.ids[:7])
         proba = session.estimator.predict_proba(np.asarray(view))
-        np.testing.assert_allclose(classifier.predict_proba(view), proba, atol=1e-5)
+        np.testing.assert_allclose(classifier.predict_proba(view), proba, atol=0.005)  # float16
         samples = classifier.sample_proba(view, n_samples=3, random_state=0)
         assert samples.shape == (3, 7, 2)
 

@@ -36,8 +36,8 @@ class Ranking:
         """Return a prediction as Label Studio takes it; without result and score if none is known."""
         result: list[dict[str, Any]] = []
         model = self.model
-        if model is not None and image in model.row_of and image not in self.hidden:
-            proba = model.proba[model.row_of[image]]  # (K,)
+        if model is not None and image and image not in self.hidden and model.knows(image):
+            proba = model.proba_of([image])[0]  # (K,)
             best = int(proba.argmax())
             result = control.result(model.classes[best], float(proba[best]))
         score = None if image is None else self.scores.get(image)

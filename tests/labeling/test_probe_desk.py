@@ -90,9 +90,9 @@ class TestForesight:
         """Return the threads in which models are fitted, one name for each fit."""
         threads = []
 
-        def counted(*args):
+        def counted(*args, **options):
             threads.append(threading.current_thread().name)
-            return fit_and_score(*args)
+            return fit_and_score(*args, **options)
 
         monkeypatch.setattr(trainer, "fit_and_score", counted)
         return threads
@@ -121,7 +121,7 @@ class TestForesight:
         labels = training_labels(answers)
         assert (following.round, session.training.round, model.labels) == (2, 2, len(labels))
         afresh = fit_and_score(
-            session._trainer._estimator, session._trainer.inputs, desk.pool.ids, labels,
+            session._trainer._estimator, session._trainer.inputs, labels,
             session.classes, None,
         )  # fmt: skip
         np.testing.assert_array_equal(model.proba, afresh.proba)

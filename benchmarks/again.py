@@ -90,14 +90,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "studies", nargs="*", type=Path, help="folders; by default figures/fashion_mnist"
     )
     options.add_argument("--out", type=Path, help="where the runs are kept")
+    options.add_argument("--seeds", type=int, help="only the first of them")
     options.add_argument("--apart", action="store_true", help="train the runs one by one")
     args = options.parse_args(argv)
     facts, rows = machine(), []
     with tempfile.TemporaryDirectory() as scratch:
         for folder in args.studies or [ROOT / "figures" / "fashion_mnist"]:
-            few = {"seeds": 2, "rounds": 1} if args.quick else {"seeds": None, "rounds": None}
-            out = args.out or Path(scratch)
-            rows += carried_out_again(folder, out, apart=args.apart, **few)
+            seeds, rounds = (2, 1) if args.quick else (args.seeds, None)
+            rows += carried_out_again(
+                folder, args.out or Path(scratch), apart=args.apart, seeds=seeds, rounds=rounds
+            )
             print(table(rows, COLUMNS))
             what = (
                 f"Committed studies again, on {accelerator() or 'this CPU'}, beside their records"

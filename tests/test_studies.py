@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from al_tf.analysis import verdict_table
 from al_tf.experiments import read_meta, run_experiment
 from al_tf.experiments.config import StrategySpec
 from al_tf.experiments.study import write_meta
@@ -336,3 +337,27 @@ def test_git_keeps_of_a_study_what_is_published_and_no_more():
         if len(path.parts) == 3:
             kept.setdefault(path.parts[1], set()).add(path.name)
     assert kept == {folder.name: set(FILES) for folder in COMMITTED}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "typical", "typical_unit", "cover", "cover_unit"),
+    [("cifar10", 1.6, 2.5, -0.5, 1.3), ("fashion_mnist", 1.8, 1.7, -1.4, -1.2)],
+)
+def test_what_strategies_say_about_unit_length_is_in_its_studies(
+    dataset, typical, typical_unit, cover, cover_unit
+):
+    (experiment,) = read_experiments([FIGURES / f"unit_length_{dataset}"])
+    verdict = verdict_table(experiment.results).set_index("strategy")
+    names = ["typiclust", "typiclust_unit", "probcover", "probcover_unit"]
+    gains = (100 * verdict.loc[names, "difference"]).round(1)
+    assert gains.tolist() == [typical, typical_unit, cover, cover_unit]
+    for name in ("typiclust", "probcover"):
+        pair = experiment.results[experiment.results["strategy"].isin([name, f"{name}_unit"])]
+        against = verdict_table(pair, baseline=name).set_index("strategy")["verdict"]
+        expected = (
+            f"better than {name}" if dataset == "cifar10" else "no difference shown (20 seeds)"
+        )
+        assert against[f"{name}_unit"] == expected
+    at_ten = verdict_table(experiment.results, measure=10).set_index("strategy")["difference"]
+    if dataset == "cifar10":
+        assert (100 * at_ten[["typiclust", "typiclust_unit"]]).round().tolist() == [6, 13]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ def tcm(
     *,
     random_state: RandomState = None,
     labels_per_class: float = 5.0,
+    unit_length: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query by `typiclust` until there are some labels per class, and by `margin` from then on.
 
@@ -36,6 +38,8 @@ def tcm(
         Starts k-means, and breaks ties.
     labels_per_class : float
         The switch: margin from ``labels_per_class · K`` labels. See the notes.
+    unit_length : bool
+        As in `typiclust`.
 
     Returns
     -------
@@ -64,9 +68,10 @@ def tcm(
         )
     labeled = getattr(classifier, "X_training", None)
     n_labeled = 0 if labeled is None else len_of(labeled)
+    typical = partial(typiclust, random_state=random_state, unit_length=unit_length)
     if n_labeled == 0 and labels_per_class > 0:
-        return typiclust(classifier, X, n_instances, random_state=random_state)
+        return typical(classifier, X, n_instances)
     proba = predict_proba(classifier, X)
     if n_labeled < labels_per_class * proba.shape[1]:
-        return typiclust(classifier, X, n_instances, random_state=random_state)
+        return typical(classifier, X, n_instances)
     return top_k(margin_score(proba), n_instances, random_state)

@@ -51,7 +51,7 @@ def typiclust(
         As in the authors' code.
     unit_length : bool
         Divide the features by their Euclidean length first, as the authors' code does; features
-        of zeros stay zeros.
+        of zeros stay zeros. Better on one dataset of two, and not the default: see the notes.
 
     Returns
     -------
@@ -59,6 +59,17 @@ def typiclust(
         Into `X`, in the order of choice.
     scores : ndarray, shape (n_instances,)
         Typicality; it is not comparable between clusters, so it need not descend.
+
+    Notes
+    -----
+    On features of a network pretrained on ImageNet, over twenty paired seeds from no label to 500
+    (studies ``unit_length_*``), `unit_length` raised the gain over random with the first ten labels
+    of CIFAR-10 from 6 to 13 points of accuracy, and the mean gain up to 500 labels from 1.6 to
+    2.5; on Fashion-MNIST no difference is shown. It is off by default because the other committed
+    studies ran without it.
+
+    The formula is the paper's text. Its code takes squared distances, at most half of the cluster
+    as neighbours, and only unlabeled images among them.
 
     References
     ----------

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from al_tf.strategies import BUILT_IN, get_strategy
-from al_tf.strategies.testing import CHECKS, StrategyCheckError, check_strategy
+from al_tf.strategies.testing import (
+    CHECKS,
+    FakeClassifier,
+    FakeLearner,
+    StrategyCheckError,
+    check_strategy,
+)
 
 from . import broken
 from .broken import BROKEN
@@ -24,6 +31,35 @@ def test_a_balanced_strategy_keeps_the_contract(name):
 @pytest.mark.parametrize("name", ["typiclust", "probcover"])
 def test_a_strategy_on_features_of_unit_length_keeps_the_contract(name):
     check_strategy(name, params={"unit_length": True})
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "others"),
+    [
+        ("bait", {"regularization": 1.0}, {}),
+        ("bait", {"over_sample": 2.0}, {"regularization": 1e-5}),
+        ("batch_bald", {"n_samples": 100, "max_configurations": 1_000}, {}),
+        ("cbal", {"weight": 1.0}, {}),
+        ("drop_query", {"n_samples": 3}, {}),
+        ("epig", {"n_samples": 100, "n_targets": 100}, {}),
+        ("max_herding", {"sigma": 1.0}, {}),
+        ("power_bald", {"beta": 1.0, "n_samples": 20}, {}),
+        ("power_margin", {"beta": 1.0}, {}),
+        ("tcm", {"labels_per_class": 5.0}, {}),
+    ],
+)
+def test_a_parameter_left_out_is_that_of_the_docstring(name, stated, others):
+    X = np.random.default_rng(0).random((150, 4, 4)).astype(np.float32)
+    model = FakeClassifier(joint_samples=True)
+    learner = FakeLearner(model, X[:15], np.resize(["bolt", "cog", "nail"], 15))
+
+    def query(**params):
+        return get_strategy(name)(learner, X, 10, random_state=0, **others, **params)
+
+    answer = query()
+    np.testing.assert_array_equal(answer, query(**stated))
+    for parameter, value in stated.items():  # each makes a difference here
+        assert not np.array_equal(answer, query(**{**stated, parameter: value + 1})), parameter
 
 
 @pytest.mark.parametrize("name", BROKEN)

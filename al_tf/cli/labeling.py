@@ -51,6 +51,13 @@ _Annotators = Annotated[
     str | None,
     typer.Option(help="Several names, comma-separated: a link is printed for each."),
 ]
+_Referees = Annotated[
+    str | None,
+    typer.Option(
+        help="Of --annotators, those who see the labels of all and settle disagreements, "
+        "comma-separated. Default: the first."
+    ),
+]
 _Overlap = Annotated[
     float | None,
     typer.Option(
@@ -92,6 +99,7 @@ def label(
     batch: Batch = None,
     annotator: _Annotator = None,
     annotators: _Annotators = None,
+    referees: _Referees = None,
     overlap: _Overlap = None,
     size: Size = None,
     host: _Host = "127.0.0.1",
@@ -113,6 +121,9 @@ def label(
         raise typer.BadParameter("Give --annotator or --annotators, not both.")
     alone = annotator or getpass.getuser()
     people = check_annotators([alone] if annotators is None else annotators.split(","))
+    judges = people[:1] if referees is None else check_annotators(referees.split(","))
+    if not set(judges) <= set(people):
+        raise typer.BadParameter("--referees names somebody who is not among --annotators.")
     with DeskServer(port=port, host=host, url=url) as server:
         stored = None
         if ledger.exists():
@@ -124,7 +135,7 @@ def label(
         )  # fmt: skip
         session = _open_session(folder, ledger, _names(classes), settings, people[0], group)
         _warn(filter(None, [advice, server.address.warning]))
-        server.attach(session, *map(session.colleague, people[1:]))
+        server.attach(*(session.colleague(name, is_referee=name in judges) for name in people))
         try:
             server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
         finally:

@@ -42,7 +42,7 @@ class AuditReserve:
     """
 
     def __init__(self, pool: ImagePool, share: float, seed: int, group: str | None = None) -> None:
-        self.share, self._seed = share, seed
+        self.share, self.seed = share, seed
         part = None if group is None else part_of_name(group)
         self._drawn_as = _drawn_as(pool, part)
         self._pool, self._n_seen = pool, 0  # of the pool's arrivals
@@ -51,7 +51,7 @@ class AuditReserve:
         self._lock = threading.Lock()
 
     def __contains__(self, image: object) -> bool:
-        return audit_rank(self._drawn_as(str(image)), self._seed) < self.share
+        return audit_rank(self._drawn_as(str(image)), self.seed) < self.share
 
     def drawn(self) -> Collection[str]:
         """Return the images of the pool that are in the reserve, and some that have gone.
@@ -74,7 +74,7 @@ class AuditReserve:
 
     def order(self, image: str) -> float:
         """Return the place in [0, 1) of an image of the reserve: they are shown in this order."""
-        return audit_rank(image, self._seed)
+        return audit_rank(image, self.seed)
 
 
 def _drawn_as(

@@ -175,7 +175,7 @@ class Progress:
     skipped: int
     """Images set aside now."""
     disputed: int
-    """Images with two labels that differ, to be settled."""
+    """Images with two labels that differ, to be settled; 0 for whoever is no referee."""
     per_class: dict[str, int]
     """Labels of each class, in the order of the classes."""
     images: int
@@ -203,6 +203,7 @@ class Progress:
     self_agreement: Estimate | None
     """How often this annotator gives the same answer to the same image, from the blind repeats."""
     agreement: Agreement | None
-    """Of the annotators with each other; None before the first second opinion."""
+    """Of the annotators with each other; None before the first second opinion, and for whoever is no
+    referee."""
     training: TrainingStatus
     advice: Advice

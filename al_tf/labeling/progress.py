@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import quality
+from .annotator_view import AnnotatorView
 from .image_pool import ImagePool
 from .items import Progress
 from .ledger import LabelLedger
@@ -14,13 +15,14 @@ def measure_progress(
     ledger: LabelLedger,
     pool: ImagePool,
     trainer: Trainer,
-    annotator: str,
+    view: AnnotatorView,
     *,
     target_accuracy: float | None,
     target_recall: float | None,
 ) -> Progress:
-    """Return where the work stands; see `LabelingSession.progress`."""
-    standing, answers, classes = ledger.snapshot()
+    """Return where the work stands, as one annotator may know it; see `LabelingSession.progress`."""
+    standing, _, classes = ledger.snapshot()
+    answers, annotator = view.answers(), view.annotator
     labeled = [event for event in answers.values() if event.label is not None]
     disputed = sum(event.in_dispute for event in answers.values())
     seconds = ledger.seconds()
@@ -42,13 +44,13 @@ def measure_progress(
         files=pool.n_files,
         unread=pool.n_unread,
         minutes=sum(seconds.values()) / 60,
-        my_labels=sum(event.annotator == annotator for event in labeled),
+        my_labels=sum(e.annotator == annotator and not e.is_measurement for e in labeled),
         my_minutes=seconds.get(annotator, 0.0) / 60,
         accuracy=accuracy,
         per_class_quality=per_class,
         commonest=commonest,
         self_agreement=quality.self_agreement(standing, annotator),
-        agreement=measure_agreement(standing),
+        agreement=measure_agreement(standing) if view.is_referee else None,
         training=trainer.status,
         advice=quality.advise(
             remaining=remaining + pool.n_unread,

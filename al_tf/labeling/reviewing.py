@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import ImageGoneError
+from .annotator_view import AnnotatorView
 from .audit import AuditReserve
 from .feature_table import BLOCK
 from .image_pool import ImagePool
@@ -39,12 +40,16 @@ class Changes(NamedTuple):
 class Reviewer:
     """One annotator's look through the whole pool.
 
+    Images whose labels they are not to know (`AnnotatorView.hidden`) are in no list, and looked at
+    alone they are as if nobody had labeled them. Whoever is no referee settles no disagreement.
+
     Parameters
     ----------
     pool : ImagePool
     ledger : LabelLedger
     trainer : Trainer
-    annotator : str
+    view : AnnotatorView
+        Who looks, and what they may know.
     reserve : AuditReserve
     changed : callable
         Called after each change.
@@ -55,13 +60,13 @@ class Reviewer:
         pool: ImagePool,
         ledger: LabelLedger,
         trainer: Trainer,
-        annotator: str,
+        view: AnnotatorView,
         *,
         reserve: AuditReserve,
         changed: Callable[[], None],
     ) -> None:
         self._pool, self._ledger, self._trainer = pool, ledger, trainer
-        self._annotator, self._reserve = annotator, reserve
+        self._view, self._annotator, self._reserve = view, view.annotator, reserve
         self._changed = changed
         self._since: float | None = None
         self._lock = threading.Lock()
@@ -88,10 +93,9 @@ class Reviewer:
             Suspects, where no model can judge the labels.
         """
         self._look()
-        answers = self._ledger.answers()
+        answers, hidden = self._view.answers(), self._view.hidden()
         disputed = disputed_opinions(answers, self._ledger.standing())
-        withheld = self._withheld()
-        suspects = self._suspected(answers) if wanted.show == "suspects" else None
+        suspects = self._suspected() if wanted.show == "suspects" else None
         predicted = self._predicted()
         names = wanted.name.casefold()
 
@@ -101,7 +105,7 @@ class Reviewer:
             )
 
         def is_open(image: str) -> bool:
-            return image not in withheld and (
+            return image not in hidden and (
                 not names or names in self._pool.title(image).casefold()
             )
 
@@ -118,13 +122,10 @@ class Reviewer:
         return ReviewList(images, row_of)
 
     def row(self, image: str) -> ReviewRow:
-        """Return one image; of one that is not in the pool, raise `ImageGoneError`.
-
-        One that waits for this annotator's second opinion is shown as if nobody had labeled it.
-        """
+        """Return one image; of one that is not in the pool, raise `ImageGoneError`."""
         self._check([image])
-        answers = self._ledger.answers()
-        if image in self._withheld():
+        answers = self._view.answers()
+        if image in self._view.hidden():
             return self._row(image, None, {}, None)
         disputed = disputed_opinions(answers, self._ledger.standing())
         predicted = self._predicted()
@@ -220,7 +221,9 @@ class Reviewer:
         """Label, relabel or clear images in one step; see `LabelLedger.answer_together`.
 
         Images without an answer that belong to the audit are passed over: they are drawn at
-        random, and labeling those that somebody has chosen would bias what they measure.
+        random, and labeling those that somebody has chosen would bias what they measure. So are
+        those whose labels this annotator is not to know, and, for whoever is no referee, those in
+        dispute.
 
         Parameters
         ----------
@@ -238,7 +241,12 @@ class Reviewer:
         """
         self._check(answers_seen)
         audit = {i for i, seen in answers_seen.items() if seen is None and self._is_audit(i)}
-        wanted = {i: seen for i, seen in answers_seen.items() if i not in audit}
+        known, hidden = self._view.answers(), self._view.hidden()
+        wanted = {
+            image: seen
+            for image, seen in answers_seen.items()
+            if image not in audit | hidden and seen == (known[image].id if image in known else None)
+        }
         events = self._ledger.answer_together(
             label,
             wanted,
@@ -247,10 +255,11 @@ class Reviewer:
             seconds=self._seconds(len(wanted)),
             round=self._trainer.round,
             strategy=strategy,
+            settle=self._view.is_referee,
         )
         if events:
             self._changed()
-        return Changes(events, len(audit), len(wanted) - len(events))
+        return Changes(events, len(audit), len(answers_seen) - len(audit) - len(events))
 
     def undo(self, last: int | None = None) -> list[Event]:
         """Take back what this annotator did last; see `LabelLedger.undo_together`.
@@ -322,11 +331,6 @@ class Reviewer:
             opinions=tuple((event.annotator, str(event.label)) for event in opinions),
         )
 
-    def _withheld(self) -> set[str]:
-        """Return the images that wait for this annotator's second opinion, who is not to see more."""
-        waiting = self._ledger.queue.waiting(self._annotator)
-        return {slot.image for slot in waiting if slot.purpose == "second"}
-
     def _features(self, ids: list[str]) -> tuple[list[str], np.ndarray]:
         inputs, model = self._trainer.inputs, self._trainer.model
         if isinstance(inputs, PoolFeatures):
@@ -344,10 +348,11 @@ class Reviewer:
             if part:
                 yield part, features
 
-    def _suspected(self, answers: Mapping[str, Event]) -> dict[str, str]:
+    def _suspected(self) -> dict[str, str]:
         """Return what an out-of-fold model says instead, of each label that it disputes, in order."""
         from .suspects import suspect_answers
 
+        answers = self._ledger.answers()
         with self._lock:
             if self._suspects[0] is not answers:
                 if not isinstance(self._trainer.inputs, PoolFeatures):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ImageGoneError, StaleItemError, check_one_of
 from ..seeding import RandomState, check_random_state
 from . import quality
+from .annotator_view import AnnotatorView
 from .audit import AuditReserve, settled_group, store_group
 from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
@@ -47,8 +48,9 @@ class LabelingSession(ClassEditing):
 
     **Second opinions.** A share of the images that are labeled, drawn at random whatever the model
     thinks of them, is asked of a second annotator, who sees neither the first label nor a
-    prediction. Where the labels differ the image is in dispute, and neither counts, until somebody
-    settles it (`Reviewer.answer`).
+    prediction. Where the labels differ the image is in dispute, and neither counts, until a referee
+    settles it (`Reviewer.answer`): whoever opened the session, and colleagues that are made one.
+    All others can see no label of an image on which they may still be asked.
 
     **Audit.** A share of the pool, drawn at random before anything is labeled, is the audit
     reserve: no strategy chooses from it and no model is trained on it. The same share of each
@@ -116,6 +118,8 @@ class LabelingSession(ClassEditing):
     Attributes
     ----------
     annotator : str
+    is_referee : bool
+        Whether this annotator sees the labels of all, and settles disagreements.
     overlap : float
     pool : ImagePool
         Its ``problems`` say which files cannot be shown.
@@ -208,25 +212,35 @@ class LabelingSession(ClassEditing):
         if auto_retrain:
             self.retrain()
 
-    def _begin(self, annotator: str) -> None:
+    def _begin(self, annotator: str, is_referee: bool = True) -> None:
         """Set what is one annotator's own."""
-        self.annotator = annotator
+        self.annotator, self.is_referee = annotator, is_referee
+        self._view = AnnotatorView(
+            self.ledger, annotator,
+            is_referee=is_referee, overlap=self.overlap, seed=self._reserve.seed,
+        )  # fmt: skip
         self.reviewer = Reviewer(
-            self.pool, self.ledger, self._trainer, annotator,
+            self.pool, self.ledger, self._trainer, self._view,
             reserve=self._reserve, changed=self._reviewed,
         )  # fmt: skip
         self._lock = threading.RLock()
         self._current: Slot | None = None
         self._shown_since: dict[int, float] = {}
 
-    def colleague(self, annotator: str) -> LabelingSession:
+    def colleague(self, annotator: str, *, is_referee: bool = False) -> LabelingSession:
         """Return a session of another annotator, with the same pool, ledger, model and settings.
 
         Closing any of them closes all.
+
+        Parameters
+        ----------
+        annotator : str
+        is_referee : bool
+            Whether they, too, see the labels of all and settle disagreements.
         """
         other = copy.copy(self)
         other._batches = self._batches.for_annotator(annotator)
-        other._begin(annotator)
+        other._begin(annotator, is_referee)
         return other
 
     # Labeling --------------------------------------------------------------------------
@@ -265,10 +279,10 @@ class LabelingSession(ClassEditing):
         with self._lock:
             slots = self.ledger.queue.waiting(self.annotator)[1 : n + 1]
             model, classifier = self._trainer.model, self._trainer.classifier(self.ledger.answers())
-        items = []
+        items, hidden = [], self._view.hidden()
         for slot in slots:
             try:
-                items.append(build_item(slot, self.pool, model, classifier))
+                items.append(build_item(slot, self.pool, model, classifier, hidden))
             except ImageGoneError:
                 continue  # `next` passes it over
         return items
@@ -391,7 +405,7 @@ class LabelingSession(ClassEditing):
     def progress(self) -> Progress:
         """Return where the work stands."""
         return measure_progress(
-            self.ledger, self.pool, self._trainer, self.annotator,
+            self.ledger, self.pool, self._trainer, self._view,
             target_accuracy=self._target_accuracy, target_recall=self._target_recall,
         )  # fmt: skip
 
@@ -443,9 +457,8 @@ class LabelingSession(ClassEditing):
         """Return the item of a slot; None, and the slot given up, if it cannot be shown."""
         model = self._trainer.model
         try:
-            item = build_item(
-                slot, self.pool, model, self._trainer.classifier(self.ledger.answers())
-            )
+            classifier = self._trainer.classifier(self.ledger.answers())
+            item = build_item(slot, self.pool, model, classifier, self._view.hidden())
         except ImageGoneError:
             self.ledger.queue.release(slot.id)
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 
 from .image_pool import ImagePool
@@ -16,7 +18,11 @@ or has learned from what another annotator said."""
 
 
 def build_item(
-    slot: Slot, pool: ImagePool, model: ScoredModel | None, classifier: PoolClassifier | None
+    slot: Slot,
+    pool: ImagePool,
+    model: ScoredModel | None,
+    classifier: PoolClassifier | None,
+    hidden: Container[str] = (),
 ) -> Item:
     """Return the item of a slot.
 
@@ -28,6 +34,8 @@ def build_item(
         The newest one.
     classifier : PoolClassifier or None
         The same with the labeled set.
+    hidden : container of str
+        Labeled images that are no neighbours for this annotator, see `AnnotatorView.hidden`.
 
     Raises
     ------
@@ -48,7 +56,9 @@ def build_item(
         score=slot.score,
         strategy=slot.strategy,
         why=_why(slot, predictions),
-        neighbours=() if blind or classifier is None else _neighbours(classifier, pool, slot.image),
+        neighbours=()
+        if blind or classifier is None
+        else _neighbours(classifier, pool, slot.image, hidden),
         round=slot.round,
         position=slot.position,
         batch=slot.batch,
@@ -61,9 +71,11 @@ def _predictions(model: ScoredModel, image: str) -> tuple[Prediction, ...]:
     return tuple(Prediction(model.classes[k], float(proba[k])) for k in order)
 
 
-def _neighbours(classifier: PoolClassifier, pool: ImagePool, image: str) -> tuple[Neighbour, ...]:
+def _neighbours(
+    classifier: PoolClassifier, pool: ImagePool, image: str, hidden: Container[str]
+) -> tuple[Neighbour, ...]:
     labeled = classifier.X_training.ids
-    others = [row for row, other in enumerate(labeled) if other != image]
+    others = [row for row, i in enumerate(labeled) if i != image and i not in hidden]
     if not others:
         return ()
     own_features = classifier.transform(pool.view([image]))[0].astype(np.float32)

@@ -14,6 +14,10 @@ describe("The rows of an agreement", () => {
     assert.deepEqual(terms(null), { "You are": "ann", "Images labeled by two": "none yet" });
   });
 
+  it("say that others than the referee do not see it", () => {
+    assert.deepEqual(agreementRows("ben", null, false).map(([term, value]) => [term, value]), [["You are", "ben"], ["Agreement", "shown to the referee"]]);
+  });
+
   it("have the share, kappa and their intervals, and the classes that are confused", () => {
     const confused = [["bad", "good", 2], ["bad", "ugly", 1], ["a", "b", 1], ["c", "d", 1]];
     assert.deepEqual(terms({ same, kappa: 0.7123, kappa_low: 0.4, kappa_high: 1, confused }), {

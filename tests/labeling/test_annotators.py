@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -15,6 +16,7 @@ from al_tf.labeling import LabelLedger
 from al_tf.labeling.desk.access import Address, check_annotators
 from al_tf.labeling.desk.server import DeskServer
 from al_tf.labeling.desk_settings import read_settings
+from al_tf.labeling.review_list import SHOWN
 from tests import interruptible
 
 from .makers import make_folder
@@ -44,6 +46,77 @@ def say(server, number, request, **headers):
     fields = {"Cookie": cookie_of(server, number)} | headers
     status, _, body = post(server, json.dumps(request).encode(), path, **fields)
     return status, json.loads(body) if status == 200 else body
+
+
+class Guest:
+    """A desk of three on twelve images, where one has labeled six and ben may be asked of them."""
+
+    def __init__(self, path, other, label):
+        self.desk = Desk(path, n=12)
+        with self.serving() as server:
+            number = ["ann", "ben", "cid"].index(other)
+            for _ in range(6):
+                item = say(server, number, {"do": "look"})[1]["item"]
+                answer = {"do": "label", "slot": item["slot"], "label": label, "seconds": 1}
+                assert say(server, number, answer)[1]["error"] is None
+            waiting = self.ledger().queue.waiting(other)
+            [self.ledger().queue.release(slot.id) for slot in waiting]
+
+    def ledger(self):
+        return LabelLedger(self.desk.path)
+
+    @contextmanager
+    def serving(self):
+        options = {"overlap": 1.0, "audit_share": 0.0, "repeat_share": 0.0, "batch_size": 6}
+        with (
+            self.desk.session(annotator="ann", **options) as ann,
+            serving(ann, ann.colleague("ben"), ann.colleague("cid")) as server,
+        ):
+            yield server
+
+    def give_second_opinions(self, label):
+        """Answer as ben whatever he is shown, and return the replies."""
+        replies = []
+        with self.serving() as server:
+            while (item := say(server, 1, {"do": "look"})[1]["item"]) is not None:
+                answer = {"do": "label", "slot": item["slot"], "label": label, "seconds": 1}
+                replies.append(say(server, 1, answer)[1])
+        return replies
+
+    def everything(self):
+        """Return all that ben can get: before he is asked, while he answers, and afterwards."""
+        seen = self.asked()
+        with self.serving() as server:
+            say(server, 1, {"do": "look"})
+        seen += self.asked()
+        seen += self.give_second_opinions("dark")
+        return seen + self.asked()
+
+    def asked(self):
+        """Return ben's replies to honest and hostile requests about every image."""
+        images = sorted(self.desk.pool.ids)
+        requests = [{"do": "status"}, {"do": "ahead"}, {"do": "classes"}]
+        for show in SHOWN:
+            for condition in (
+                {}, {"label": "dark"}, {"label": "bright"}, {"annotator": "ann"}, {"round": 0},
+                {"annotator": "cid"}, {"annotator": "ben"}, {"name": "image 1"},
+            ):  # fmt: skip
+                requests.append({"do": "review", "show": show, **condition})
+        for image in images:
+            requests += [{"do": "image", "image": image}, {"do": "alike", "image": image}]
+            requests += [{"do": "past", "image": image, "step": step} for step in (-1, 1)]
+        requests += [
+            {"do": "change", "label": label, "images": dict.fromkeys(images, event)}
+            for event in range(1, 7)
+            for label in ("dark", "bright", None)
+        ]
+        with self.serving() as server:
+            replies = [say(server, 1, request)[1] for request in requests]
+            before = len(self.ledger().events())
+            for request, reply in zip(requests, replies, strict=True):
+                assert not reply.get("changed"), request
+            assert len(self.ledger().events()) == before
+        return replies
 
 
 class TestTokens:
@@ -132,15 +205,72 @@ class TestWorkTogether:
             }
             images = {row["image"]: row["event"] for row in review["rows"][:4]}
             change = {"do": "change", "label": "dark", "images": images}
-            reply = say(server, 1, change)[1]
+            reply = say(server, 0, change)[1]
             assert reply["did"] == "Settled 4 images as \u2068dark\u2069."
             assert reply["status"]["disputed"] == 2
             agreement = reply["status"]["agreement"]
             assert (agreement["same"]["n"], agreement["same"]["value"]) == (12, 0.5)
             assert agreement["confused"] == [["bright", "dark", 6]]
-            last = say(server, 1, {"do": "review"})[1]["review"]["last"]
-            assert "4 images" in say(server, 1, {"do": "takeback", "last": last})[1]["did"]
+            last = say(server, 0, {"do": "review"})[1]["review"]["last"]
+            assert "4 images" in say(server, 0, {"do": "takeback", "last": last})[1]["did"]
             assert ann.progress().disputed == 6
+
+    @pytest.mark.parametrize("whose", ["the referee's first label", "a colleague's first label"])
+    def test_nothing_in_any_reply_depends_on_a_label_that_is_not_to_be_known(self, tmp_path, whose):
+        """Whatever somebody else said, whoever gives the second opinion gets the same replies."""
+        other = "ann" if whose.startswith("the referee") else "cid"
+        logs = []
+        for label in ("dark", "bright"):
+            (tmp_path / label).mkdir()
+            logs.append(Guest(tmp_path / label / "l.db", other, label).everything())
+        for mine, theirs in zip(*logs, strict=True):
+            assert mine == theirs
+
+    def test_a_disagreement_is_settled_by_referees_alone(self, tmp_path):
+        guest = Guest(tmp_path / "l.db", "ann", "dark")
+        guest.give_second_opinions("bright")
+        with guest.serving() as server:
+            ledger = guest.ledger()
+            disputed = {i: event.id for i, event in ledger.answers().items() if event.in_dispute}
+            assert len(disputed) == 6
+            before = ledger.events()
+            for label in ("dark", "bright", None):
+                change = {"do": "change", "label": label, "images": disputed}
+                status, reply = say(server, 1, change)
+                assert (status, reply["error"], reply["changed"]) == (200, None, 0)
+            for show in sorted(set(SHOWN) - {"suspects"}):  # which need a probe
+                rows = say(server, 1, {"do": "review", "show": show})[1]["review"]["rows"]
+                assert {row["label"] for row in rows if row["image"] in disputed} <= {"bright"}
+                assert not any(row["opinions"] for row in rows)
+                rows = say(server, 2, {"do": "review", "show": show})[1]["review"]["rows"]
+                assert not {row["image"] for row in rows} & disputed.keys()
+            for number, labels in ((1, 12), (2, 0)):
+                status = say(server, number, {"do": "status"})[1]["status"]
+                assert (status["disputed"], status["agreement"]) == (0, None)
+                assert status["perClass"] == [0, labels]
+            assert ledger.events() == before
+            change = {"do": "change", "label": "dark", "images": disputed}
+            assert say(server, 0, change)[1]["changed"] == 6
+            rows = say(server, 1, {"do": "review"})[1]["review"]["rows"]
+            assert {row["label"] for row in rows if row["image"] in disputed} == {"dark"}
+
+    def test_no_neighbour_gives_away_what_awaits_a_second_opinion(self, tmp_path):
+        desk = Desk(tmp_path / "l.db", n=40)
+        options = {"overlap": 1.0, "audit_share": 0.0, "repeat_share": 0.0, "batch_size": 8}
+        with desk.session(annotator="ann", **options) as ann:
+            ben = ann.colleague("ben")
+            shown = {item.image_id for item in desk.answer(ann, 16)}
+            own = {item.image_id for item in desk.answer(ben, 4) if item.strategy != "overlap"}
+            assert own
+            ann.retrain(wait=True)
+            item = ben.next()
+            while item.strategy == "overlap" or item.image_id in shown:
+                ben.skip(slot=item.slot)
+                item = ben.next()
+            known = {event.image for event in ben._view.answers().values()}
+            assert item.neighbours
+            assert {other.image_id for other in item.neighbours} <= known
+            assert known < ann.ledger.answers().keys()
 
     def test_four_browsers_at_once_answer_each_image_once(self, tmp_path):
         desk = Desk(tmp_path / "labels.db", n=80)

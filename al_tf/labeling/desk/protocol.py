@@ -135,6 +135,7 @@ class Desk:
             "classDetails": classes,
             "annotator": session.annotator,
             "overlap": session.overlap,
+            "referee": session.is_referee,
             "ledger": session.ledger.path.name,
             "labels": progress.labels,
             "skipped": progress.skipped,

@@ -154,6 +154,8 @@ class DeskServer(ThreadingHTTPServer):
             links = [f"  {door.annotator}: {self.link(door)}" for door in self.doors]
             first = ["The labeling desk, with a link for each annotator:", *links]
             first += ["Give each only their own: whoever has a link answers in that name."]
+            referees = [door.annotator for door in self.doors if door.desk.session.is_referee]
+            first += [f"Who sees all labels and settles disagreements: {', '.join(referees)}."]
         return [*first, "Ctrl-C stops the desk; every answer is kept."]
 
     def server_bind(self) -> None:

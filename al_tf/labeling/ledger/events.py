@@ -201,6 +201,7 @@ class LabelLedger(ClassChanges):
         seconds: float = 0.0,
         round: int = 0,
         strategy: str = "",
+        settle: bool = True,
     ) -> list[Event]:
         """Give one label to many images, or clear their answers: all in one step, undone as one.
 
@@ -224,6 +225,8 @@ class LabelLedger(ClassChanges):
             Spent on all of them together.
         round, strategy
             Number of models trained so far, and what chose them; for images without an answer.
+        settle : bool
+            Without it, images in dispute are passed over, too.
 
         Returns
         -------
@@ -246,6 +249,7 @@ class LabelLedger(ClassChanges):
                 if answers_seen[image] == (answer and answer.id)
                 and _would_change(answer, identity, classes)
                 and (answer or not is_held_for_others(connection, image, annotator))
+                and (settle or answer is None or not answer.in_dispute)
             ]
             together: dict[str, Any] = {
                 "seconds": seconds / max(1, len(changed)),

@@ -14,9 +14,9 @@ export class AgreementPanel {
       make("div", { class: "altf-heading" }, make("h3", { textContent: "Second opinions" })), this.facts, this.settle);
   }
 
-  show({ annotator, overlap, agreement, disputed }) {
+  show({ annotator, overlap, agreement, disputed, referee }) {
     this.element.hidden = !overlap && !agreement;
-    this.facts.replaceChildren(...agreementRows(annotator, agreement).flatMap(([term, value, title = ""]) =>
+    this.facts.replaceChildren(...agreementRows(annotator, agreement, referee).flatMap(([term, value, title = ""]) =>
       [make("dt", { title }, ...(Array.isArray(term) ? [isolated(term[0]), " or ", isolated(term[1])] : [term])), make("dd", { textContent: value })]));
     this.settle.hidden = !disputed;
     this.settle.textContent = `Settle ${plural(disputed, "disagreement")}`;
@@ -24,8 +24,9 @@ export class AgreementPanel {
 }
 
 // What to print of an agreement: [the term, or two classes that are confused; value; explanation]
-export function agreementRows(annotator, agreement) {
+export function agreementRows(annotator, agreement, referee = true) {
   const rows = [["You are", annotator]];
+  if (!referee) return [...rows, ["Agreement", "shown to the referee", "So that second opinions are given without a look at the first"]];
   if (!agreement) return [...rows, ["Images labeled by two", "none yet"]];
   const { same, kappa, kappa_low: low, kappa_high: high, confused } = agreement;
   rows.push(["Same label by both", `${Math.round(same.value * same.n)} of ${same.n}`]);

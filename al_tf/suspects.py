@@ -25,8 +25,9 @@ class Suspects:
     order: np.ndarray
     """Rows, the most suspect first, int ``(n,)``."""
     score: np.ndarray
-    """Of each row, float64 ``(n,)`` in [0, 1], lower = more suspect. NaN where the label is the
-    only one of its class: a model that has not seen it does not know the class. These come last."""
+    """Of each row, float64 ``(n,)`` in [0, 1], lower = more suspect. NaN where no other image, or
+    no other group, has a label of its class: a model without it does not know the class. These come
+    last."""
     predicted: np.ndarray
     """The most probable class of each row, ``(n,)``."""
     disputed: np.ndarray
@@ -39,13 +40,15 @@ def out_of_fold_proba(
     y: Any,
     *,
     classes: Sequence[Any] | np.ndarray | None = None,
+    groups: Any = None,
     n_folds: int = 10,
     random_state: RandomState = None,
 ) -> np.ndarray:
     """Return for each image the probabilities of a model that was trained without it.
 
     The labeled set is split into folds, each with its part of every class; a clone of the
-    estimator is fitted on all folds but one and predicts that one.
+    estimator is fitted on all folds but one and predicts that one. A group is in one fold as a
+    whole, so that no image is judged by a model that has learned another one of its group.
 
     Parameters
     ----------
@@ -59,8 +62,11 @@ def out_of_fold_proba(
     classes : sequence, optional
         What the columns stand for; by default the sorted labels of `y`. Of the estimator, too, if
         it has a parameter of that name.
+    groups : array-like (n,), optional
+        What each image shows, such as a part of which there are several photographs; two groups or
+        more. If not given, each image is a group of its own.
     n_folds : int
-        2 or more; at most n are made. More folds leave more labels to train on and take longer.
+        2 or more; at most as many are made as there are groups. More folds leave more labels to train on and take longer.
     random_state : int, Generator, RandomState or None
         Seeds the folds, and the clones if they have a parameter of that name.
 
@@ -72,7 +78,7 @@ def out_of_fold_proba(
     Raises
     ------
     ValueError
-        `X` and `y` of different lengths, fewer than two classes, or fewer than two folds.
+        `X`, `y` or `groups` of different lengths; fewer than two classes, groups or folds.
     UnknownLabelError
         A label that is not among `classes`.
 
@@ -102,10 +108,15 @@ def out_of_fold_proba(
         )
     if n_folds < 2:
         raise ValueError(f"n_folds must be 2 or more; got {n_folds}.")
+    members = _members(groups, len(y))
+    if members.max() == 0:
+        raise ValueError(
+            "Labels are judged by models of other groups; all images are of one group."
+        )
     rng = check_random_state(random_state)
     proba = np.zeros((len(y), len(names)))
     settings = _parameters(estimator)
-    for train, held_out in _folds(codes, n_folds, rng):
+    for train, held_out in _folds(codes, members, n_folds, rng):
         model = clone(estimator)
         if "classes" in settings:
             model.set_params(classes=names)
@@ -122,6 +133,7 @@ def suspect_labels(
     proba: np.ndarray,
     *,
     classes: Sequence[Any] | np.ndarray | None = None,
+    groups: Any = None,
     score: str = "self_confidence",
 ) -> Suspects:
     """Rank labels by how strongly a model disputes them.
@@ -136,6 +148,8 @@ def suspect_labels(
         Probabilities by a model that has not seen these labels; see `out_of_fold_proba`.
     classes : sequence, optional
         What the columns stand for; by default the sorted labels of `y`.
+    groups : array-like (n,), optional
+        As given to `out_of_fold_proba`.
     score : {"self_confidence", "normalized_margin"}
         The probability p of the label's class; or (p - q + 1) / 2, with q the largest probability
         of another class.
@@ -147,7 +161,7 @@ def suspect_labels(
     Raises
     ------
     ValueError
-        `proba` that is not ``(n, K)``.
+        `proba` that is not ``(n, K)``, or `groups` of another length.
     UnknownLabelError
         A label that is not among `classes`.
 
@@ -181,7 +195,8 @@ def suspect_labels(
         others = proba.copy()
         others[rows, codes] = -np.inf
         values = (values - others.max(axis=1) + 1) / 2
-    values[np.bincount(codes, minlength=len(names))[codes] == 1] = np.nan
+    pairs = np.unique(np.column_stack([codes, _members(groups, len(codes))]), axis=0)
+    values[np.bincount(pairs[:, 0], minlength=len(names))[codes] == 1] = np.nan
     predicted = proba.argmax(axis=1)
     return Suspects(
         order=np.argsort(values, kind="stable"),  # NaN last
@@ -205,15 +220,31 @@ def _encoded(y: np.ndarray, classes: Any) -> tuple[np.ndarray, np.ndarray]:
     return names, np.array([column[label] for label in y.tolist()], dtype=np.intp)
 
 
+def _members(groups: Any, n: int) -> np.ndarray:
+    """Return the number of each image's group ``(n,)``; each is its own where none are given."""
+    if groups is None:
+        return np.arange(n)
+    groups = np.asarray(groups)
+    if groups.shape != (n,):
+        raise ValueError(f"groups must be one per image, {n}; got shape {groups.shape}.")
+    return np.unique(groups, return_inverse=True)[1]
+
+
 def _folds(
-    codes: np.ndarray, n_folds: int, rng: np.random.Generator
+    codes: np.ndarray, members: np.ndarray, n_folds: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the rows to train on and those held out; each class is dealt out in turn."""
-    shuffled = rng.permutation(len(codes))
-    dealt = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    for number in range(min(n_folds, len(codes))):
-        held_out = np.sort(dealt[number::n_folds])
-        yield np.setdiff1d(np.arange(len(codes)), held_out), held_out
+    """Yield the rows to train on and those held out.
+
+    Groups are dealt out in turn, class by class; that of a group is its commonest.
+    """
+    counts = np.zeros((members.max() + 1, codes.max() + 1), np.intp)
+    np.add.at(counts, (members, codes), 1)
+    commonest = counts.argmax(axis=1)
+    shuffled = rng.permutation(len(counts))
+    dealt = shuffled[np.argsort(commonest[shuffled], kind="stable")]
+    for number in range(min(n_folds, len(counts))):
+        held_out = np.isin(members, dealt[number::n_folds])
+        yield np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _parameters(estimator: Any) -> set[str]:

@@ -90,9 +90,37 @@ class TestOutOfFold:
         proba = out_of_fold_proba(LinearProbeClassifier(None), X, y, n_folds=50, random_state=0)
         np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
 
+    def test_a_group_is_in_one_fold_as_a_whole(self):
+        X, y = clusters(n=180)
+        groups = np.array([f"part {k}" for k in np.arange(180) // 3 % 20])  # of all classes
+        FoldRecorder.seen = []
+        out_of_fold_proba(FoldRecorder(), numbered(X), y, groups=groups, n_folds=5, random_state=0)
+        parts = [set(groups[rows]) for rows in FoldRecorder.seen]
+        assert [len(part) for part in parts] == [4] * 5
+        assert len(set().union(*parts)) == 20
+
+    def test_a_part_that_is_labeled_wrongly_does_not_vouch_for_itself(self):
+        rng = np.random.default_rng(0)
+        part = np.arange(60) // 4
+        truth = part % 2
+        X = np.column_stack([2 * truth - 1, 3 * np.eye(15)[part]]) + rng.normal(0, 0.1, (60, 16))
+        given = np.where(part == 7, 1 - truth, truth)
+        judged = {
+            name: suspect_labels(
+                given,
+                out_of_fold_proba(LogisticRegression(), X, given, groups=groups, random_state=0),
+                groups=groups,
+            ).disputed
+            for name, groups in (("by part", part), ("by image", None))
+        }
+        assert np.flatnonzero(judged["by part"]).tolist() == np.flatnonzero(part == 7).tolist()
+        assert not judged["by image"].any()
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [
+            ({"groups": np.zeros(90)}, "all images are of one group"),
+            ({"groups": np.zeros(89)}, r"one per image, 90; got shape \(89,\)"),
             ({"y": np.zeros(89)}, "got 90 and 89 rows"),
             ({"y": np.zeros(90)}, "a model of two classes or more; got 1"),
             ({"n_folds": 1}, "n_folds must be 2 or more; got 1"),
@@ -124,6 +152,16 @@ class TestRanking:
         assert np.isnan(suspects.score[2:]).all()
         assert suspects.order.tolist() == [1, 0, 2, 3]
         assert suspects.disputed.tolist() == [False, True, False, False]
+
+    def test_the_only_part_of_a_class_cannot_be_judged(self):
+        suspects = suspect_labels(
+            [0, 0, 1, 2], self.proba, classes=[0, 1, 2], groups=["a", "a", "b", "c"]
+        )
+        assert np.isnan(suspects.score).all()
+        suspects = suspect_labels(
+            [0, 0, 1, 2], self.proba, classes=[0, 1, 2], groups=["a", "b", "b", "c"]
+        )
+        assert np.isnan(suspects.score).tolist() == [False, False, True, True]
 
     def test_injected_errors_come_first(self):
         X, y = clusters(300)

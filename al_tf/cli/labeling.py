@@ -260,6 +260,7 @@ def suspects(
 ) -> None:
     """List the labels that a model disputes which has not seen them, the most suspect first."""
     from ..labeling import LabelLedger
+    from ..labeling.audit import part_function, settled_group
     from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.export import write_csv
     from ..labeling.pool_features import PoolFeatures, model_inputs
@@ -271,7 +272,8 @@ def suspects(
     estimator = settings.build_estimator(book.classes)
     inputs = model_inputs(estimator, pool, progress=True)
     judge = None if isinstance(inputs, PoolFeatures) else estimator
-    table = suspect_answers(book.answers(), inputs, book.classes, estimator=judge)
+    part_of = part_function(pool, settled_group(book, pool, None))
+    table = suspect_answers(book.answers(), inputs, book.classes, estimator=judge, part_of=part_of)
     columns = ("name", "label", "predicted", "score", "annotator")
     shown = table.head(top)
     texts = shown.assign(score=shown["score"].map("{:.3f}".format))[list(columns)].astype(str)

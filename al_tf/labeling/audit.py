@@ -43,15 +43,14 @@ class AuditReserve:
 
     def __init__(self, pool: ImagePool, share: float, seed: int, group: str | None = None) -> None:
         self.share, self.seed = share, seed
-        part = None if group is None else part_of_name(group)
-        self._drawn_as = _drawn_as(pool, part)
+        self.part_of = part_function(pool, group)
         self._pool, self._n_seen = pool, 0  # of the pool's arrivals
         self._drawn: dict[str, None] = {}
         self._ordered: list[tuple[float, str]] = []
         self._lock = threading.Lock()
 
     def __contains__(self, image: object) -> bool:
-        return audit_rank(self._drawn_as(str(image)), self.seed) < self.share
+        return audit_rank(self.part_of(str(image)), self.seed) < self.share
 
     def drawn(self) -> Collection[str]:
         """Return the images of the pool that are in the reserve, and some that have gone.
@@ -77,16 +76,22 @@ class AuditReserve:
         return audit_rank(image, self.seed)
 
 
-def _drawn_as(
-    pool: ImagePool, part: Callable[[str], tuple[str, ...] | None] | None
-) -> Callable[[str], str]:
-    """Return what is drawn for an image: itself, or the part that its name says it shows."""
+def part_function(pool: ImagePool, group: str | None) -> Callable[[str], str]:
+    """Return a function from an image to the part it shows: by its name, else the image itself.
 
-    def drawn_as(image: str) -> str:
+    Parameters
+    ----------
+    pool : ImagePool
+    group : str or None
+        A regular expression for names, see `part_of_name`.
+    """
+    part = None if group is None else part_of_name(group)
+
+    def part_of(image: str) -> str:
         key = None if part is None else part(pool.name(image))
         return image if key is None else "\x1f".join(("part", *key))
 
-    return drawn_as
+    return part_of
 
 
 def settled_group(ledger: LabelLedger, pool: ImagePool, group: str | None) -> str | None:

@@ -360,7 +360,10 @@ class Reviewer:
                         "Suspects need the linear probe, which is trained in no time without the "
                         "labels that it judges: start the desk with --model probe."
                     )
-                table = suspect_answers(answers, self._trainer.inputs, self._ledger.classes)
+                table = suspect_answers(
+                    answers, self._trainer.inputs, self._ledger.classes,
+                    part_of=self._reserve.part_of,
+                )  # fmt: skip
                 disputed = table[table["disputed"]]
                 found = dict(zip(disputed["image"], map(str, disputed["predicted"]), strict=True))
                 self._suspects = (answers, found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +24,7 @@ def suspect_answers(
     classes: Sequence[str],
     *,
     estimator: Any = None,
+    part_of: Callable[[str], str] | None = None,
     n_folds: int = 10,
     random_state: RandomState = 0,
 ) -> pd.DataFrame:
@@ -44,6 +45,9 @@ def suspect_answers(
     estimator : estimator, optional
         What judges. By default a linear probe; one that takes images must be given for an
         `ImagePool`.
+    part_of : callable, optional
+        Which part an image shows, from `al_tf.labeling.audit.part_function`: its label is judged by
+        a model that has learned no other image of that part.
     n_folds, random_state
         As in `al_tf.suspects.out_of_fold_proba`.
 
@@ -51,19 +55,20 @@ def suspect_answers(
     -------
     DataFrame
         ``image``, ``name``, ``label``, ``annotator``, ``predicted``, ``score`` (0 to 1, lower =
-        more suspect; NaN for the only label of a class), ``disputed`` (the model's most probable
+        more suspect; NaN where no other image, or part, has a label of that class), ``disputed`` (the model's most probable
         class is another); most suspect first.
 
     Raises
     ------
     ValueError
-        Labels of fewer than two classes, or no `estimator` for images.
+        Labels of fewer than two classes, or of one part alone; or no `estimator` for images.
     """
     import pandas as pd
 
     ids, X = _inputs_of(training_labels(answers), inputs)
     events = [answers[image] for image in ids]
     labels = np.array([event.label for event in events], dtype=str)
+    groups = None if part_of is None else np.array(list(map(part_of, ids)), dtype=str)
     if len(set(labels.tolist())) < 2:
         raise ValueError(
             f"Labels are judged by a model of two classes or more; got {len(labels)} label(s) of "
@@ -74,10 +79,11 @@ def suspect_answers(
         X,
         labels,
         classes=list(classes),
+        groups=groups,
         n_folds=n_folds,
         random_state=random_state,
     )
-    suspects = suspect_labels(labels, proba, classes=list(classes))
+    suspects = suspect_labels(labels, proba, classes=list(classes), groups=groups)
     table = pd.DataFrame(
         {
             "image": ids,

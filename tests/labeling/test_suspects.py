@@ -7,10 +7,13 @@ from sklearn.base import BaseEstimator
 from typer.testing import CliRunner
 
 from al_tf.cli.main import app
-from al_tf.labeling import FolderPool, LabelLedger
+from al_tf.labeling import FolderPool, LabelingSession, LabelLedger, suspects
 from al_tf.labeling.desk_settings import DeskSettings, store_settings
 from al_tf.labeling.pool_features import PoolFeatures
+from al_tf.labeling.review_list import ReviewFilter
 from al_tf.labeling.suspects import suspect_answers
+from al_tf.network.probe import LinearProbeClassifier
+from al_tf.suspects import out_of_fold_proba
 
 from .makers import write_image
 from .work import CLASSES, FakeBackbone, NearestMean
@@ -62,6 +65,42 @@ class TestSuspectAnswers:
             suspect_answers(ledger.answers(), desk.pool, CLASSES)
         with pytest.raises(ValueError, match=r"got 0 label\(s\) of 0 class"):
             suspect_answers({}, desk.pool, CLASSES)
+
+    @pytest.mark.parametrize("group", [r"(tile \d+)_\d+", None])
+    @pytest.mark.parametrize("where", ["grid", "command"])
+    def test_no_other_image_of_a_part_has_taught_the_judge(
+        self, tmp_path, monkeypatch, where, group
+    ):
+        for i in range(24):
+            value = 2 * i + 150 * (i // 3 % 2)
+            write_image(tmp_path / "in" / f"tile {i // 3}_{i % 3}.png", value, side=6)
+        pool = FolderPool(tmp_path / "in", size=6)
+        judged_by = {}
+
+        def recorded(*arguments, groups, **options):
+            judged_by["groups"] = groups
+            return out_of_fold_proba(*arguments, groups=groups, **options)
+
+        monkeypatch.setattr(suspects, "out_of_fold_proba", recorded)
+        options = {"classes": CLASSES, "audit_share": 0.0, "group": group, "random_state": 0}
+        probe = LinearProbeClassifier(FakeBackbone())
+        with LabelingSession(probe, pool, tmp_path / "labels.db", **options) as session:
+            while (item := session.next()) is not None:
+                tile = int(item.name.split()[1].split("_")[0])
+                session.label(CLASSES[tile % 2], slot=item.slot)
+            store_settings(session.ledger, DeskSettings("cnn", None, 6, grey=True))
+            if where == "grid":
+                session.reviewer.rows(ReviewFilter("suspects"))
+        if where == "command":
+            monkeypatch.setattr(DeskSettings, "build_estimator", lambda *_: MeanOfImages())
+            arguments = ["suspects", str(tmp_path / "labels.db"), "--images", str(tmp_path / "in")]
+            done = CliRunner().invoke(app, arguments)
+            assert done.exit_code == 0, done.output
+        n_groups, counts = np.unique(judged_by["groups"], return_counts=True)
+        if group is None:
+            assert set(n_groups) == set(pool.ids)
+        else:
+            assert (len(n_groups), set(counts)) == (8, {3})
 
     def test_command(self, tmp_path, monkeypatch):
         rng = np.random.default_rng(0)

@@ -346,7 +346,7 @@ class Chooser:
     ) -> list[Candidate]:
         if not free or n < 1:
             return []
-        scored = [] if classifier is None else [i for i in free if classifier.knows(i)]
+        scored = [] if classifier is None else classifier.known_of(free)
         if classifier is None or not scored:
             return choose_without_model(pool, inputs, free, n, self.cold_start, rng)
         return choose_with_model(self._function(), self._name(), classifier, pool, scored, n, rng)

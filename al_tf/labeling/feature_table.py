@@ -8,6 +8,7 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import IO
 
@@ -63,16 +64,23 @@ class FeatureTable:
         with self._lock:
             if self.dtype == np.float16 and np.abs(rows).max() > _HIGHEST:
                 self._widen()
-            for image, values in zip(images, rows, strict=True):
-                if image in self._row:
-                    continue
-                row = len(self._ids)
-                if row == BLOCK * len(self._blocks):
-                    self._blocks.append(self._new_block(len(self._blocks)))
-                self._blocks[-1][row % BLOCK] = values
-                self._ids.append(image)
-                self._row[image] = row  # last: who finds it finds its features
-            _release(self._blocks[-1])
+            new = {image: i for i, image in enumerate(images) if image not in self._row}
+            names, rows, start = [*new], rows[[*new.values()]], len(self._ids)
+            self._append(names, rows)
+            places = range(start, len(self._ids))
+            self._row.update(zip(names, places, strict=True))  # who finds it finds its features
+
+    def _append(self, names: list[str], rows: np.ndarray) -> None:
+        """Write rows behind the others."""
+        while names:
+            number, place = divmod(len(self._ids), BLOCK)
+            if number == len(self._blocks):
+                self._blocks.append(self._new_block(number))
+            n = min(len(names), BLOCK - place)
+            self._blocks[number][place : place + n] = rows[:n]
+            _release(self._blocks[number])
+            self._ids += names[:n]
+            names, rows = names[n:], rows[n:]
 
     def rows(self, images: Sequence[str]) -> np.ndarray:
         """Return the features of images that are there: ``(n, dim)`` of `dtype`."""
@@ -89,9 +97,10 @@ class FeatureTable:
             _release(blocks[number])
         return features
 
-    def place(self, image: str) -> int:
-        """Return the place of an image in the order of adding; raises KeyError without its features."""
-        return self._row[image]
+    @property
+    def places(self) -> Mapping[str, int]:
+        """The place of each image in the order of adding; it grows."""
+        return self._row
 
     def images(self, n: int) -> list[str]:
         """Return the first `n` images in the order of adding."""
@@ -168,7 +177,7 @@ class FirstRows(Mapping[str, int]):
         self._table, self._n = table, n
 
     def __getitem__(self, image: str) -> int:
-        place = self._table.place(image)
+        place = self._table.places[image]
         if place >= self._n:
             raise KeyError(image)
         return place
@@ -178,6 +187,18 @@ class FirstRows(Mapping[str, int]):
 
     def __len__(self) -> int:
         return self._n
+
+    def rows(self, images: Sequence[str]) -> np.ndarray:
+        """Return the place of each of some images, -1 of others."""
+        rows = rows_of(self._table.places, images)
+        return np.where(rows < self._n, rows, -1)
+
+
+def rows_of(places: Mapping[str, int], images: Sequence[str]) -> np.ndarray:
+    """Return the place of each of some images, -1 of those without one."""
+    if isinstance(places, FirstRows):
+        return places.rows(images)
+    return np.fromiter(map(places.get, images, repeat(-1)), np.intp, len(images))
 
 
 def _nameless_file(folder: str | os.PathLike[str] | None) -> IO[bytes]:

@@ -24,6 +24,8 @@ READERS = 2
 """Threads. More would be quicker on a network disk, and hold up the desk's answers."""
 PART = 32
 """Files that a thread reads at once."""
+LISTED_AT_ONCE, LISTING_PAUSE = 100, 0.0005
+"""Files, and seconds that others have before more are listed."""
 KEEP_SECONDS = 1.0
 """How long what was seen waits to be kept on disk, at most."""
 
@@ -87,8 +89,7 @@ class FolderFiles:
     @property
     def gone(self) -> list[str]:
         """Images without a file, which had one."""
-        with self._lock:
-            return [*self._gone]
+        return [*self._gone]
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -155,18 +156,27 @@ class FolderFiles:
 
     # Scanning ------------------------------------------------------------------------------
 
-    def scan(self) -> None:
+    def scan(self, *, gently: bool = False) -> None:
         """List the folder: new and changed files are to be read, those that vanished are dropped.
 
         No file is opened.
+
+        Parameters
+        ----------
+        gently : bool
+            Pause now and then, so that other threads go on at their pace.
         """
         with self._scanning:
             begin = time.perf_counter()
             left_out: Counter[str] = Counter()
-            fresh, n_same = self._compare(left_out)
+            fresh, n_same = self._compare(left_out, gently)
             with self._lock:
-                if n_same + sum(name in self._seen for name in fresh) < self.n_files:
-                    self._drop_vanished()
+                n_there = n_same + sum(name in self._seen for name in fresh)
+                some_vanished = n_there < self.n_files
+            there = self._names_now() if some_vanished else None
+            with self._lock:
+                if there is not None:
+                    self._keep_only(there)
                 if not self._seen:
                     self._recall(fresh)
                 for name in fresh:
@@ -176,11 +186,15 @@ class FolderFiles:
                 self.left_out = +left_out
             self.scan_seconds = time.perf_counter() - begin
 
-    def _compare(self, left_out: Counter[str]) -> tuple[dict[str, tuple[int, int]], int]:
+    def _compare(
+        self, left_out: Counter[str], gently: bool
+    ) -> tuple[dict[str, tuple[int, int]], int]:
         """Return new and changed files with their marks, and the number of all others."""
         fresh: dict[str, tuple[int, int]] = {}
         n_same = 0
-        for name, entry in walk_images(self.folder, left_out):
+        for number, (name, entry) in enumerate(walk_images(self.folder, left_out)):
+            if gently and number % LISTED_AT_ONCE == 0:
+                time.sleep(LISTING_PAUSE)
             try:
                 mark = file_mark(entry.stat())
             except OSError:
@@ -210,8 +224,11 @@ class FolderFiles:
         if len(stale) > len(self._seen):
             self._index.forget(stale)
 
-    def _drop_vanished(self) -> None:
-        there = {name for name, _ in walk_images(self.folder, Counter())}
+    def _names_now(self) -> set[str]:
+        return {name for name, _ in walk_images(self.folder, Counter())}
+
+    def _keep_only(self, there: set[str]) -> None:
+        """Drop all files but some, by name."""
         gone = [(name, seen.image) for name, seen in self._seen.items() if name not in there]
         last = {image: self._copies[image] for _, image in gone if image is not None}
         for name, _ in gone:

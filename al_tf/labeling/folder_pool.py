@@ -205,7 +205,8 @@ class FolderPool(ImagePool):
     def _refresh_later(self) -> None:
         try:
             if not self._closed.wait(LISTING_PAUSE):
-                self.refresh()
+                self._files.scan(gently=True)
+                self._read()
         finally:
             self._rest_until = time.monotonic() + REST * self._files.scan_seconds
             self._refreshing = None

@@ -182,7 +182,7 @@ class PoolFeatures:
                     kept |= zip(new, features, strict=True)
                     store.put([*new], features)
                 self.table.add(ids, [kept[digest] for digest in digests])
-                store.put_sources(self._sources(ids), digests)
+                store.put_sources(self.sources(ids), digests)
 
     def _read_kept(self, image_ids: Sequence[str]) -> None:
         if not image_ids:
@@ -190,7 +190,7 @@ class PoolFeatures:
         with self.backbone.store(self._cache_dir) as store:
             for start in range(0, len(image_ids), KEPT_CHUNK):
                 part = image_ids[start : start + KEPT_CHUNK]
-                sources = self._sources(part)
+                sources = self.sources(part)
                 kept = store.get_sources(sources)
                 rows = {
                     i: kept[name] for i, name in zip(part, sources, strict=True) if name in kept
@@ -198,7 +198,7 @@ class PoolFeatures:
                 self._elsewhere |= {image for image in rows if image not in self._pool}
                 self.table.add([*rows], [*rows.values()])
 
-    def _sources(self, image_ids: Sequence[str]) -> list[bytes]:
+    def sources(self, image_ids: Sequence[str]) -> list[bytes]:
         """Return what the store calls these images, as this pool brings them to pixels."""
         from ..network.feature_store import source_name
 

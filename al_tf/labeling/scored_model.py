@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
-from .feature_table import BLOCK, FeatureTable
+from .feature_table import BLOCK, FeatureTable, rows_of
 from .image_pool import ImagePool, PoolView
 from .pixel_features import thumbnails
 from .pool_features import PoolFeatures
@@ -65,11 +65,16 @@ class ScoredModel:
 
     def knows(self, image: str) -> bool:
         """Tell whether there are probabilities and features of an image, or at once can be."""
-        return image in self.row_of or (self.takes_features and image in self.features)
+        return image in self.known
+
+    @property
+    def known(self) -> Mapping[str, int]:
+        """The images that it `knows`."""
+        return self.features.places if isinstance(self.features, FeatureTable) else self.row_of
 
     def proba_of(self, images: Sequence[str]) -> np.ndarray:
         """Return the probabilities (n, K) of images that it `knows`."""
-        rows = np.fromiter((self.row_of.get(image, -1) for image in images), np.intp, len(images))
+        rows = rows_of(self.row_of, images)
         new = np.flatnonzero(rows < 0)
         if not len(new):
             return self.proba[rows]
@@ -203,9 +208,10 @@ class PoolClassifier:
         """Images to choose from: all that the model has scored, or its sample of a large pool."""
         return self._model.sample or self._model.ids
 
-    def knows(self, image: str) -> bool:
-        """Tell whether the model's predictions for an image of the pool are there at once."""
-        return self._model.knows(image)
+    def known_of(self, images: Sequence[str]) -> list[str]:
+        """Return those of some images for which the model's predictions are there at once."""
+        known = self._model.known
+        return [image for image in images if image in known]
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return probabilities (n, K) and features (n, d)."""
@@ -225,7 +231,7 @@ class PoolClassifier:
         )
 
     def _knows(self, X: Any) -> bool:
-        return isinstance(X, PoolView) and all(map(self.knows, X.ids))
+        return isinstance(X, PoolView) and all(map(self._model.known.__contains__, X.ids))
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

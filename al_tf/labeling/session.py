@@ -21,9 +21,9 @@ from .ledger import Event, LabelLedger, Slot
 from .pool import open_pool
 from .progress import measure_progress
 from .reviewing import Reviewer
-from .session_checks import check_settings, shared_setting
+from .session_checks import check_estimator, check_settings, shared_setting
 from .showing import build_item
-from .trainer import Trainer, check_estimator
+from .trainer import Trainer
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -39,3 +39,22 @@ def check_settings(
             raise ValueError(f"{name} must be in (0, 1); got {target!r}.")
     if not lease > 0:
         raise ValueError(f"lease_minutes must be above 0; got {lease!r}.")
+
+
+def check_estimator(learner: Any) -> tuple[Any, Any]:
+    """Return the learner, if it is one, and its estimator.
+
+    Raises
+    ------
+    TypeError
+        It cannot be trained, or gives no probabilities.
+    """
+    is_learner = hasattr(learner, "query_strategy") and hasattr(learner, "estimator")
+    estimator = learner.estimator if is_learner else learner
+    for method in ("fit", "predict_proba"):
+        if not hasattr(estimator, method):
+            raise TypeError(
+                "A session trains an estimator with fit and predict_proba; "
+                f"{type(estimator).__name__} has no {method}."
+            )
+    return (learner if is_learner else None), estimator

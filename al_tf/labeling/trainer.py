@@ -10,23 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from ..agreement import cohen_kappa
-from ..errors import (
-    DataCorruptError,
-    StorageError,
-    TrainingFailedError,
-    UnknownLabelError,
-)
+from ..errors import TrainingFailedError
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask
 from .foresight import Foresight
 from .image_pool import ImagePool
 from .items import TrainingStatus
-from .kept_model import KeptModel, labels_digest, model_file
+from .kept_model import labels_digest, model_file
 from .ledger import ClassList, Event, LabelLedger, Slot
+from .newest_model import NewestModel
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
+from .session_checks import check_estimator
 from .training_set import labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
@@ -77,44 +73,23 @@ class Trainer:
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
-        self._swap = threading.Lock()
-        self._result: tuple[ScoredModel | None, int, float | None] = (None, 0, None)
         file = model_file(ledger.path, self._original, self.inputs)
-        self._file = file if self._learner is None else None
+        self._newest = NewestModel(ledger, file if self._learner is None else None)
         self._loaded = threading.Event()  # the model of an earlier session, or known to be missing
-        if self._file is None or not self._file.path.exists():
+        if not self._newest.is_kept:
             self._loaded.set()
         self._trained_on: str | None = None  # digest of the labels of a model just loaded
         self._begun_with: tuple[int, ClassKey] = (0, self._class_key())
-        self._seen_as: tuple[ScoredModel | None, ScoredModel | None] = (None, None)
 
     @property
     def model(self) -> ScoredModel | None:
         """The newest model, or None; with the classes as they are now."""
-        return self._with_present_classes(self._result[0])
-
-    def _with_present_classes(self, model: ScoredModel | None) -> ScoredModel | None:
-        """Return a model as one of the present classes, until one is trained on them."""
-        classes = self._ledger.class_list
-        if model is None or not classes.names:
-            return model
-        counted_as = {name: _name_now(name, classes) for name in model.classes}
-        if model.classes == classes.names and all(a == b for a, b in counted_as.items()):
-            return model
-        trained, seen = self._seen_as
-        if (
-            trained is not model
-            or seen is None
-            or (seen.classes, seen.counted_as) != (classes.names, counted_as)
-        ):
-            seen = model.with_classes(classes.names, counted_as)
-            self._seen_as = (model, seen)
-        return seen
+        return self._newest.model
 
     @property
     def round(self) -> int:
         """The number of the newest model; 0 without one."""
-        return self._result[1]
+        return self._newest.trained[1]
 
     def classifier(self, answers: Mapping[str, Event]) -> PoolClassifier | None:
         """Return what a strategy is given, with the present labels; None without a model.
@@ -212,7 +187,7 @@ class Trainer:
     @property
     def status(self) -> TrainingStatus:
         """See `LabelingSession.training`."""
-        model, number, seconds = self._result
+        model, number, seconds = self._newest.trained
         error = self._task.error or self._embedding.error or self._scoring.error
         embedded = self.inputs.count() if isinstance(self.inputs, PoolFeatures) else None
         if self._task.running:
@@ -241,7 +216,7 @@ class Trainer:
     @property
     def is_quick(self) -> bool:
         """Whether a training is expected to take less than a second or so."""
-        seconds = self._result[2]
+        seconds = self._newest.trained[2]
         if isinstance(self.inputs, PoolFeatures) and seconds is None:
             return self._has_features
         return seconds is not None and seconds < QUICK_SECONDS
@@ -270,16 +245,7 @@ class Trainer:
         threading.current_thread().name = "al_tf embedding"
         assert isinstance(self.inputs, PoolFeatures)
         self.inputs.embed_pool()
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Have the newest model judge all images that have their features, if it has not yet."""
-        while (model := self._result[0]) is not None and model.is_behind:
-            rescored = model.rescored()
-            with self._swap:
-                newest, number, seconds = self._result
-                if newest is model:
-                    self._result = (rescored, number, seconds)
+        self._newest.catch_up()
 
     def subscribe(self, callback: Callable[[], None]) -> None:
         """See `LabelingSession.subscribe`."""
@@ -287,29 +253,15 @@ class Trainer:
 
     def _load(self) -> None:
         """Take over the model that an earlier session has kept."""
-        assert self._file is not None
         try:
-            kept = self._file.read()
+            kept = self._newest.load()
             if kept is not None:
-                with self._swap:
-                    self._result = (kept.model, kept.round, kept.seconds)
                 self._trained_on = kept.digest
                 if kept.model.classes == self._classes:
                     self._estimator = kept.model.estimator  # for fit_mode="warm"
-        except (DataCorruptError, OSError) as error:
-            _log.warning("The model of the last session is lost, and trained anew: %s", error)
         finally:
             self._loaded.set()
             self._notify()
-
-    def _keep(self, digest: str) -> None:
-        model, number, seconds = self._result
-        if self._file is None or model is None or seconds is None:
-            return
-        try:
-            self._file.write(KeptModel(model, number, seconds, digest))
-        except StorageError as error:
-            _log.warning("The model cannot be kept for the next session: %s", error)
 
     def _train(self) -> None:
         threading.current_thread().name = "al_tf training"
@@ -334,16 +286,15 @@ class Trainer:
             else:
                 model, seconds = foreseen
             number = self._record(model, answers, seconds)
-            with self._swap:
-                self._result = (model, number, seconds)
+            self._newest.replace(model, number, seconds)
             if model.is_behind and not self._embedding.running:
-                self._scoring.start(self._catch_up)
+                self._scoring.start(self._newest.catch_up)
             if self._learner is not None:
                 X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
             self._estimator = model.estimator  # for fit_mode="warm"
-            self._keep(digest)
+            self._newest.keep(digest)
         except EmbeddingStoppedError:
             raise  # the session is being closed
         except BaseException:
@@ -373,7 +324,7 @@ class Trainer:
             seconds=seconds,
             audited=len(labels),
             correct=quality.n_correct(labels, predictions),
-            kappa=_agreement(self.model, self._with_present_classes(model)),
+            kappa=self._newest.agreement(model),
             uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )
 
@@ -409,47 +360,6 @@ def _identities(labels: Any, classes: ClassList) -> list[str]:
     """Return what the ledger calls the classes of labels from elsewhere."""
     known = set(classes.known_names)
     return [classes.identity(name) if name in known else name for name in map(str, labels)]
-
-
-def _name_now(name: str, classes: ClassList) -> str | None:
-    """Return what a class is called now; None if it was removed."""
-    try:
-        return classes.present_name(name)
-    except UnknownLabelError:
-        return None
-
-
-def check_estimator(learner: Any) -> tuple[Any, Any]:
-    """Return the learner, if it is one, and its estimator.
-
-    Raises
-    ------
-    TypeError
-        It cannot be trained, or gives no probabilities.
-    """
-    is_learner = hasattr(learner, "query_strategy") and hasattr(learner, "estimator")
-    estimator = learner.estimator if is_learner else learner
-    for method in ("fit", "predict_proba"):
-        if not hasattr(estimator, method):
-            raise TypeError(
-                "A session trains an estimator with fit and predict_proba; "
-                f"{type(estimator).__name__} has no {method}."
-            )
-    return (learner if is_learner else None), estimator
-
-
-def _agreement(before: ScoredModel | None, now: ScoredModel | None) -> float | None:
-    """Return kappa of two models' predictions on the images that both have scored."""
-    if before is None or now is None:
-        return None
-    n = min(len(before.ids), len(now.ids))
-    if before.ids[:n] == now.ids[:n]:
-        common = now.ids[:n]
-        old, new = before.proba[:n], now.proba[:n]
-    else:
-        common = tuple(image for image in now.ids if image in before.row_of)
-        old, new = before.proba_of(common), now.proba_of(common)
-    return cohen_kappa(old.argmax(axis=1), new.argmax(axis=1)) if common else None
 
 
 def _describe(error: BaseException) -> str:

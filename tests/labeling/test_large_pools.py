@@ -227,9 +227,9 @@ class TestScoring:
     def test_what_is_shown_has_predictions_whether_it_was_scored_or_not(self, session, desk):
         desk.answer(session, 10)
         session.wait(20)
-        trainer = session._trainer
-        number, seconds = trainer._result[1:]
-        trainer._result = (trainer.model.sampled([]), number, seconds)
+        newest = session._trainer._newest
+        model, number, seconds = newest.trained
+        newest.replace(model.sampled([]), number, seconds)
         slots = session.ledger.queue.waiting("annotator") or [session.next()]
         assert slots
         for item in (session.next(), *session.ahead(4)):

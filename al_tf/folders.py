@@ -53,7 +53,9 @@ def list_folder(folder: Path) -> FolderListing:
     return FolderListing(tuple(folder / name for name in names), +left_out)
 
 
-def walk_images(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def walk_images(
+    folder: Path, left_out: Counter[str], listed: Callable[[str, str], object] | None = None
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the image files beneath a folder in no particular order; which, see `list_folder`.
 
     Parameters
@@ -61,6 +63,9 @@ def walk_images(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.
     folder : Path
     left_out : Counter
         Files that are passed over are counted here by reason, and folders that cannot be read.
+    listed : callable, optional
+        Called before each folder is listed, with its name below `folder` (empty, or ending in
+        ``/``) and its path.
 
     Yields
     ------
@@ -71,28 +76,55 @@ def walk_images(folder: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.
     waiting = [("", os.fspath(folder))]
     while waiting:
         prefix, parent = waiting.pop()
-        try:
-            with os.scandir(parent) as entries:
-                folders, files = _sorted_out(entries)
-        except FileNotFoundError:
-            continue  # vanished while we looked
-        except OSError:
-            left_out["unreadable folder"] += 1
-            continue
-        if prefix and _is_export(Path(parent), folders, files):
-            left_out["in an export of al-tf"] += sum(len(names) for *_, names in os.walk(parent))
-            continue
-        for entry in folders.values():
-            if entry.is_symlink():
-                left_out["linked folder"] += 1
-            elif not entry.name.startswith((".", "__MACOSX")):
-                waiting.append((f"{prefix}{entry.name}/", entry.path))
-        for entry in files.values():
-            reason = _why_left_out(entry)
-            if reason is None:
-                yield prefix + entry.name, entry
-            elif reason:
-                left_out[reason] += 1
+        if listed is not None:
+            listed(prefix, parent)
+        folders, files = list_one(prefix, parent, left_out)
+        waiting += folders
+        yield from files
+
+
+def list_one(
+    prefix: str, parent: str, left_out: Counter[str]
+) -> tuple[list[tuple[str, str]], list[tuple[str, os.DirEntry[str]]]]:
+    """Return the folders to look into and the image files of one folder, see `walk_images`.
+
+    Parameters
+    ----------
+    prefix : str
+        Its name below the folder that is listed: empty, or ending in ``/``.
+    parent : str
+        Its path.
+    left_out : Counter
+
+    Returns
+    -------
+    folders : list of (prefix, path)
+    files : list of (name, entry)
+    """
+    try:
+        with os.scandir(parent) as entries:
+            folders, files = _sorted_out(entries)
+    except FileNotFoundError:
+        return [], []  # vanished while we looked
+    except OSError:
+        left_out["unreadable folder"] += 1
+        return [], []
+    if prefix and _is_export(Path(parent), folders, files):
+        left_out["in an export of al-tf"] += sum(len(names) for *_, names in os.walk(parent))
+        return [], []
+    inner, images = [], []
+    for entry in folders.values():
+        if entry.is_symlink():
+            left_out["linked folder"] += 1
+        elif not entry.name.startswith((".", "__MACOSX")):
+            inner.append((f"{prefix}{entry.name}/", entry.path))
+    for entry in files.values():
+        reason = _why_left_out(entry)
+        if reason is None:
+            images.append((prefix + entry.name, entry))
+        elif reason:
+            left_out[reason] += 1
+    return inner, images
 
 
 def _sorted_out(

@@ -10,15 +10,16 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from ..folders import walk_images
+from ..folders import list_one, walk_images
 from ..seeding import stream
 from .file_index import FileIndex, Seen, file_mark, look_at
+from .folder_marks import FolderMarks
 
 READERS = 2
 """Threads. More would be quicker on a network disk, and hold up the desk's answers."""
@@ -66,6 +67,7 @@ class FolderFiles:
         self.arrivals: list[str] = []
         self._order: list[str] = []  # images that were sorted by name last time, some gone
         self._ids: tuple[str, ...] | None = ()
+        self._marks = FolderMarks()
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -169,32 +171,59 @@ class FolderFiles:
         with self._scanning:
             begin = time.perf_counter()
             left_out: Counter[str] = Counter()
-            fresh, n_same = self._compare(left_out, gently)
+            marks = FolderMarks()
+            entries = walk_images(self.folder, left_out, marks.note)
+            fresh, n_same = self._compare(_gentle(entries) if gently else entries)
             with self._lock:
                 n_there = n_same + sum(name in self._seen for name in fresh)
                 some_vanished = n_there < self.n_files
             there = self._names_now() if some_vanished else None
             with self._lock:
                 if there is not None:
-                    self._keep_only(there)
+                    self._drop([name for name in self._names_known() if name not in there])
                 if not self._seen:
                     self._recall(fresh)
-                for name in fresh:
-                    self._remove(name)
-                self._unread.update(fresh)
-                self._queue.extend(_shuffled(fresh))
+                self._await(fresh)
                 self.left_out = +left_out
+            self._marks = marks
             self.scan_seconds = time.perf_counter() - begin
 
+    def scan_changed(self) -> None:
+        """List the folders alone in which files have come or gone; see `scan`.
+
+        Files that were written to in place are left to `scan`.
+        """
+        with self._scanning:
+            waiting = self._marks.changed(self.folder)
+            looked_into, entries = set(), []
+            while waiting:
+                prefix, path = waiting.pop()
+                self._marks.note(prefix, path)
+                looked_into.add(prefix)
+                inner, files = list_one(prefix, path, Counter())
+                waiting += [folder for folder in inner if folder[0] not in self._marks]
+                entries += files
+            if not looked_into:
+                return
+            fresh, _ = self._compare(entries)
+            there = {name for name, _ in entries}
+            with self._lock:
+                self._drop(
+                    [
+                        name
+                        for name in self._names_known()
+                        if name[: name.rfind("/") + 1] in looked_into and name not in there
+                    ]
+                )
+                self._await(fresh)
+
     def _compare(
-        self, left_out: Counter[str], gently: bool
+        self, entries: Iterable[tuple[str, os.DirEntry[str]]]
     ) -> tuple[dict[str, tuple[int, int]], int]:
         """Return new and changed files with their marks, and the number of all others."""
         fresh: dict[str, tuple[int, int]] = {}
         n_same = 0
-        for number, (name, entry) in enumerate(walk_images(self.folder, left_out)):
-            if gently and number % LISTED_AT_ONCE == 0:
-                time.sleep(LISTING_PAUSE)
+        for name, entry in entries:
             try:
                 mark = file_mark(entry.stat())
             except OSError:
@@ -206,6 +235,13 @@ class FolderFiles:
             else:
                 fresh[name] = mark
         return fresh, n_same
+
+    def _await(self, fresh: Iterable[str]) -> None:
+        """Have new and changed files read."""
+        for name in fresh:
+            self._remove(name)
+        self._unread.update(fresh)
+        self._queue.extend(_shuffled(fresh))
 
     def _recall(self, fresh: dict[str, tuple[int, int]]) -> None:
         """Enter the files that are as they were in an earlier session, and drop them from `fresh`."""
@@ -227,14 +263,17 @@ class FolderFiles:
     def _names_now(self) -> set[str]:
         return {name for name, _ in walk_images(self.folder, Counter())}
 
-    def _keep_only(self, there: set[str]) -> None:
-        """Drop all files but some, by name."""
-        gone = [(name, seen.image) for name, seen in self._seen.items() if name not in there]
-        last = {image: self._copies[image] for _, image in gone if image is not None}
-        for name, _ in gone:
+    def _names_known(self) -> Iterator[str]:
+        return chain(self._seen, self._unread - self._seen.keys())
+
+    def _drop(self, names: Sequence[str]) -> None:
+        """Forget files that have vanished."""
+        images = [self._seen[name].image for name in names if name in self._seen]
+        last = {image: self._copies[image] for image in images if image is not None}
+        for name in names:
             self._remove(name)
         self._gone.update((image, last[image]) for image in last.keys() - self._copies.keys())
-        self._unread &= there
+        self._unread.difference_update(names)
 
     def _enter(self, name: str, seen: Seen) -> None:
         """Note what a file holds."""
@@ -372,6 +411,16 @@ class FolderFiles:
         if self._index is not None:
             self._index.keep(new)
         new.clear()
+
+
+def _gentle(
+    entries: Iterable[tuple[str, os.DirEntry[str]]],
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield entries with a pause now and then, so that other threads go on at their pace."""
+    for number, entry in enumerate(entries):
+        if number % LISTED_AT_ONCE == 0:
+            time.sleep(LISTING_PAUSE)
+        yield entry
 
 
 def shown_name(name: str) -> str:

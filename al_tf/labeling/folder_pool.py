@@ -101,9 +101,9 @@ class FolderPool(ImagePool):
         self._size = size if isinstance(size, tuple) else (size, size)
         self._background, self._progress = background, progress
         self._refreshing: threading.Thread | None = None
-        self._rest_until = 0.0
         self._closed = threading.Event()
         self._files.scan()
+        self._rest_until = time.monotonic() + REST * self._files.scan_seconds
         self._read()
         if not len(self._files):
             wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
@@ -191,12 +191,16 @@ class FolderPool(ImagePool):
         self._read()
 
     def refresh_soon(self, *, now_if_quick: bool = False) -> None:
-        """Do the same in a thread, in a moment and not too often: nobody waits for it."""
+        """Do the same in a thread, in a moment: nobody waits for it.
+
+        New and vanished files are noticed by the folders that they are in, and only those are
+        listed; files that were written to, when all are listed, which is done now and then.
+        """
         if now_if_quick and self._files.scan_seconds < QUICK_SCAN:
             self.refresh()
             return
         with self._lock:
-            if self._refreshing is None and time.monotonic() > self._rest_until:
+            if self._refreshing is None:
                 self._refreshing = threading.Thread(
                     target=self._refresh_later, name="al_tf listing", daemon=True
                 )
@@ -204,11 +208,15 @@ class FolderPool(ImagePool):
 
     def _refresh_later(self) -> None:
         try:
-            if not self._closed.wait(LISTING_PAUSE):
+            if self._closed.wait(LISTING_PAUSE):
+                return
+            if time.monotonic() < self._rest_until:
+                self._files.scan_changed()
+            else:
                 self._files.scan(gently=True)
-                self._read()
+                self._rest_until = time.monotonic() + REST * self._files.scan_seconds
+            self._read()
         finally:
-            self._rest_until = time.monotonic() + REST * self._files.scan_seconds
             self._refreshing = None
 
     def read_first(self, names: Iterable[str]) -> None:

@@ -18,9 +18,9 @@ def write_image(path, value=0, side=12, seed=None):
     return path
 
 
-def make_folder(folder, n=6):
+def make_folder(folder, n=6, seed=0):
     for i in range(n):
-        write_image(folder / f"{i}.png", seed=i)
+        write_image(folder / f"{i}.png", seed=seed + i)
     return folder
 
 

@@ -304,6 +304,103 @@ class TestOddFolders:
         assert (len(pool), dict(pool.left_out)) == (FILES, {"unreadable folder": 1})
 
 
+class TestFoldersThatChange:
+    """In the background, those folders alone are listed in which something came or went."""
+
+    @pytest.fixture
+    def listed(self, monkeypatch):
+        """The folders that are listed, by name."""
+        listed = []
+        quick = os.scandir
+
+        def scandir(path):
+            listed.append(os.path.basename(os.path.normpath(path)))
+            return quick(path)
+
+        monkeypatch.setattr(os, "scandir", scandir)
+        return listed
+
+    @pytest.fixture
+    def files(self, tmp_path, listed):
+        for name in ("a", "b", "c"):
+            make_folder(tmp_path / "images" / name, 3, seed=10 * ord(name))
+        files = folder_files.FolderFiles(tmp_path / "images")
+        files.scan()
+        files.read()
+        listed.clear()
+        return files
+
+    def shown(self, files):
+        files.read()
+        return sorted(name for image in files.ids for name in files.names(image))
+
+    def test_nothing_is_listed_while_nothing_changes(self, files, listed):
+        files.scan_changed()
+        assert listed == []
+
+    def test_new_and_vanished_files_are_noticed(self, files, listed):
+        folder = files.folder
+        image = files.image_in("b/1.png")
+        (folder / "b" / "1.png").unlink()
+        write_image(folder / "b" / "new.png", seed=7)
+        files.scan_changed()
+        assert listed == ["b"]
+        expected = [f"{name}/{i}.png" for name in "abc" for i in range(3)]
+        expected[expected.index("b/1.png")] = "b/new.png"
+        assert self.shown(files) == sorted(expected)
+        assert files.gone == [image]
+        assert files.names(image) == ("b/1.png",)
+
+    def test_new_and_vanished_folders_are_noticed(self, files, listed):
+        folder = files.folder
+        make_folder(folder / "a" / "deep" / "deeper", 2, seed=5)
+        for path in (folder / "c").iterdir():
+            path.unlink()
+        (folder / "c").rmdir()
+        files.scan_changed()
+        assert sorted(listed) == ["a", "c", "deep", "deeper", "images"]
+        deep = [f"a/deep/deeper/{i}.png" for i in range(2)]
+        expected = [f"{name}/{i}.png" for name in "ab" for i in range(3)] + deep
+        assert self.shown(files) == sorted(expected)
+        listed.clear()
+        files.scan_changed()
+        assert listed == []
+
+    def test_a_file_that_moves_keeps_its_image(self, files):
+        image = files.image_in("a/0.png")
+        (files.folder / "a" / "0.png").rename(files.folder / "b" / "moved.png")
+        files.scan_changed()
+        files.read()
+        assert files.names(image) == ("b/moved.png",)
+        assert (len(files), files.gone) == (9, [])
+
+    def test_a_file_that_was_written_to_is_noticed_when_all_are_listed(self, files):
+        image = files.image_in("a/0.png")
+        write_image(files.folder / "a" / "0.png", seed=99)
+        files.scan_changed()
+        assert files.image_in("a/0.png") == image
+        assert not files.is_unchanged(image)
+        files.scan()
+        files.read()
+        assert files.image_in("a/0.png") not in (image, None)
+
+    def test_a_folder_that_changed_a_moment_ago_is_listed_again(self, files, listed, monkeypatch):
+        monkeypatch.setattr(file_index, "SETTLED_NS", 60_000_000_000)
+        files.scan()
+        listed.clear()
+        files.scan_changed()
+        assert sorted(listed) == ["a", "b", "c", "images"]
+
+    def test_the_pool_looks_at_them_while_it_rests_from_listing_all(self, tmp_path, files, listed):
+        pool = FolderPool(files.folder, size=12)
+        pool._rest_until = time.monotonic() + 60
+        listed.clear()
+        write_image(files.folder / "b" / "new.png", seed=7)
+        pool.refresh_soon()
+        wait_for(lambda: len(pool) == 10)
+        assert listed == ["b"]
+
+
 class TestFeatures:
     def test_the_model_is_asked_over_the_images_with_features_so_far(self, folder, tmp_path):
         backbone = Slow(12)

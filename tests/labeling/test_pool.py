@@ -184,13 +184,14 @@ class TestBadFiles:
 
     def test_no_answer_waits_for_the_folder_to_be_listed(self, folder, monkeypatch):
         session = self.session(folder, batch_size=3)
-        lists, listed_in = FolderFiles.scan, []
+        listed_in = []
+        for lists in (FolderFiles.scan, FolderFiles.scan_changed):
 
-        def scan(files):
-            listed_in.append(threading.current_thread())
-            lists(files)
+            def scan(files, lists=lists, **options):
+                listed_in.append(threading.current_thread())
+                lists(files, **options)
 
-        monkeypatch.setattr(FolderFiles, "scan", scan)
+            monkeypatch.setattr(FolderFiles, lists.__name__, scan)
         monkeypatch.setattr(folder_pool, "LISTING_PAUSE", 0.0)
         write_image(folder / "new.png", seed=50)
         session.label("a", slot=session.next().slot)

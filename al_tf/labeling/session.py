@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ImageGoneError, StaleItemError, check_one_of
+from ..errors import check_one_of
 from ..seeding import RandomState, check_random_state
 from . import quality
 from .annotator_view import AnnotatorView
@@ -16,13 +14,13 @@ from .audit import AuditReserve, settled_group, store_group
 from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .class_editing import ClassEditing
+from .item_stream import ItemStream
 from .items import Item, Progress, TrainingStatus
-from .ledger import Event, LabelLedger, Slot
+from .ledger import Event, LabelLedger
 from .pool import open_pool
 from .progress import measure_progress
 from .reviewing import Reviewer
 from .session_checks import check_estimator, check_settings, shared_setting
-from .showing import build_item
 from .trainer import Trainer
 
 if TYPE_CHECKING:
@@ -223,9 +221,10 @@ class LabelingSession(ClassEditing):
             self.pool, self.ledger, self._trainer, self._view,
             reserve=self._reserve, changed=self._reviewed,
         )  # fmt: skip
-        self._lock = threading.RLock()
-        self._current: Slot | None = None
-        self._shown_since: dict[int, float] = {}
+        self._items = ItemStream(
+            self._batches, self.pool, self.ledger, self._trainer, self._view,
+            foresees=self._auto_retrain,
+        )  # fmt: skip
 
     def colleague(self, annotator: str, *, is_referee: bool = False) -> LabelingSession:
         """Return a session of another annotator, with the same pool, ledger, model and settings.
@@ -256,19 +255,8 @@ class LabelingSession(ClassEditing):
         Item or None
             None when no image is left for this annotator.
         """
-        with self._lock:
-            self.reviewer.pause()
-            while True:
-                waiting = self._readable(self._batches.waiting())
-                slots = waiting or self._readable(self._batches.new())
-                if not slots:
-                    self._current = None
-                    return None
-                item = self._shown(slots[0])
-                if item is not None:
-                    if self._auto_retrain and len(slots) == 1:
-                        self._trainer.foresee(self.ledger.answers(), slots[0])
-                    return item
+        self.reviewer.pause()
+        return self._items.next()
 
     def ahead(self, n: int) -> list[Item]:
         """Return images of this batch that follow the one `next` returns, up to `n`.
@@ -276,16 +264,7 @@ class LabelingSession(ClassEditing):
         A desk fetches them early, so that nobody waits. They are not being shown yet: what the
         model thinks of them may have changed by then.
         """
-        with self._lock:
-            slots = self.ledger.queue.waiting(self.annotator)[1 : n + 1]
-            model, classifier = self._trainer.model, self._trainer.classifier(self.ledger.answers())
-        items, hidden = [], self._view.hidden()
-        for slot in slots:
-            try:
-                items.append(build_item(slot, self.pool, model, classifier, hidden))
-            except ImageGoneError:
-                continue  # `next` passes it over
-        return items
+        return self._items.ahead(n)
 
     def label(self, label: str, *, slot: int | None = None, seconds: float | None = None) -> Event:
         """Record the label of the image shown; it is on the disk when this returns.
@@ -338,8 +317,7 @@ class LabelingSession(ClassEditing):
         Event or None
             What was taken back: None if nothing was left. Undoing again takes back the one before.
         """
-        with self._lock:
-            event = self.ledger.undo(self.annotator)
+        event = self._items.undo()
         if event is not None and event.purpose == "class":
             self._reviewed()
         return event
@@ -447,59 +425,16 @@ class LabelingSession(ClassEditing):
 
     # Inside -----------------------------------------------------------------------------
 
-    def _readable(self, slots: list[Slot]) -> list[Slot]:
-        """Leave out slots whose image is in a file that is still to be read; they keep waiting."""
-        if not self.pool.n_unread:
-            return slots
-        return [slot for slot in slots if slot.image in self.pool]
-
-    def _shown(self, slot: Slot) -> Item | None:
-        """Return the item of a slot; None, and the slot given up, if it cannot be shown."""
-        model = self._trainer.model
-        try:
-            classifier = self._trainer.classifier(self.ledger.answers())
-            item = build_item(slot, self.pool, model, classifier, self._view.hidden())
-        except ImageGoneError:
-            self.ledger.queue.release(slot.id)
-            return None
-        self._current = slot
-        self._shown_since.setdefault(slot.id, time.monotonic())
-        return item
-
     def _answer(self, label: str | None, slot: int | None, seconds: float | None) -> Event:
-        with self._lock:
-            place = self._slot(slot)
-            since = self._shown_since.get(place.id)
-            if seconds is None:
-                seconds = 0.0 if since is None else time.monotonic() - since
-            details: dict[str, Any] = {
-                "annotator": self.annotator, "name": self.pool.name(place.image),
-                "seconds": seconds, "round": place.round, "strategy": place.strategy,
-                "score": place.score, "slot": place.id,
-            }  # fmt: skip
-            if label is None:
-                event = self.ledger.skip(place.image, **details)
-            else:
-                event = self.ledger.label(place.image, label, **details)
-            self._shown_since.pop(place.id, None)
-            self._current = None
-            left = self._batches.waiting()
+        event, ends_batch = self._items.answer(label, slot, seconds)
         self.pool.refresh_soon()
-        if self._auto_retrain and not left:
+        if ends_batch and self._auto_retrain:
             self._retrain_if_new()
         return event
 
-    def _slot(self, slot: int | None) -> Slot:
-        if slot is None:
-            if self._current is None:
-                raise StaleItemError("No image is being shown: call next first.")
-            return self._current
-        return self._batches.slot(slot)
-
     def _reviewed(self) -> None:
         """Go on after a change that was made elsewhere than at the image shown."""
-        with self._lock:
-            self._shown_since.clear()  # the time until now is the change's
+        self._items.forget_times()  # what passed until now is the change's
         if self._auto_retrain:
             self._retrain_if_new()
 

@@ -195,7 +195,9 @@ class TestBadFiles:
         monkeypatch.setattr(folder_pool, "LISTING_PAUSE", 0.0)
         write_image(folder / "new.png", seed=50)
         session.label("a", slot=session.next().slot)
-        session.pool._refreshing.join(10)
+        listing = session.pool._refreshing
+        if listing is not None:  # else it has ended already
+            listing.join(10)
         assert "new.png" in map(session.pool.name, session.pool.ids)
         for label in "bab":  # into the next batch
             session.label(label, slot=session.next().slot)

@@ -94,10 +94,24 @@ class Kernel:
     def __init__(self, inverse_bandwidth: float) -> None:
         self.factor = 0.5 * math.log2(math.e) * inverse_bandwidth**2
 
-    def exponents(self, A: Points, B: Points, shift: float | np.ndarray = 0.0) -> np.ndarray:
+    def left(self, A: Points, shift: float | np.ndarray = 0.0) -> np.ndarray:
+        """Return the operand of `A` whose product with that of others gives the exponents."""
+        left = distance_operand(A)
+        left *= np.float32(-min(self.factor, 1e38))  # larger only where all norms are 0
+        left[:, -2] += np.asarray(shift, dtype=np.float32)
+        return left
+
+    def exponents(
+        self,
+        A: Points,
+        B: Points,
+        shift: float | np.ndarray = 0.0,
+        left: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return the exponents, ``(len(A), len(B))``; a `shift` may differ by row of `A`.
 
-        float32 where their rounding is harmless, float64 where it is not.
+        float32 where their rounding is harmless, float64 where it is not. `left` is
+        ``left(A, shift)``, if the caller has it already.
         """
         reach = self.factor * (float(A.squared_norms.max()) + float(B.squared_norms.max()))
         if reach > FLOAT32_REACH:
@@ -105,14 +119,17 @@ class Kernel:
             exponents *= -self.factor
             exponents += np.reshape(shift, (-1, 1))
             return exponents
-        left = distance_operand(A)
-        left *= np.float32(-min(self.factor, 1e38))  # larger only where all norms are 0
-        left[:, -2] += np.asarray(shift, dtype=np.float32)
-        return left @ B.operand.T
+        return (self.left(A, shift) if left is None else left) @ B.operand.T
 
-    def tile(self, A: Points, B: Points, shift: float | np.ndarray) -> np.ndarray:
+    def tile(
+        self,
+        A: Points,
+        B: Points,
+        shift: float | np.ndarray = 0.0,
+        left: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Return the kernel values, ``(len(A), len(B))``."""
-        return _powers(self.exponents(A, B, shift))
+        return _powers(self.exponents(A, B, shift, left))
 
 
 def _powers(exponents: np.ndarray) -> np.ndarray:
@@ -127,10 +144,11 @@ def _log2_sums_within(points: Points, kernel: Kernel, leave_one_out: bool, side:
     def scan(part: slice) -> np.ndarray:
         """Return what the tiles right of and on the diagonal add to rows ``part.start`` on."""
         block = points.take(part)
+        left = kernel.left(block, SHIFT)
         partial = np.zeros(len(points) - part.start)
         for columns in slices(len(partial), side):
             others = points.take(slice(part.start + columns.start, part.start + columns.stop))
-            tile = kernel.tile(block, others, SHIFT)
+            tile = kernel.tile(block, others, SHIFT, left)
             if columns.start == 0:
                 np.fill_diagonal(tile, 0.0 if leave_one_out else 2.0**SHIFT)
                 partial[columns] += tile.sum(axis=1)
@@ -153,8 +171,9 @@ def _log2_sums(points: Points, others: Points, kernel: Kernel, side: int) -> np.
 
     def scan(part: slice) -> None:
         block = points.take(part)
+        left = kernel.left(block, SHIFT)
         for columns in slices(len(others), side):
-            sums[part] += kernel.tile(block, others.take(columns), SHIFT).sum(axis=1)
+            sums[part] += kernel.tile(block, others.take(columns), SHIFT, left).sum(axis=1)
 
     for_each(scan, slices(len(points), side))
     return _rescue(points, others, kernel, sums, side, leave_one_out=False)

@@ -105,12 +105,15 @@ Rows: TypeAlias = "np.ndarray | RowsInOrder"
 
 def to_unit_length(rows: np.ndarray) -> np.ndarray:
     """Return a block of rows divided by their lengths, float32; rows of zeros stay zeros."""
-    if rows.dtype == np.float16:  # its quotients would have 11 bits
-        rows = rows.astype(np.float32)
-    largest = np.abs(rows).max(axis=1, keepdims=True)  # squares may leave float32's range
-    scaled = np.divide(rows, largest, out=np.zeros(rows.shape), where=largest > 0)
-    length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
-    return np.divide(scaled, length, out=scaled, where=length > 0).astype(np.float32)
+    unit = np.empty(rows.shape, dtype=np.float32)
+    work = np.result_type(rows, np.float32)
+    for part in slices(len(rows), 64):  # what is computed in between stays in the cache
+        block = rows[part].astype(work, copy=False)
+        largest = np.abs(block).max(axis=1, keepdims=True)  # squares may leave float32's range
+        scaled = (block / np.where(largest > 0, largest, 1)).astype(np.float64)
+        length = np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
+        np.divide(scaled, np.where(length > 0, length, 1), out=unit[part], casting="same_kind")
+    return unit
 
 
 def check_rows(X: Rows, what: str = "rows") -> Any:

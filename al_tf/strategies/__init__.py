@@ -152,12 +152,12 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "max_herding": StrategyInfo(
         "max_herding", max_herding.max_herding, "diversity", ("features", "labeled set"),
-        "n·min(n, 10⁴)·d", "Bae et al. 2024", sequential=True,
+        "n·min(n, 10⁴)·d", "Bae et al. 2024", sequential=True, large_pools=True,
     ),
     "uherding": StrategyInfo(
         "uherding", uherding.uherding, "uncertainty and diversity",
         ("probabilities", "features", "labeled set"), "a fit and n·min(n, 10⁴)·d",
-        "Bae et al. 2025", sequential=True, cold_start=True,
+        "Bae et al. 2025", sequential=True, cold_start=True, large_pools=True,
     ),
     "drop_query": StrategyInfo(
         "drop_query", drop_query.drop_query, "uncertainty and diversity",
@@ -171,7 +171,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "batch_bald": StrategyInfo(
         "batch_bald", batch_bald.batch_bald, "uncertainty and diversity", ("joint samples",),
-        "S samples, S·n·K, and 10³·S·K per image evaluated", "Kirsch et al. 2019",
+        "S samples, S·n·K, 10²·S·K per image bounded, 10³·S·K per image evaluated", "Kirsch et al. 2019",
         sequential=True,
     ),
     "epig": StrategyInfo(

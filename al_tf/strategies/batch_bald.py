@@ -12,7 +12,10 @@ from ._select import check_pool, check_proba, sampled_proba
 from .bald import bald_score
 from .uncertainty import plogp
 
-BLOCK = 64  # images whose gains are computed at once
+BLOCK = 128  # images whose gains are bounded at once
+FEW = 16  # images whose gains are computed at once
+GROUPS = 128  # of alike configurations; more are grouped for bounds
+STEPS = 3  # of k-means
 EXHAUSTED = 1e-6  # nats: gains below this are rounding
 
 
@@ -40,7 +43,7 @@ def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.nda
     entropies = -plogp(samples).sum(axis=2)  # (S, n)
     expected = (likelihoods @ posteriors) @ entropies
     mixed = posteriors @ samples.reshape(n_samples, -1)  # (C, n K)
-    marginal = likelihoods @ -plogp(mixed)
+    marginal = -(likelihoods @ plogp(mixed))
     return np.maximum(marginal.reshape(n, n_classes).sum(axis=1) - expected, 0.0)
 
 
@@ -116,19 +119,32 @@ def _most_informative(
     rank: np.ndarray,
     given: _Configurations,
 ) -> tuple[int, float]:
-    """Return the image with the largest gain, and lower the bounds of those looked at."""
-    ranking = np.lexsort((rank, bound))[::-1]
+    """Return the image with the largest gain; bounds of those looked at are brought up to date.
+
+    Images are looked at in blocks, as long as their bounds reach the largest gain: first given
+    groups of configurations, which bounds the gain, then, where that still reaches it, given all.
+    """
+    groups = given.grouped()
+    waiting = np.isfinite(bound)
     best, gain = -1, -np.inf
-    for start in range(0, len(ranking), BLOCK):
-        block = ranking[start : start + BLOCK]
-        block = block[np.isfinite(bound[block])]
-        if not len(block) or bound[block[0]] < gain:
-            break
-        rows = samples[:, order[block]].astype(np.float64)
-        bound[block] = joint_gains(rows, given.posteriors, given.likelihoods)
-        top = block[np.lexsort((rank[block], bound[block]))[-1]]
-        if (bound[top], rank[top]) > (gain, rank[best]):
-            best, gain = int(top), float(bound[top])
+    while len(rows := np.flatnonzero(waiting & (bound >= gain))):
+        if len(rows) > BLOCK:
+            rows = rows[np.argpartition(bound[rows], -BLOCK)[-BLOCK:]]
+        waiting[rows] = False
+        block = samples[:, order[rows]].astype(np.float64)
+        if groups is not None:
+            bound[rows] = joint_gains(block, *groups)
+        highest_first = np.argsort(-bound[rows], kind="stable")
+        for start in range(0, len(rows), FEW):
+            few = highest_first[start : start + FEW]
+            few = few[bound[rows[few]] >= gain]
+            if not len(few):
+                break
+            gains = joint_gains(block[:, few], given.posteriors, given.likelihoods)
+            bound[rows[few]] = gains
+            top = np.lexsort((rank[rows[few]], gains))[-1]
+            if (gains[top], rank[rows[few[top]]]) > (gain, rank[best]):
+                best, gain = int(rows[few[top]]), float(gains[top])
     return best, gain
 
 
@@ -139,6 +155,26 @@ class _Configurations:
         self.posteriors = np.full((1, n_samples), 1 / n_samples)
         self.likelihoods = np.ones(1)
         self._most, self._rng = most, rng
+
+    def grouped(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return posteriors and likelihoods of groups of alike configurations, if there are many.
+
+        Entropy is concave: gains given the mean posteriors of groups, in `joint_gains`, are never
+        less than those given all. The groups are those of a few steps of k-means.
+        """
+        if len(self.posteriors) <= 2 * GROUPS:
+            return None
+        alike = np.argsort(self.posteriors.argmax(axis=1), kind="stable")
+        means = self.posteriors[alike[np.linspace(0, len(alike) - 1, GROUPS).astype(np.intp)]]
+        for _ in range(STEPS):
+            far = np.einsum("ij,ij->i", means, means) - 2 * self.posteriors @ means.T
+            group = far.argmin(axis=1)
+            shares = np.zeros((len(means), len(group)))
+            shares[group, np.arange(len(group))] = self.likelihoods
+            likelihoods = shares.sum(axis=1)
+            some = likelihoods > 0
+            means = (shares[some] @ self.posteriors) / likelihoods[some, None]
+        return means, likelihoods[some]
 
     def add(self, proba: np.ndarray) -> None:
         """Extend every configuration by the label of one image, given its ``(S, K)``."""

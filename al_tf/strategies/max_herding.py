@@ -88,7 +88,7 @@ def herd(
         n_instances,
         sigma,
         labeled,
-        targets=rows if len(targets) == len(rows) else rows[targets],
+        targets=None if len(targets) == len(rows) else rows[targets],
         weights=None if weights is None else weights[targets],
         random_state=rng,
     )

@@ -7,6 +7,7 @@ import pytest
 
 from al_tf import geometry
 from al_tf.geometry import _kernel_cover as module
+from al_tf.geometry._pair_lists import PairLists, Pairs
 
 from .naive import SMALL, naive_distances, rows
 
@@ -41,15 +42,77 @@ def test_each_choice_has_the_largest_gain(bandwidth, with_centers, t):
     assert (np.diff(gains) <= 1e-4).all()
 
 
-@pytest.mark.parametrize(("block", "kept"), [(1, 1), (3, 5), (128, 1024)])
-def test_the_choice_does_not_depend_on_how_much_is_kept(block, kept, monkeypatch):
-    X = rows(400, 3)
-    expected = geometry.max_kernel_cover(X, 80, 0.4, random_state=0)
+def plain_picks(X, centers, weights, bandwidth, k):
+    """Return the picks of the algorithm that computes every gain for each pick."""
+    kernel = np.exp(-((naive_distances(X, X) / bandwidth) ** 2))
+    covered = np.exp(-((naive_distances(X, centers) / bandwidth) ** 2)).max(axis=1)
+    chosen = []
+    for _ in range(k):
+        gains = np.maximum(kernel - covered, 0) @ weights
+        gains[chosen] = -1
+        chosen.append(gains.argmax())
+        covered = np.maximum(covered, kernel[chosen[-1]])
+    return np.array(chosen)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("itself", [True, False])
+def test_the_picks_are_those_of_the_plain_algorithm(seed, copies, itself):
+    """Of copies, either may be picked: a float32 product may round them apart."""
+    some = rows(400 // copies, 5, seed=seed)
+    X, centers = np.repeat(some, copies, axis=0), rows(4, 5, seed=seed + 10)
+    weights = np.random.default_rng(seed).random(len(X))  # else two rows near each other are equal
+    expected = plain_picks(X, centers, weights, 1.0, 40)
+    targets = None if itself else X
+    chosen, _ = geometry.max_kernel_cover(
+        X, 40, 1.0, centers, targets=targets, weights=weights, memory_limit=SMALL
+    )
+    np.testing.assert_array_equal(chosen // copies, expected // copies)
+
+
+@pytest.mark.parametrize(
+    ("block", "sparse", "at_once"),
+    [(1, 0.0, 2**20), (3, 0.0, 1), (256, 0.02, 500), (256, 1.0, 2**20)],
+    ids=["one list at a time", "three lists at a time", "some lists", "more lists than fit"],
+)
+@pytest.mark.parametrize("with_centers", [True, False])
+def test_the_choice_does_not_depend_on_what_is_listed(
+    block, sparse, at_once, with_centers, monkeypatch
+):
+    X, centers = rows(400, 3), rows(6, 3, seed=1) if with_centers else None
+    expected = geometry.max_kernel_cover(X, 80, 0.4, centers, random_state=0)
     monkeypatch.setattr(module, "BLOCK", block)
-    monkeypatch.setattr(module, "MOST_KEPT", kept)
-    chosen, gains = geometry.max_kernel_cover(X, 80, 0.4, random_state=0, memory_limit=SMALL)
-    np.testing.assert_array_equal(chosen, expected[0])
-    np.testing.assert_allclose(gains, expected[1], rtol=1e-4, atol=1e-5)
+    monkeypatch.setattr(module, "SPARSE", sparse)
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    for targets in (None, X):
+        chosen, gains = geometry.max_kernel_cover(
+            X, 80, 0.4, centers, targets=targets, random_state=0, memory_limit=SMALL
+        )
+        np.testing.assert_array_equal(chosen, expected[0])
+        np.testing.assert_allclose(gains, expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_lists_that_do_not_fit_are_those_of_the_lowest_bounds():
+    lists, covered = PairLists(4, most=8), np.zeros(5, dtype=np.float32)
+    bound = np.array([3.0, 1.0, 2.0, 0.5])
+
+    def pairs(row, targets):
+        values = np.full(len(targets), 0.5 + row / 10, dtype=np.float32)
+        return Pairs(np.full(len(targets), row), np.array(targets, dtype=np.int32), values)
+
+    lists.add(np.array([0]), [pairs(0, [4, 3])], bound, covered)
+    lists.add(np.array([1]), [pairs(1, [0]), pairs(1, [1, 2])], bound, covered)
+    lists.add(np.array([2]), [pairs(2, [2]), pairs(3, [1])], bound, covered)  # no list for 3
+    assert lists.count.tolist() == [2, 3, 1, -1]
+    np.testing.assert_allclose(lists.gains(np.array([2, 1]), covered, np.arange(5.0)), [1.4, 1.8])
+    covered[4] = 0.9  # row 0 adds nothing to it any more
+    lists.add(np.array([3]), [pairs(3, [0, 1, 2])], bound, covered)
+    assert lists.count.tolist() == [1, -1, 1, 3]
+    assert lists.of(0)[0].tolist() == [3]
+    assert lists.of(3)[0].tolist() == [0, 1, 2]
+    lists.add(np.array([1]), [pairs(1, [0, 1, 2, 3, 4])], bound, covered)  # more than half
+    assert lists.count.tolist() == [1, -1, 1, 3]
 
 
 def test_unweighted_targets_of_another_scale():

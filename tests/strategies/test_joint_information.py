@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import product
 
 import numpy as np
 import pytest
 
+from al_tf.strategies._order import canonical_order
 from al_tf.strategies.bald import bald_score
 from al_tf.strategies.batch_bald import _Configurations, batch_bald, joint_gains
 from al_tf.strategies.epig import epig, epig_score, highest_epig
 from al_tf.strategies.testing import FakeClassifier
 
+batch_bald_module = import_module("al_tf.strategies.batch_bald")  # the package has the function
 JOINT = [batch_bald, epig]
 
 
@@ -85,6 +88,59 @@ def test_copies_of_the_best_image_are_not_asked_for_twice():
     indices, _ = batch_bald(Draws(samples), np.zeros((10, 1)), 5, n_samples=20)
     copies = np.flatnonzero((samples == samples[:, [1]]).all(axis=(0, 2)))
     assert np.isin(indices, copies).sum() == 1
+
+
+def plain_picks(samples, k, seed, max_configurations):
+    """The picks where every image's gain is computed for each."""
+    n = samples.shape[1]
+    rng = np.random.default_rng(seed)
+    rng.integers(2**31)  # the seed of the samples
+    order = canonical_order(samples.mean(axis=0), rng)
+    rank = rng.permutation(n)
+    given = _Configurations(len(samples), max_configurations, rng)
+    chosen = []
+    for _ in range(k):
+        gains = joint_gains(samples[:, order], given.posteriors, given.likelihoods)
+        gains[chosen] = -1
+        chosen.append(np.lexsort((rank, gains))[-1])
+        given.add(samples[:, order[chosen[-1]]])
+    return order[chosen]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("copies", [1, 2])
+def test_the_picks_are_those_of_computing_every_gain(seed, copies, monkeypatch):
+    """Of copies, either may be picked: rounding may tell them apart."""
+    monkeypatch.setattr(batch_bald_module, "BLOCK", 20)
+    monkeypatch.setattr(batch_bald_module, "GROUPS", 30)
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(120 // copies, 8)) @ (
+        rng.normal(scale=0.5, size=(8, 4)) + rng.normal(scale=0.3, size=(40, 8, 4))
+    )
+    samples = np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True)
+    samples = np.repeat(samples, copies, axis=1)
+    expected = plain_picks(samples, 12, seed, 200)
+    options = {"n_samples": 40, "max_configurations": 200, "random_state": seed}
+    indices, _ = batch_bald(Draws(samples), np.zeros((120, 1)), 12, **options)
+    np.testing.assert_array_equal(indices // copies, expected // copies)
+
+
+def test_gains_given_groups_of_configurations_are_upper_bounds(monkeypatch):
+    monkeypatch.setattr(batch_bald_module, "GROUPS", 16)
+    samples = draws(30, 50, 3)
+    given = _Configurations(30, 100, np.random.default_rng(0))
+    assert given.grouped() is None
+    for image in range(8):
+        given.add(samples[:, image])
+    posteriors, likelihoods = given.grouped()
+    assert len(posteriors) <= 16
+    np.testing.assert_allclose(likelihoods.sum(), 1)
+    np.testing.assert_allclose(posteriors.sum(axis=1), 1)
+    bounds = joint_gains(samples, posteriors, likelihoods)
+    gains = joint_gains(samples, given.posteriors, given.likelihoods)
+    one_group = joint_gains(samples, given.likelihoods[None] @ given.posteriors, np.ones(1))
+    assert (bounds >= gains - 1e-12).all()
+    assert (bounds - gains).mean() < 0.5 * (one_group - gains).mean()
 
 
 def test_once_nothing_is_left_to_gain_bald_fills_the_batch():

@@ -17,6 +17,7 @@ LARGE = [
     for name in list_strategies()
     if strategy_info(name).large_pools and "features" in strategy_info(name).needs
 ]
+OPTIONS = {name: {"max_targets": 1000} for name in ("max_herding", "uherding")}
 
 
 class RowNumbers:
@@ -59,7 +60,8 @@ def mapped(low_rank, tmp_path_factory):
 def query(name, features, n_instances=8):
     numbers = np.arange(len(features))[:, None]
     learner = FakeLearner(RowNumbers(features), numbers[:LABELED], np.zeros(LABELED))
-    return get_strategy(name)(learner, numbers[LABELED:], n_instances, random_state=0)
+    options = OPTIONS.get(name, {})
+    return get_strategy(name)(learner, numbers[LABELED:], n_instances, random_state=0, **options)
 
 
 def test_some_strategies_with_features_are_for_large_pools():

@@ -36,7 +36,7 @@ class FeatureTable:
     Attributes
     ----------
     dtype : numpy.dtype
-        Of the rows: float16, or float32 once a value is beyond ±65,504.
+        Of the rows in the file: float16, or float32 once a value is beyond ±65,504.
     """
 
     def __init__(self, dim: int, folder: str | os.PathLike[str] | None = None) -> None:
@@ -62,7 +62,7 @@ class FeatureTable:
             return
         rows = np.asarray(features, np.float32)
         with self._lock:
-            if self.dtype == np.float16 and np.abs(rows).max() > _HIGHEST:
+            if self.dtype == np.float16 and not np.abs(rows).max() <= _HIGHEST:
                 self._widen()
             new = {image: i for i, image in enumerate(images) if image not in self._row}
             names, rows, start = [*new], rows[[*new.values()]], len(self._ids)
@@ -83,11 +83,11 @@ class FeatureTable:
             names, rows = names[n:], rows[n:]
 
     def rows(self, images: Sequence[str]) -> np.ndarray:
-        """Return the features of images that are there: ``(n, dim)`` of `dtype`."""
+        """Return the features of images that are there: float32 ``(n, dim)``."""
         return self.at(np.fromiter(map(self._row.__getitem__, images), np.intp, len(images)))
 
     def at(self, places: np.ndarray) -> np.ndarray:
-        """Return the features ``(n, dim)`` at some places in the order of adding."""
+        """Return the features, float32 ``(n, dim)``, at some places in the order of adding."""
         blocks = self._blocks  # all of one type, whatever `add` does meanwhile
         features = np.empty((len(places), self.dim), blocks[0].dtype if blocks else self.dtype)
         block, row = np.divmod(places, BLOCK)
@@ -95,7 +95,7 @@ class FeatureTable:
             here = block == number
             features[here] = blocks[number][row[here]]
             _release(blocks[number])
-        return features
+        return as_float32(features)
 
     @property
     def places(self) -> Mapping[str, int]:
@@ -114,7 +114,7 @@ class FeatureTable:
     def blocks(
         self, numbers: Iterable[int] | None = None
     ) -> Iterator[tuple[list[str], np.ndarray]]:
-        """Yield images and their features ``(n, dim)`` in the order of adding, without a copy.
+        """Yield images and their features, float32 ``(n, dim)``, in the order of adding.
 
         Parameters
         ----------
@@ -123,8 +123,9 @@ class FeatureTable:
         """
         for number in range(self.n_blocks) if numbers is None else numbers:
             images, block = self._ids[number * BLOCK : (number + 1) * BLOCK], self._blocks[number]
-            yield images, block[: len(images)]
+            rows = as_float32(block[: len(images)])
             _release(block)
+            yield images, rows
 
     def first(self, n: int) -> FirstRows:
         """Return the places of the first `n` images."""
@@ -199,6 +200,22 @@ def rows_of(places: Mapping[str, int], images: Sequence[str]) -> np.ndarray:
     if isinstance(places, FirstRows):
         return places.rows(images)
     return np.fromiter(map(places.get, images, repeat(-1)), np.intp, len(images))
+
+
+def as_float32(rows: np.ndarray) -> np.ndarray:
+    """Return float16 without infinity and NaN as float32, several times faster than numpy does.
+
+    Sign, exponent and fraction are moved to their places in 32 bits, and the exponent, whose bias is
+    112 less in half precision, is mended by a product, which is exact for small numbers too.
+    """
+    if rows.dtype != np.float16:
+        return rows
+    bits = np.ascontiguousarray(rows).view(np.int16).astype(np.int32)
+    bits <<= 13
+    bits &= -0x70002000  # drops what the sign was extended by
+    wide = bits.view(np.float32)
+    wide *= np.float32(2.0**112)
+    return wide
 
 
 def _nameless_file(folder: str | os.PathLike[str] | None) -> IO[bytes]:

@@ -32,7 +32,7 @@ class ScoredModel:
     proba: np.ndarray = field(repr=False)
     """float (n, K), columns as `classes`."""
     features: np.ndarray | FeatureTable = field(repr=False)
-    """float (n, d); of an estimator that was fitted on features, the table of these."""
+    """float32 (n, d); of an estimator that was fitted on features, the table of these."""
     labels: int
     """Number of labels it was trained on."""
     row_of: Mapping[str, int] = field(repr=False)

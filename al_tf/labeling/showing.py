@@ -78,7 +78,7 @@ def _neighbours(
     others = [row for row, i in enumerate(labeled) if i != image and i not in hidden]
     if not others:
         return ()
-    own_features = classifier.transform(pool.view([image]))[0].astype(np.float32)
+    own_features = classifier.transform(pool.view([image]))[0]
     features = classifier.transform(pool.view([labeled[row] for row in others]))
     distances = np.linalg.norm(features - own_features, axis=1)
     nearest = np.argsort(distances, kind="stable")[:N_NEIGHBOURS]

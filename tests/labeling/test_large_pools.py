@@ -10,7 +10,7 @@ import pytest
 from al_tf.datasets import LazyImageFolder
 from al_tf.labeling import FolderPool, choosing, feature_table, scored_model
 from al_tf.labeling.audit import audit_rank
-from al_tf.labeling.feature_table import FeatureTable
+from al_tf.labeling.feature_table import FeatureTable, as_float32
 from al_tf.labeling.pool_features import PoolFeatures
 from al_tf.network.probe import LinearProbeClassifier
 from tests.network.test_feature_store import CountingBackbone
@@ -55,7 +55,7 @@ class TestTable:
         table = filled(features)
         wanted = ["29", "03", "16", "03"]
         rows = table.rows(wanted)
-        assert (rows.dtype, len(table)) == (np.float16, 30)
+        assert (rows.dtype, table.dtype, len(table)) == (np.float32, np.float16, 30)
         np.testing.assert_array_equal(rows, features[[29, 3, 16, 3]].astype(np.float16))
         table.add(["03", "new"], [features[0], features[1]])  # the first is there already
         np.testing.assert_array_equal(table.rows(["03"]), features[[3]].astype(np.float16))
@@ -67,6 +67,22 @@ class TestTable:
         assert [name for names, _ in blocks for name in names] == NAMES
         rows = np.concatenate([rows for _, rows in blocks])
         np.testing.assert_array_equal(rows, features.astype(np.float16))
+
+    def test_every_half_comes_back_exactly(self):
+        halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+        halves = halves[np.isfinite(halves)][:, np.newaxis]
+        rows = as_float32(halves)
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows, halves.astype(np.float32))
+        np.testing.assert_array_equal(np.signbit(rows), np.signbit(halves))
+        table = FeatureTable(1)
+        table.add([str(i) for i in range(len(halves))], halves)
+        np.testing.assert_array_equal(np.concatenate([r for _, r in table.blocks()]), halves)
+
+    def test_values_that_are_no_numbers_are_kept_as_they_are(self, small_blocks, features):
+        table = filled(features)
+        table.add(["odd"], [np.array([np.nan, np.inf, 1, 2, 3])])
+        np.testing.assert_array_equal(table.rows(["odd"])[0], [np.nan, np.inf, 1, 2, 3])
 
     def test_the_places_of_the_first_images_stay_when_others_come(self, small_blocks, features):
         table = filled(features)

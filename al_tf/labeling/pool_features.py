@@ -83,19 +83,23 @@ class PoolFeatures:
     @property
     def complete(self) -> bool:
         """Whether every image of the pool has its features."""
-        arrivals = self._pool.arrivals
-        while self._n_done < len(arrivals):
-            image = arrivals[self._n_done]
+        return self._first_missing() is None
+
+    def _first_missing(self) -> int | None:
+        """Return the place of the first arrival without features; None if all have them, or have gone."""
+        arrivals, place = self._pool.arrivals, self._n_done
+        while place < len(arrivals):
+            image = arrivals[place]
             if image not in self.table and image in self._pool:
-                return False
-            self._n_done += 1
-        return True
+                break
+            place += 1
+        self._n_done = place  # only now: other threads may count, too
+        return place if place < len(arrivals) else None
 
     def missing(self) -> list[str]:
         """Return the images of the pool that have no features, in the order of their arrival."""
-        if self.complete:
-            return []
-        later = self._pool.arrivals[self._n_done :]
+        first = self._first_missing()
+        later = [] if first is None else self._pool.arrivals[first:]
         return [image for image in later if image not in self.table and image in self._pool]
 
     def has_all(self, image_ids: Iterable[str]) -> bool:
@@ -131,12 +135,11 @@ class PoolFeatures:
         In the order of their arrival, which is random: so the images that have their features at
         any time are a simple random sample of the pool. Raises as `chunks` does.
         """
-        start = 0
         while True:
-            part = self._pool.arrivals[start : start + READ_AT_ONCE]
-            start += len(part)
-            self.compute([image for image in part if image in self._pool])
-            if part:
+            start = self._first_missing()
+            if start is not None:
+                part = self._pool.arrivals[start : start + READ_AT_ONCE]
+                self.compute([image for image in part if image in self._pool])
                 continue  # others may have been read meanwhile
             if self._pool.is_reading and not self._stopped.is_set():
                 self._stopped.wait(READING_PAUSE)

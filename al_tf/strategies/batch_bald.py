@@ -15,6 +15,7 @@ from .uncertainty import plogp
 BLOCK = 128  # images whose gains are bounded at once
 FEW = 16  # images whose gains are computed at once
 GROUPS = 128  # of alike configurations; more are grouped for bounds
+NOISE = 0.1  # by which drawn configurations may change a gain
 STEPS = 3  # of k-means
 EXHAUSTED = 1e-6  # nats: gains below this are rounding
 
@@ -123,11 +124,13 @@ def _most_informative(
 
     Images are looked at in blocks, as long as their bounds reach the largest gain: first given
     groups of configurations, which bounds the gain, then, where that still reaches it, given all.
+    Bounds by configurations that were drawn for an earlier choice have a margin.
     """
     groups = given.grouped()
     waiting = np.isfinite(bound)
+    reach = bound * (1 + NOISE) if given.drawn else bound.copy()
     best, gain = -1, -np.inf
-    while len(rows := np.flatnonzero(waiting & (bound >= gain))):
+    while len(rows := np.flatnonzero(waiting & (reach >= gain))):
         if len(rows) > BLOCK:
             rows = rows[np.argpartition(bound[rows], -BLOCK)[-BLOCK:]]
         waiting[rows] = False
@@ -154,6 +157,7 @@ class _Configurations:
     def __init__(self, n_samples: int, most: int, rng: np.random.Generator) -> None:
         self.posteriors = np.full((1, n_samples), 1 / n_samples)
         self.likelihoods = np.ones(1)
+        self.drawn = False
         self._most, self._rng = most, rng
 
     def grouped(self) -> tuple[np.ndarray, np.ndarray] | None:
@@ -191,6 +195,7 @@ class _Configurations:
             labels = (cumulative <= marks).sum(axis=1)
             joint, conditional = joint[start, labels], conditional[start, labels]
             self.likelihoods = np.ones(self._most)  # equal; scaled below
+            self.drawn = True
         possible = conditional > 0
         self.posteriors = joint[possible] / conditional[possible, None]
         self.likelihoods = self.likelihoods[possible] / self.likelihoods[possible].sum()

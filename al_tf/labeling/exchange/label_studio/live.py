@@ -335,6 +335,7 @@ class LiveLabeling:
         for line in unmatched:
             _log.warning("An annotation in Label Studio is not recorded yet: %s", line)
         if recorded or gone:
+            self.pool.refresh_soon(now_if_quick=True)
             self._train()
         return ImportResult(
             recorded, known, gone, tuple(unmatched), tuple(reading.dropped), tuple(named.values())

@@ -12,6 +12,7 @@ from al_tf.analysis import (
     verdict_table,
 )
 from al_tf.analysis.attainable import ATTAINABLE_COLUMNS
+from al_tf.errors import UnknownNameError
 
 
 def results(gains, n_seeds=6, spread=0.01, rng=0):
@@ -135,6 +136,11 @@ def test_an_upper_line_that_may_be_at_random_gives_no_share():
     assert row["upper_gain"] == pytest.approx(0.1)
     assert np.isnan([row["attainable"], row["attainable_low"], row["attainable_high"]]).all()
     assert row["note"] == "the upper line is not above random here"
+
+
+def test_a_baseline_that_was_not_run_is_named_with_its_dataset():
+    with pytest.raises(UnknownNameError, match="No run of the baseline 'entropy' in 'digits'"):
+        attainable_gain(results(GAINS), baseline="entropy")
 
 
 def test_experiments_without_an_upper_line_have_no_rows():

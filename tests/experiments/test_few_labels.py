@@ -148,25 +148,33 @@ def test_of_equal_batches_the_first_proposed_is_labeled(setting, monkeypatch):
 
 
 def test_random_batches_are_distinct_unlabeled_images_and_others_in_each_round(monkeypatch):
-    config = with_upper_line(upper_line="random", batch=200, rounds=2)
+    """The batch would be 200, and the budget leaves 150."""
+    config = with_upper_line(upper_line="random", batch=200, rounds=2, stop_budget=200)
     labeled = make_setting(config, seed=0).pool[:50]
-    tried = []
+    tried, asked = [], []
     monkeypatch.setattr(
         "al_tf.experiments.upper_line._loss_with",
         lambda setting, ids, number: tried.append(ids[len(labeled) :].tolist()) or 1.0,
     )
-    monkeypatch.setattr(
-        "al_tf.experiments.upper_line.query",
-        lambda setting, spec, estimator, labeled, answers, number, size: setting.pool[-size:],
-    )
+
+    def query(setting, spec, estimator, labeled, answers, number, size):
+        asked.append((setting, spec.name, estimator, labeled, answers, number, size))
+        return setting.pool[-size:]
+
+    monkeypatch.setattr("al_tf.experiments.upper_line.query", query)
     for seed, number in ((0, 1), (0, 2), (1, 1), (0, 1)):
         setting = make_setting(config, seed)
-        best_batch(setting, None, labeled, setting.answers[labeled], number)
+        given = (labeled, setting.answers[labeled], number)
+        best_batch(setting, "the model", *given)
+        for got, expected in zip(
+            asked[-1], (setting, "random", "the model", *given, 150), strict=True
+        ):
+            assert got is expected or got == expected
         for ids in tried[-RANDOM_BATCHES:]:
-            assert len(set(ids)) == 200
+            assert len(set(ids)) == 150
             assert set(ids) <= set(setting.pool) - set(labeled)
-    runs = np.sort(np.array(tried).reshape(4, 1 + RANDOM_BATCHES, 200)[:, 1:], axis=2)
-    assert len(np.unique(runs.reshape(-1, 200), axis=0)) == 3 * RANDOM_BATCHES
+    runs = np.sort(np.array(tried).reshape(4, 1 + RANDOM_BATCHES, 150)[:, 1:], axis=2)
+    assert len(np.unique(runs.reshape(-1, 150), axis=0)) == 3 * RANDOM_BATCHES
     np.testing.assert_array_equal(runs[3], runs[0])
 
 

@@ -190,6 +190,18 @@ def test_the_most_informative_image_may_come_after_a_block_of_copies():
     assert indices[1] == 70
 
 
+@pytest.mark.parametrize("max_configurations", [1000, 8])
+def test_a_class_that_is_impossible_changes_nothing(max_configurations):
+    samples = draws(6, 20, 2)
+    padded = np.concatenate([samples, np.zeros((6, 20, 1))], axis=2)
+    options = {"n_samples": 6, "random_state": 0, "max_configurations": max_configurations}
+    expected, gains = batch_bald(Draws(samples), np.zeros((20, 1)), 3, **options)
+    with np.errstate(invalid="raise", divide="raise"):
+        again, same = batch_bald(Draws(padded), np.zeros((20, 1)), 3, **options)
+    assert again.tolist() == expected.tolist()
+    np.testing.assert_allclose(same, gains, atol=1e-12)
+
+
 def test_as_many_configurations_as_allowed_are_enumerated():
     samples = draws(5, 2, 3)
     given = _Configurations(5, 9, np.random.default_rng(0))

@@ -179,7 +179,7 @@ def measured(
         begin = time.perf_counter()
         run.page.ask(do="review", show="all", offset=0, limit=200)
         values["grid_ms"] = 1e3 * (time.perf_counter() - begin)
-        values |= refreshed(run, folder, reply, pause)
+        values |= refreshed(run, folder, reply, pause, wait)
         return values | {
             "peak_mb": run.megabytes("VmHWM"), "own_mb": run.megabytes("RssAnon"),
         }  # fmt: skip
@@ -200,22 +200,22 @@ def settled(run: Run, wait: float) -> Values:
         time.sleep(0.2)
 
 
-def refreshed(run: Run, folder: Path, reply: dict, pause: float) -> Values:
-    """Add files, answer until they are noticed, and remove them."""
+def refreshed(run: Run, folder: Path, reply: dict, pause: float, wait: float) -> Values:
+    """Add files, answer until they are noticed, and remove them; nothing if they are not in time."""
     known = run.page.ask(do="status")["status"]["files"]
     new = folder / "new"
-    new.mkdir()
+    new.mkdir(exist_ok=True)
     try:
         jpeg = _jpeg(np.zeros((8, 8, 3), np.uint8))
         for i in range(NEW):
             (new / f"new {i}.jpg").write_bytes(commented(jpeg, f"new {time.time_ns()}"))
         begin, cpu = time.perf_counter(), run.cpu()
-        while time.perf_counter() - begin < PATIENCE:
+        while time.perf_counter() - begin < wait:
             time.sleep(pause)
             reply = run.page.ask(do="skip", slot=reply["item"]["slot"])
             if reply["status"]["files"] >= known + NEW:
-                break
-        return {"refresh": time.perf_counter() - begin, "refresh_cpu": run.cpu() - cpu}
+                return {"refresh": time.perf_counter() - begin, "refresh_cpu": run.cpu() - cpu}
+        return {}
     finally:
         shutil.rmtree(new)
 

@@ -152,16 +152,18 @@ def test_random_batches_are_distinct_unlabeled_images_and_others_in_each_round(m
     config = with_upper_line(upper_line="random", batch=200, rounds=2, stop_budget=200)
     labeled = make_setting(config, seed=0).pool[:50]
     tried, asked = [], []
-    monkeypatch.setattr(
-        "al_tf.experiments.upper_line._loss_with",
-        lambda setting, ids, number: tried.append(ids[len(labeled) :].tolist()) or 1.0,
-    )
+
+    def loss(setting, ids, number):
+        assert number == asked[-1][5]  # the round's, as for the query
+        tried.append(ids[len(labeled) :].tolist())
+        return 1.0
 
     def query(setting, spec, estimator, labeled, answers, number, size):
         asked.append((setting, spec.name, estimator, labeled, answers, number, size))
         return setting.pool[-size:]
 
     monkeypatch.setattr("al_tf.experiments.upper_line.query", query)
+    monkeypatch.setattr("al_tf.experiments.upper_line._loss_with", loss)
     for seed, number in ((0, 1), (0, 2), (1, 1), (0, 1)):
         setting = make_setting(config, seed)
         given = (labeled, setting.answers[labeled], number)

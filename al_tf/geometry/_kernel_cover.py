@@ -131,7 +131,7 @@ class _Cover:
         self.X, self.frame, self.goals, self.kernel = X, frame, goals, kernel
         self.covered, self.weights = covered, weights
         self.side = tile_size(max(2**20, memory_limit // 4))
-        most = max(memory_limit // 2 // PAIR_BYTES, 4 * len(goals))
+        most = max(memory_limit // 4 // PAIR_BYTES, 4 * len(goals))
         self.block = min(BLOCK, most // (4 * len(goals)))
         self.lists = PairLists(len(X), most)
         self.bound = np.zeros(len(X))
@@ -142,7 +142,7 @@ class _Cover:
 
         Where the goals are the rows themselves, each pair may be computed once.
         """
-        numbers = np.arange(len(self.X))
+        numbers = np.arange(len(self.X), dtype=np.int32)
 
         def look(part: slice) -> list[tuple[np.ndarray, np.ndarray, Pairs | None]]:
             block = self.goals.take(part) if symmetric else self.frame.points(self.X[part])

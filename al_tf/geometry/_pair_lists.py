@@ -21,7 +21,7 @@ class Pairs(NamedTuple):
         """Return the pairs of a tile whose kernel is more than the floor of their column."""
         row, column = np.divmod(np.flatnonzero(tile > floor), tile.shape[1])
         values = tile[row, column].astype(np.float32, copy=False)
-        return cls(rows[row], (column + columns.start).astype(np.int32), values)
+        return cls(rows[row].astype(np.int32), (column + columns.start).astype(np.int32), values)
 
 
 class PairLists:

@@ -11,7 +11,7 @@ from .naive import naive_distances, rows
 
 
 @pytest.mark.parametrize("with_centers", [True, False])
-@pytest.mark.parametrize(("n", "k", "radius"), [(900, 60, 0.6), (2000, 250, 0.3)])
+@pytest.mark.parametrize(("n", "k", "radius"), [(900, 60, 0.6), (1300, 120, 0.3)])
 @pytest.mark.parametrize("m", [None, 700])
 def test_ball_cover_takes_a_largest_gain_each_time(with_centers, n, k, radius, m):
     X = rows(n, 3)

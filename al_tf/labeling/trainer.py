@@ -217,8 +217,8 @@ class Trainer:
     def is_quick(self) -> bool:
         """Whether a training is expected to take less than a second or so."""
         seconds = self._newest.trained[2]
-        if isinstance(self.inputs, PoolFeatures) and seconds is None:
-            return self._has_features
+        if isinstance(self.inputs, PoolFeatures):
+            return self._has_features and (seconds is None or seconds < QUICK_SECONDS)
         return seconds is not None and seconds < QUICK_SECONDS
 
     def let_load(self, timeout: float) -> None:
@@ -268,12 +268,12 @@ class Trainer:
         if not self._loaded.is_set():
             self._load()
         trained_on, self._trained_on = self._trained_on, None
-        start = time.perf_counter()
         try:
             _, answers, classes = self._ledger.snapshot()
             self.prepare()
             if isinstance(self.inputs, PoolFeatures):
                 self._complete(answers)
+            start = time.perf_counter()  # features are computed once, so their time says nothing
             labels, base = training_labels(answers), self._base_now(classes)
             self._set_classes(classes.names or self._classes)
             digest = labels_digest(labels, self._classes)

@@ -1,6 +1,8 @@
 """The desk with a linear probe: features once for each image, a model in no time, the same again."""
 
 import threading
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -194,6 +196,23 @@ class TestSession:
         assert session.wait(30)
         assert session.training.embedded == len(desk.pool)
         assert session.training.state == "ready"
+
+    def test_the_time_of_a_training_is_without_that_of_features(self, open_desk, desk, monkeypatch):
+        now = [0.0]
+        clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)
+        monkeypatch.setattr(trainer, "time", clock)
+        complete = trainer.Trainer._complete
+
+        def slow(*arguments):
+            now[0] += 100
+            complete(*arguments)
+
+        monkeypatch.setattr(trainer.Trainer, "_complete", slow)
+        session = open_desk(batch_size=10)
+        desk.answer(session, 10)
+        assert session.wait(60)
+        assert now[0] >= 100
+        assert (session.training.state, session.training.seconds) == ("ready", 0)
 
     def test_the_first_images_are_typical_by_their_features(self, open_desk, desk):
         open_desk().close()  # leaves the features

@@ -180,7 +180,7 @@ class FakeBackbone:
 
     def features(self, X, *, cache_dir=None, progress=False):
         if self.held is not None:
-            assert self.held.wait(10)
+            assert self.held.wait(60)
         X = np.asarray(X)
         self.embedded += len(X)
         return X.reshape(len(X), -1)[:, : self.dim].astype(np.float32) / 255

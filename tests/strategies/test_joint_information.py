@@ -109,9 +109,11 @@ def plain_picks(samples, k, seed, max_configurations):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("copies", [1, 2])
-def test_the_picks_are_those_of_computing_every_gain(seed, copies, monkeypatch):
+@pytest.mark.parametrize(("block", "few"), [(20, 16), (3, 1)])
+def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, monkeypatch):
     """Of copies, either may be picked: rounding may tell them apart."""
-    monkeypatch.setattr(batch_bald_module, "BLOCK", 20)
+    monkeypatch.setattr(batch_bald_module, "BLOCK", block)
+    monkeypatch.setattr(batch_bald_module, "FEW", few)
     monkeypatch.setattr(batch_bald_module, "GROUPS", 30)
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(120 // copies, 8)) @ (

@@ -39,6 +39,7 @@ SHOWN_BY = {
     "al_tf.labeling.ledger.LabelClass": "al_tf.labeling.ledger.ClassList",
     "al_tf.labeling.ledger.Slot": "al_tf.labeling.LabelingSession",
     "al_tf.labeling.ledger.Snapshot": "al_tf.labeling.LabelLedger",
+    "al_tf.labeling.ledger.Training": "al_tf.labeling.LabelLedger",
     "al_tf.labeling.ledger.stale_slot_message": "al_tf.labeling.LabelLedger",
     "al_tf.strategies.StrategyInfo": "al_tf.strategies.strategy_info",
 }

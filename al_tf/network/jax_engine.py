@@ -39,8 +39,8 @@ class JaxEngine(Engine):
 
     def _train_step(self, i: Any, carry: Any, x: Any, y: Any, w: Any) -> Any:
         self.traces["train"] += 1
-        *before, losses = carry
-        *after, loss = self._step(*before, x[i], y[i], w[i])
+        trainable, others, optimizer, losses = carry
+        *after, loss = self._step(trainable, others, optimizer, x[i], y[i], w[i])
         return *after, losses.at[i].set(loss)
 
     def _step(

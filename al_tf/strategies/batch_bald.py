@@ -136,11 +136,11 @@ def _most_informative(
         waiting[rows] = False
         block = samples[:, order[rows]].astype(np.float64)
         if groups is not None:
-            bound[rows] = joint_gains(block, *groups)
-        highest_first = np.argsort(-bound[rows], kind="stable")
+            bound[rows] = reach[rows] = joint_gains(block, *groups)
+        highest_first = np.argsort(-reach[rows], kind="stable")
         for start in range(0, len(rows), FEW):
             few = highest_first[start : start + FEW]
-            few = few[bound[rows[few]] >= gain]
+            few = few[reach[rows[few]] >= gain]
             if not len(few):
                 break
             gains = joint_gains(block[:, few], given.posteriors, given.likelihoods)

@@ -10,7 +10,7 @@ import pytest
 
 from al_tf.strategies._order import canonical_order
 from al_tf.strategies.bald import bald_score
-from al_tf.strategies.batch_bald import _Configurations, batch_bald, joint_gains
+from al_tf.strategies.batch_bald import _Configurations, _most_informative, batch_bald, joint_gains
 from al_tf.strategies.epig import epig, epig_score, highest_epig
 from al_tf.strategies.testing import FakeClassifier
 
@@ -125,6 +125,24 @@ def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, m
     options = {"n_samples": 40, "max_configurations": 200, "random_state": seed}
     indices, _ = batch_bald(Draws(samples), np.zeros((120, 1)), 12, **options)
     np.testing.assert_array_equal(indices // copies, expected // copies)
+
+
+def test_bounds_by_drawn_configurations_have_a_margin(monkeypatch):
+    """The best image's bound, of an earlier draw, lies a little below the second's gain."""
+    monkeypatch.setattr(batch_bald_module, "BLOCK", 1)
+    samples = draws(6, 5, 3)
+    given = _Configurations(6, 2, np.random.default_rng(0))
+    assert not given.drawn
+    given.add(samples[:, 0])
+    assert given.drawn
+    gains = joint_gains(samples, given.posteriors, given.likelihoods)
+    second, best = np.argsort(gains)[-2:]
+    for drawn, expected in ((True, best), (False, second)):
+        given.drawn = drawn
+        bound = gains.copy()
+        bound[best] = 0.99 * gains[second]
+        answer = _most_informative(samples, np.arange(5), bound, np.arange(5), given)
+        assert answer == (expected, pytest.approx(gains[expected]))
 
 
 def test_gains_given_groups_of_configurations_are_upper_bounds(monkeypatch):

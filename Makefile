@@ -36,8 +36,8 @@ badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject
 test: $(READY)  ## Run the fast tests, on two cores: a few minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(READY)  ## Run the long ones: kills, full disks, clusters, fuzzing, every notebook
-	$(BIN)/python -m pytest -m "slow and not browser and not label_studio"
+test-slow: $(READY)  ## Run the long ones, on two cores: kills, full disks, clusters, fuzzing, every notebook
+	$(BIN)/python -m pytest -m "slow and not browser and not label_studio" -n 2 --dist loadfile
 
 test-all: test test-slow test-browser test-label-studio test-tracking docs  ## Run every test, those in a browser and of Label Studio included, and build the site
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -50,12 +51,16 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(undisturbed, tmp
         out_dir = tmp_path / str(folder)
         process = context.Process(target=work, args=(out_dir,))
         process.start()
-        process.join(timeout=rng.uniform(0, whole))
+        further = rng.integers(CONFIG.rounds // 2)  # records, before it may be killed
+        enough = n_lines(out_dir) + further
+        while further and process.is_alive() and n_lines(out_dir) < enough:
+            time.sleep(0.001)
+        process.join(timeout=rng.uniform(0, whole / (1 + further)))
         if process.is_alive():
             process.kill()
             process.join()
             kills += 1
-            lines_at_kill.append(sum(p.read_bytes().count(b"\n") for p in out_dir.rglob("*.jsonl")))
+            lines_at_kill.append(n_lines(out_dir))
         else:
             assert process.exitcode == 0
             compare(out_dir, undisturbed)
@@ -63,6 +68,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_numbers(undisturbed, tmp
     work(tmp_path / str(folder))
     compare(tmp_path / str(folder), undisturbed)
     assert len(set(lines_at_kill)) > 5  # the kills fell on different moments of the work
+
+
+def n_lines(out_dir):
+    """Count the records of the runs that are under way."""
+    with suppress(FileNotFoundError):  # packed meanwhile
+        return sum(path.read_bytes().count(b"\n") for path in out_dir.glob("runs/*.jsonl"))
+    return 0
 
 
 def seconds_of_a_run(context, out_dir):

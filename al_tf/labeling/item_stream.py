@@ -59,6 +59,7 @@ class ItemStream:
                     return None
                 item = self._shown(slots[0])
                 if item is not None:
+                    self._trainer.first_image_is_shown()
                     if self._foresees and len(slots) == 1:
                         self._trainer.foresee(self._ledger.answers(), slots[0])
                     return item

@@ -26,6 +26,8 @@ from .session_checks import check_estimator
 from .training_set import labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
+FIRST_IMAGE_SECONDS = 1.0
+"""So long, at most, the pretrained network is not loaded, so that the first image is there before."""
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
 FORESEEN = 2
@@ -69,6 +71,7 @@ class Trainer:
         self._task = BackgroundTask(self._notify)
         self._embedding = BackgroundTask(self._notify)
         self._foresight = Foresight()
+        self._shown = threading.Event()  # an image, or the session is closed
         self._scoring = BackgroundTask(self._notify)
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
@@ -213,6 +216,10 @@ class Trainer:
             self._embedding.start(self._embed)
             self._notify()
 
+    def first_image_is_shown(self) -> None:
+        """Let the features be computed: nobody waits for an image any more."""
+        self._shown.set()
+
     @property
     def is_quick(self) -> bool:
         """Whether a training is expected to take less than a second or so."""
@@ -235,6 +242,7 @@ class Trainer:
         self._task.close()
         self._embedding.close()
         self._foresight.close()
+        self._shown.set()
         self._scoring.close()
         if wait:
             self.wait(None)
@@ -243,6 +251,7 @@ class Trainer:
 
     def _embed(self) -> None:
         threading.current_thread().name = "al_tf embedding"
+        self._shown.wait(FIRST_IMAGE_SECONDS)
         assert isinstance(self.inputs, PoolFeatures)
         self.inputs.embed_pool()
         self._newest.catch_up()

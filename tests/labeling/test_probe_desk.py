@@ -197,6 +197,15 @@ class TestSession:
         assert session.training.embedded == len(desk.pool)
         assert session.training.state == "ready"
 
+    def test_features_wait_for_the_first_image(self, open_desk, desk, monkeypatch):
+        monkeypatch.setattr(trainer, "FIRST_IMAGE_SECONDS", 60)
+        session = open_desk()
+        assert not session.wait(0.3)
+        assert session.training.embedded == 0
+        session.next()
+        assert session.wait(30)
+        assert session.training.embedded == len(desk.pool)
+
     def test_the_time_of_a_training_is_without_that_of_features(self, open_desk, desk, monkeypatch):
         now = [0.0]
         clock = SimpleNamespace(perf_counter=lambda: now[0], monotonic=time.monotonic)

@@ -71,7 +71,7 @@ class PoolFeatures:
         self._pool, self._cache_dir, self._progress = pool, cache_dir, progress
         self._n_done = 0  # of the pool's arrivals: they have their features, or have gone
         self._elsewhere: set[str] = set()  # images in the table that were never in the pool
-        self._lock = threading.RLock()
+        self._turn, self._working = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
         self._read_kept(self._pool.arrivals[:READ_AT_ONCE])
 
@@ -158,10 +158,14 @@ class PoolFeatures:
         with self._bar(len(missing)) as bar:
             for start in range(0, len(missing), size):
                 part = missing[start : start + size]
-                with self._lock:  # others may come in between two parts
+                with self._turn:  # whoever waits comes before whoever has just done a part
+                    self._working.acquire()
+                try:
                     if self._stopped.is_set():
                         raise EmbeddingStoppedError
                     self._embed([image for image in part if image not in self.table])
+                finally:
+                    self._working.release()
                 bar.update(len(part))
 
     def _bar(self, total: int) -> Any:

@@ -2,13 +2,15 @@
 
 import os
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from al_tf.datasets import LazyImageFolder
-from al_tf.labeling import FolderPool, choosing, feature_table, scored_model
+from al_tf.labeling import ArrayPool, FolderPool, choosing, feature_table, scored_model
 from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.feature_table import FeatureTable, as_float32
 from al_tf.labeling.pool_features import PoolFeatures
@@ -273,3 +275,27 @@ class TestScoring:
             return images
 
         assert shown("one.db") == shown("two.db")
+
+
+def test_a_few_images_need_not_wait_for_all_others():
+    backbone, parts = FakeBackbone(side=4), []
+    compute = backbone.features
+
+    def slow(X, **options):
+        time.sleep(0.01)
+        parts.append(len(X))
+        return compute(X, **options)
+
+    backbone.features = slow
+    pool = ArrayPool(np.random.default_rng(0).integers(0, 256, (200, 4, 4), dtype=np.uint8))
+    inputs = PoolFeatures(pool, backbone)
+    behind = threading.Thread(target=inputs.compute, args=(pool.ids[:-3], 4))
+    behind.start()
+    for image in pool.ids[-3:]:
+        while not parts:
+            time.sleep(0.001)
+        before = len(parts)
+        inputs.compute([image])
+        assert len(parts) - before <= 3  # what was under way, its own, and what began after it
+    behind.join()
+    assert inputs.complete

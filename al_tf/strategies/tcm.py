@@ -20,7 +20,7 @@ def tcm(
     *,
     random_state: RandomState = None,
     labels_per_class: float = 5.0,
-    unit_length: bool = False,
+    unit_length: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Query by `typiclust` until there are some labels per class, and by `margin` from then on.
 

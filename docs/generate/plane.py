@@ -6,6 +6,7 @@ distances in the picture are the distances that strategies measure.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,14 +113,22 @@ def make_learner(info: StrategyInfo, X: np.ndarray, y: np.ndarray) -> Any:
     return Committee(members, info.function)
 
 
+def has_unit_length(info: StrategyInfo) -> bool:
+    """Tell whether a strategy can take features without dividing them by their lengths."""
+    return "unit_length" in inspect.signature(info.function).parameters
+
+
 def run(info: StrategyInfo, plane: Plane, rounds: int = ROUNDS) -> list[np.ndarray]:
     """Return the rows of the plane that the strategy asks for in each round, in its order."""
+    options = {"unit_length": False} if has_unit_length(info) else {}
     labeled = plane.labeled
     asked: list[np.ndarray] = []
     for number in range(rounds):
         pool = np.setdiff1d(np.arange(len(plane.points)), labeled)
         learner = make_learner(info, plane.points[labeled], plane.classes[labeled])
-        chosen, _ = learner.query(plane.points[pool], n_instances=BATCH, random_state=number)
+        chosen, _ = learner.query(
+            plane.points[pool], n_instances=BATCH, random_state=number, **options
+        )
         asked.append(pool[chosen])
         labeled = np.concatenate([labeled, asked[-1]])
     return asked

@@ -13,7 +13,7 @@ from al_tf.strategies import StrategyInfo, list_strategies, strategy_info
 
 from .pages import REPOSITORY, ROOT, PageFolder, facts_table, markdown_table
 from .pictures import draw
-from .plane import BATCH, make_plane
+from .plane import BATCH, has_unit_length, make_plane
 from .studies import VERDICT_HEADER, read_studies, verdict_rows
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -105,7 +105,7 @@ def _page(info: StrategyInfo) -> str:
 
 Crosses: the points labeled at the start. Dots: the pool, by true class. Background: the class that
 the model predicts. Made by the real code when this page was built; it shows how the strategy
-thinks, not how good it is. That is what the studies are for.
+thinks, not how good it is. That is what the studies are for.{_without_lengths(info)}
 
 ## What the studies found
 
@@ -130,6 +130,15 @@ indices, images = learner.query(x_pool, n_instances=20)
 """
 
 
+def _without_lengths(info: StrategyInfo) -> str:
+    if not has_unit_length(info):
+        return ""
+    return (
+        " Drawn with `unit_length=False`: of two coordinates, dividing by the length leaves nothing "
+        "but an angle."
+    )
+
+
 def _use(info: StrategyInfo) -> str:
     if "committee" in info.needs:
         return f'learner = Committee(list_of_learners, get_strategy("{info.name}"))'
@@ -144,7 +153,7 @@ def _studies(info: StrategyInfo) -> str:
                 continue
             cells = [
                 f"[{study.name}](../studies/{study.name}.md)",
-                "" if row.strategy == info.name else f"`{row.strategy}`",
+                study.variant_of(row.strategy),
                 study.labels,
                 *verdict_rows(study, row),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,6 +60,14 @@ class CommittedStudy:
     def strategy_of(self, label: str) -> str:
         """Return the registered name of the strategy that the study calls `label`."""
         return self.config.get("strategy", {}).get(label, {}).get("name", label)
+
+    def variant_of(self, label: str) -> str:
+        """Return what the study changes of a strategy: its label, or options under its own name."""
+        options = self.config.get("strategy", {}).get(label, {})
+        if label != self.strategy_of(label):
+            return f"`{label}`"
+        stated = (f"`{k} = {json.dumps(v)}`" for k, v in options.items() if k != "name")
+        return ", ".join(stated)
 
     @property
     def labels(self) -> str:

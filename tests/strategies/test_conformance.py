@@ -29,8 +29,8 @@ def test_a_balanced_strategy_keeps_the_contract(name):
 
 
 @pytest.mark.parametrize("name", ["typiclust", "probcover"])
-def test_a_strategy_on_features_of_unit_length_keeps_the_contract(name):
-    check_strategy(name, params={"unit_length": True})
+def test_a_strategy_on_features_as_they_come_keeps_the_contract(name):
+    check_strategy(name, params={"unit_length": False})
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,15 @@ def test_the_default_is_five_labels_per_class(pool):
         np.testing.assert_array_equal(tcm(learner, pool, 4, random_state=0)[0], expected)
 
 
-def test_typical_images_are_those_of_features_of_unit_length_where_asked_for():
+def test_typical_images_are_those_of_features_of_unit_length_unless_told_not_to():
     X = np.random.default_rng(0).standard_normal((80, 4)) * np.linspace(0.1, 9, 80)[:, None]
     learner = FakeLearner(FakeClassifier(), X[:6], np.resize(["a", "b", "c"], 6))
     for start in (learner, FeaturesOnly()):
         expected, _ = typiclust(start, X, 6, random_state=0, unit_length=True)
-        assert tcm(start, X, 6, random_state=0, unit_length=True)[0].tolist() == expected.tolist()
-        assert tcm(start, X, 6, random_state=0)[0].tolist() != expected.tolist()
+        assert tcm(start, X, 6, random_state=0)[0].tolist() == expected.tolist()
+        as_they_come, _ = typiclust(start, X, 6, random_state=0, unit_length=False)
+        answer, _ = tcm(start, X, 6, random_state=0, unit_length=False)
+        assert answer.tolist() == as_they_come.tolist() != expected.tolist()
 
 
 def test_it_starts_without_a_prediction(pool):

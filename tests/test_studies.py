@@ -349,6 +349,8 @@ def test_what_strategies_say_about_unit_length_is_in_its_studies(
     (experiment,) = read_experiments([FIGURES / f"unit_length_{dataset}"])
     verdict = verdict_table(experiment.results).set_index("strategy")
     names = ["typiclust", "typiclust_unit", "probcover", "probcover_unit"]
+    stated = experiment.meta["config"]["strategy"]
+    assert [stated[name]["unit_length"] for name in names] == [False, True, False, True]
     gains = (100 * verdict.loc[names, "difference"]).round(1)
     assert gains.tolist() == [typical, typical_unit, cover, cover_unit]
     for name in ("typiclust", "probcover"):

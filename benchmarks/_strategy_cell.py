@@ -22,6 +22,7 @@ N_LABELED = 200
 N_LEARNERS = 5  # of the committee
 WARM_UP = 1500
 KDE_BANDWIDTH = 2.0
+AS_THEY_COME = ("typiclust", "probcover", "tcm")  # take features as peers do, of any length
 KDE_ROWS = 5_000  # a row's density takes KernelDensity the same time whatever the others: scaled up
 
 
@@ -73,7 +74,8 @@ def our_query(name, features, proba, labels, batch):
 
     strategy, learner = get_strategy(name), Given(features, proba, labels)
     pool = np.arange(N_LABELED, len(features))[:, None]
-    return lambda: strategy(learner, pool, batch, random_state=0)
+    options = {"unit_length": False} if name in AS_THEY_COME else {}
+    return lambda: strategy(learner, pool, batch, random_state=0, **options)
 
 
 def peer_query(name, features, proba, labels, batch):

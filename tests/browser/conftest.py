@@ -51,6 +51,20 @@ def chromium():
         browser.close()
 
 
+def new_context(chromium, width=1280, height=800, **options):
+    """Return a browser profile whose deadlines bear a machine that is busy with other tests."""
+    context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+    context.set_default_timeout(90_000)
+    return context
+
+
+@pytest.fixture
+def page(chromium):
+    context = new_context(chromium)
+    yield context.new_page()
+    context.close()
+
+
 @pytest.fixture(scope="session")
 def images(tmp_path_factory):
     """A folder of image files, and the answer to each by its name."""

@@ -14,7 +14,7 @@ import pytest
 from al_tf.labeling import LabelLedger
 from tests import interruptible
 
-from .conftest import CLASSES, write_images
+from .conftest import CLASSES, new_context, write_images
 from .screen import Screen
 from .test_grid import FRONT, cell, count, go, said, settled, show
 
@@ -48,8 +48,7 @@ class Afternoon:
                 links += re.findall(r"http://\S+", self.process.stdout.readline())
             self.screens = {}
             for who, link in zip(PEOPLE, links, strict=True):
-                context = self.browser.new_context(viewport={"width": 1280, "height": 1000})
-                context.set_default_timeout(90_000)
+                context = new_context(self.browser, height=1000)
                 at_end.callback(context.close)
                 self.screens[who] = Screen(context.new_page()).open(link)
             yield self.screens

@@ -4,7 +4,7 @@ import pytest
 
 from al_tf.labeling import FolderPool, LabelingSession
 
-from .conftest import CLASSES, serving
+from .conftest import CLASSES, new_context, serving
 from .screen import Pixels, Screen
 from .test_grid import FRONT, cell, count, go, said, settled
 
@@ -22,12 +22,10 @@ def ann(images, tmp_path):
 @pytest.fixture(params=["one browser", "two browsers"])
 def screens(request, chromium, ann):
     """The pages of ann and ben: tabs of one browser, or on two machines, one of them a phone."""
-    first = chromium.new_context(viewport={"width": 1280, "height": 800})
+    first = new_context(chromium)
     second = first
     if request.param == "two browsers":
-        second = chromium.new_context(
-            viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
-        )
+        second = new_context(chromium, 390, 844, has_touch=True, is_mobile=True)
     with serving(ann, ann.colleague("ben")) as server:
         pages = [first.new_page(), second.new_page()]
         links = map(server.link, server.doors)

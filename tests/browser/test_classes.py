@@ -4,7 +4,7 @@ import pytest
 
 from al_tf.labeling import LabelLedger
 
-from .conftest import serving
+from .conftest import new_context, serving
 from .screen import Screen
 from .test_page import digits_session
 
@@ -21,13 +21,6 @@ NAMES = [
     "rust",
     "fold",
 ]
-
-
-@pytest.fixture
-def page(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    yield context.new_page()
-    context.close()
 
 
 def open_page(page, server, door=0):
@@ -179,7 +172,7 @@ def test_many_classes_have_digits_then_letters_and_a_box(page, tmp_path):
 def test_two_pages_see_each_other_s_changes(chromium, page, tmp_path):
     maria = digits_session(tmp_path / "labels.db", classes=("good", "bad"), annotator="maria")
     ben = maria.colleague("ben")
-    context = chromium.new_context(viewport={"width": 420, "height": 860})
+    context = new_context(chromium, 420, 860)
     with serving(maria, ben) as server:
         screen, other = open_page(page, server), open_page(context.new_page(), server, 1)
         open_classes(screen)

@@ -14,13 +14,6 @@ FRONT = ".altf-frame:not([hidden])"
 
 
 @pytest.fixture
-def page(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
 def session(images, tmp_path):
     options = {"classes": CLASSES, "batch_size": 10, "annotator": "maria", "random_state": 0}
     options["repeat_share"] = 0.0

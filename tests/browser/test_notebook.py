@@ -15,6 +15,7 @@ import pytest
 from al_tf.labeling import LabelLedger
 from al_tf.labeling.desk.front_end import notebook_module
 
+from .conftest import new_context
 from .screen import Screen
 from .test_grid import cell, count, go, said
 
@@ -34,8 +35,7 @@ LabelingWidget(session)
 
 @pytest.fixture
 def page(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(90_000)
+    context = new_context(chromium, height=900)
     yield context.new_page()
     context.close()
 

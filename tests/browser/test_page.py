@@ -24,13 +24,6 @@ from .screen import Pixels, Screen
 
 
 @pytest.fixture
-def page(chromium):
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
 def session(images, tmp_path):
     options = {"classes": CLASSES, "batch_size": 10, "annotator": "maria", "random_state": 0}
     pool = FolderPool(images[0], size=32)
@@ -458,7 +451,7 @@ def test_the_curve_grows_and_is_told_in_words(page, images, tmp_path):
 
 
 @pytest.mark.keras
-def test_the_command_with_its_network(chromium, images, tmp_path):
+def test_the_command_with_its_network(page, images, tmp_path):
     folder, truth = images
     ledger = tmp_path / "labels.db"
     command = [
@@ -477,7 +470,6 @@ def test_the_command_with_its_network(chromium, images, tmp_path):
         contextlib.ExitStack() as at_end,
     ):
         at_end.callback(process.kill)  # does nothing to a process that has ended
-        page = chromium.new_page()
         screen = Screen(page).open(process.stdout.readline().split()[-1])
         person = Person(screen, truth, folder)
         while len({label for _, _, label in person.done}) < 2 or len(person.done) < 12:

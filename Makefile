@@ -4,11 +4,15 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ALL := .venv-all
+STUDIO := .venv-label-studio
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist worksteal
 PROFILE ?= quick
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: help install report badges guide figures-check test test-slow test-all test-browser test-js browser-tests test-label-studio label-studio-tests coverage mutants fuzz lint bench bench-peers test-tracking test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
+.PHONY: help install report badges guide figures-check test test-slow test-most test-all test-browser test-js test-label-studio label-studio coverage mutants fuzz lint bench bench-peers test-tracking test-jax test-compat test-modal test-oldest docs docs-browser dist lint-files clean
 
 help:  ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,6 +23,15 @@ $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install --editable '.[dev]'
+	touch $@
+
+# What takes more than tests of the package: trackers, the site, a browser. A copy of .venv by hard links, so that
+# nothing is downloaded twice, and nothing changes in .venv while its tests run.
+$(ALL)/.ready: $(READY)
+	rm -rf $(@D)
+	$(PYTHON) -c "import os, shutil; shutil.copytree('$(VENV)', '$(@D)', symlinks=True, copy_function=os.link)"
+	rm $@
+	$(@D)/bin/python -m pip install 'al-tf[mlflow,tensorboard,docs]' playwright jupyterlab voila
 	touch $@
 
 report: $(READY)  ## Execute every notebook there is data for (PROFILE=quick): experiments, figures
@@ -33,48 +46,49 @@ guide: $(READY)  ## Write what `al-tf strategies --for` says from the committed 
 badges: $(READY)  ## Stamp badge and setup cell of every notebook from pyproject.toml's repository
 	$(BIN)/python notebooks/stamp.py
 
-test: $(READY)  ## Run the fast tests, on two cores: a few minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(READY)  ## Run the fast tests, on two cores (WORKERS=2): a few minutes
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-slow: $(READY)  ## Run the long ones, on two cores: kills, full disks, clusters, fuzzing, every notebook
-	$(BIN)/python -m pytest -m "slow and not browser and not label_studio" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not browser and not label_studio" $(PARALLEL)
 
-test-all: test test-slow test-browser test-label-studio test-tracking docs  ## Run every test, those in a browser and of Label Studio included, and build the site
+test-most: $(READY)  ## The fast and the long ones together, which takes less than one after the other
+	$(BIN)/python -m pytest -m "not browser and not label_studio" $(PARALLEL)
+
+test-all: test-most test-label-studio test-browser docs test-tracking  ## Run every test, those in a browser and of Label Studio included, and build the site
 
 test-js:  ## The modules of the labeling desk's page, by Node's own test runner
 	@if command -v node >/dev/null; then node --test tests/js/; \
 	else echo "SKIPPED: make test-js (no Node.js)."; fi
 
-test-browser: $(READY) test-js  ## The labeling desk in a real browser (the system's Chromium)
-	@if command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; }; \
-	then $(MAKE) --no-print-directory browser-tests; \
+IN_BROWSER := AL_TF_REQUIRE_BROWSER=1 $(ALL)/bin/python -m pytest -m browser tests/browser -o cache_dir=.pytest_cache/browser
+
+test-browser: $(ALL)/.ready test-js  ## The labeling desk in a real browser (the system's Chromium)
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; fi
+	@if command -v chromium >/dev/null; \
+	then $(IN_BROWSER) $(PARALLEL) || { \
+	  echo "Once more, those that failed, one by one: browsers on busy machines miss deadlines"; \
+	  $(IN_BROWSER) --last-failed; }; \
 	else echo "SKIPPED: make test-browser (no Chromium). Install it, then run this again."; fi
 
-browser-tests: $(READY)
-	$(BIN)/python -m pip install --quiet playwright jupyterlab voila
-	command -v chromium >/dev/null || { apt-get update && apt-get install -y --no-install-recommends chromium fonts-dejavu-core; }
-	AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser || { \
-	  echo "Once more, those that failed: browsers on busy machines miss deadlines"; \
-	  AL_TF_REQUIRE_BROWSER=1 $(BIN)/python -m pytest -m browser tests/browser --last-failed; }
-
-test-label-studio: $(READY)  ## Files and backend against a real Label Studio, in an environment of its own
-	@if $(MAKE) --no-print-directory .venv-label-studio/.ready; \
-	then $(MAKE) --no-print-directory label-studio-tests; \
+test-label-studio: $(ALL)/.ready label-studio  ## Files and backend against a real Label Studio, in an environment of its own
+	@if [ -e $(STUDIO)/.ready ]; \
+	then AL_TF_REQUIRE_LABEL_STUDIO=1 $(ALL)/bin/python -m pytest -rs -m label_studio tests/label_studio; \
 	else echo "SKIPPED: make test-label-studio (Label Studio cannot be installed here, see above)."; fi
 
-label-studio-tests: $(READY)
-	$(BIN)/python -m pip install --quiet playwright
-	AL_TF_REQUIRE_LABEL_STUDIO=1 $(BIN)/python -m pytest -rs -m label_studio tests/label_studio
+label-studio:  # which is not everywhere
+	-@$(MAKE) --no-print-directory $(STUDIO)/.ready
 
-.venv-label-studio/.ready: tests/label_studio/requirements.txt
+$(STUDIO)/.ready: tests/label_studio/requirements.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
-	$(@D)/bin/python -m pip install --quiet -r $<
+	$(@D)/bin/python -m pip install --quiet --no-compile -r $<
+	-$(@D)/bin/python -m tests.label_studio.studio $(@D)/bin/label-studio
 	touch $@
 
-test-tracking: $(READY)  ## Experiments in MLflow and TensorBoard, with both packages
-	$(BIN)/python -m pip install --quiet --editable '.[mlflow,tensorboard]'
-	$(BIN)/python -m pytest tests/experiments/test_tracking.py
+test-tracking: $(ALL)/.ready  ## Experiments in MLflow and TensorBoard, with both packages
+	$(ALL)/bin/python -m pytest tests/experiments/test_tracking.py
 
 coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
 	$(BIN)/python -m pip install --quiet pytest-cov
@@ -135,19 +149,12 @@ test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last s
 	.venv-compat/bin/python -m pip install -r $<
 	touch $@
 
-docs: .venv-docs/.ready  ## Build the site into build/docs; warnings are errors, internal links are checked
-	.venv-docs/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
-	.venv-docs/bin/python docs/check_links.py build/docs
+docs: $(ALL)/.ready  ## Build the site into build/docs; warnings are errors, internal links are checked
+	$(ALL)/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	$(ALL)/bin/python docs/check_links.py build/docs
 
 docs-browser: docs  ## Open every page of the built site in Chromium: console, width, search
-	.venv-docs/bin/python -m pip install --quiet playwright
-	.venv-docs/bin/python docs/check_in_browser.py build/docs --pictures build/docs-pictures
-
-.venv-docs/.ready: requirements.txt pyproject.toml
-	$(PYTHON) -m venv .venv-docs
-	.venv-docs/bin/python -m pip install --upgrade pip
-	.venv-docs/bin/python -m pip install --editable '.[docs]'
-	touch $@
+	$(ALL)/bin/python docs/check_in_browser.py build/docs --pictures build/docs-pictures
 
 dist: .venv-dist/.ready  ## Build sdist and wheel into dist/, check both, use the wheel in a fresh environment
 	rm -rf dist
@@ -171,4 +178,4 @@ lint-files: .venv-dist/.ready  ## Workflows, issue forms, citation and Dockerfil
 	touch $@
 
 clean:  ## Remove what the targets above made, but no results
-	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat .venv-docs .venv-dist .venv-label-studio build dist *.egg-info
+	rm -rf .venv .venv-jax .venv-peers .venv-skactiveml .venv-onnx .venv-oldest .venv-compat $(ALL) .venv-dist $(STUDIO) build dist *.egg-info

@@ -4,12 +4,11 @@ With ``AL_TF_REQUIRE_LABEL_STUDIO=1`` (`make test-label-studio`) they fail in pl
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from .studio import Studio, running
+from .studio import initialized_folder, running
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-label-studio"
 
@@ -33,14 +32,7 @@ def program():
 
 @pytest.fixture(scope="session")
 def initialized(program):
-    """A data folder with a database and a user, kept with the environment: it takes a minute."""
-    folder = program.parents[1] / "initialized"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        Studio(program, folder, folder).initialize()
-        (folder / "complete").touch()
-    return folder
+    return initialized_folder(program)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,13 @@
-"""A real Label Studio on this machine: started, driven through its API, stopped."""
+"""A real Label Studio on this machine: started, driven through its API, stopped.
+
+As a program with the path of `label-studio`: makes the data that every one begins with.
+"""
 
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -155,6 +159,17 @@ def choice(*labels, control="choice"):
             "value": {"choices": list(labels)}}  # fmt: skip
 
 
+def initialized_folder(program):
+    """Return a data folder with a database and a user, kept with the environment: it takes a minute."""
+    folder = program.parents[1] / "initialized"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        Studio(program, folder, folder).initialize()
+        (folder / "complete").touch()
+    return folder
+
+
 @contextmanager
 def running(program, initialized, folder, documents):
     """Run a server on a copy of an initialized data folder."""
@@ -164,3 +179,7 @@ def running(program, initialized, folder, documents):
         yield studio
     finally:
         studio.stop()
+
+
+if __name__ == "__main__":
+    initialized_folder(Path(sys.argv[1]).absolute())

@@ -6,6 +6,11 @@ import subprocess
 import pytest
 
 
+def pytest_collection_modifyitems(items):
+    """Let the long ones begin: no process then waits at the end for the last test of another."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """Return a function that makes (or makes larger) a disk of some KiB and returns its folder."""

@@ -1,6 +1,5 @@
 """What is left after ``kill -9`` at any moment is finished by the same call, number for number."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,14 +14,11 @@ import psutil
 import pytest
 
 from al_tf.experiments import run_experiment
+from tests.labeling.work import processes
 
 from .helpers import fast_config, numbers, results_text, wait_for_records
 
 KILLS = 24
-IMPORTED_ON_THE_WAY = (
-    "al_tf.learner", "filelock", "pandas", "sklearn.datasets", "sklearn.linear_model",
-    "sklearn.metrics", "threadpoolctl", "tqdm.auto",
-)  # fmt: skip
 CONFIG = fast_config(strategies="margin", seeds=1, rounds=12)
 
 pytestmark = [pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX"), pytest.mark.slow]
@@ -42,14 +38,12 @@ def undisturbed(tmp_path_factory):
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_numbers(undisturbed, tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, *IMPORTED_ON_THE_WAY])
-    whole = seconds_of_a_run(context, tmp_path / "first")
+    whole = seconds_of_a_run(tmp_path / "first")
     rng = np.random.default_rng(int(time.time()))
     kills, folder, lines_at_kill = 0, 0, []
     while kills < KILLS:
         out_dir = tmp_path / str(folder)
-        process = context.Process(target=work, args=(out_dir,))
+        process = processes.Process(target=work, args=(out_dir,))
         process.start()
         further = rng.integers(CONFIG.rounds // 2)  # records, before it may be killed
         enough = n_lines(out_dir) + further
@@ -77,9 +71,9 @@ def n_lines(out_dir):
     return 0
 
 
-def seconds_of_a_run(context, out_dir):
+def seconds_of_a_run(out_dir):
     for repeat in range(2):  # the first one starts the server
-        process = context.Process(target=work, args=(out_dir / str(repeat),))
+        process = processes.Process(target=work, args=(out_dir / str(repeat),))
         start = time.monotonic()
         process.start()
         process.join()

@@ -22,14 +22,14 @@ from .work import (
 pytestmark = pytest.mark.slow
 
 
-def run_and_kill(work, *args, seconds):
-    """Let a session work for some time after its first message; return its messages until it died."""
+def run_and_kill(work, *args, rng, seconds):
+    """Let a session work for some messages and at most some time after them; return what it said until it died."""
     ours, theirs = processes.Pipe(duplex=False)
     worker = processes.Process(target=work, args=(*args, theirs))
     worker.start()
     theirs.close()
-    messages = [ours.recv()]
-    time.sleep(seconds)
+    messages = [ours.recv() for _ in range(rng.integers(1, 9))]
+    time.sleep(rng.uniform(0, seconds))
     os.kill(worker.pid, signal.SIGKILL)
     worker.join()
     try:
@@ -45,9 +45,7 @@ def test_nothing_acknowledged_is_lost_or_doubled(tmp_path, auto_retrain, kills):
     rng = np.random.default_rng(0)
     recorded, pending = [], None
     for _ in range(kills):
-        messages = run_and_kill(
-            work_until_killed, path, n, auto_retrain, seconds=rng.uniform(0, 0.06)
-        )
+        messages = run_and_kill(work_until_killed, path, n, auto_retrain, rng=rng, seconds=0.06)
         if pending is not None:  # the image on the screen when the last one died
             with LabelLedger(path) as ledger:
                 answered = pending in [event.image for event in ledger.standing()]
@@ -77,7 +75,7 @@ def test_a_change_of_many_images_is_recorded_whole_or_not_at_all(tmp_path):
     rng = np.random.default_rng(0)
     acknowledged, cut_off = [], []
     for _ in range(kills):
-        messages = run_and_kill(change_until_killed, path, n, seconds=rng.uniform(0, 0.15))
+        messages = run_and_kill(change_until_killed, path, n, rng=rng, seconds=0.15)
         acknowledged += [ids for kind, ids in messages if kind == "recorded" and ids]
         cut_off += [messages[-1][1]] if messages[-1][0] == "asked" else []
     with LabelLedger(path) as ledger:
@@ -112,7 +110,7 @@ def test_changes_of_classes_are_recorded_whole_or_not_at_all(tmp_path):
     rng = np.random.default_rng(0)
     acknowledged = 0
     for _ in range(kills):
-        messages = run_and_kill(change_classes_until_killed, path, n, seconds=rng.uniform(0, 0.2))
+        messages = run_and_kill(change_classes_until_killed, path, n, rng=rng, seconds=0.2)
         recorded = max([count for kind, count in messages if kind == "recorded"], default=0)
         acknowledged = max(acknowledged, recorded)
         with LabelLedger(path) as ledger:
@@ -144,7 +142,7 @@ def test_four_annotators_of_one_desk_lose_and_repeat_nothing(tmp_path):
     rng = np.random.default_rng(0)
     acknowledged = []
     for _ in range(kills):
-        messages = run_and_kill(work_together_until_killed, path, n, seconds=rng.uniform(0, 0.2))
+        messages = run_and_kill(work_together_until_killed, path, n, rng=rng, seconds=0.2)
         acknowledged += messages
     with LabelLedger(path) as ledger:
         events, answers = ledger.events(), ledger.answers()

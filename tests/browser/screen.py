@@ -92,6 +92,6 @@ class Screen:
         return self.frame.locator("button.altf-button", has_text=text).first
 
     def wait_for_training(self):
-        self.frame.wait_for_selector(".altf-pill[data-state=ready]", timeout=60_000)
+        self.frame.wait_for_selector(".altf-pill[data-state=ready]")
         self.frame.wait_for_selector(".altf-predictions li")
         self.ready()

@@ -173,7 +173,7 @@ def test_from_the_first_image_to_the_evaluated_model(chromium, tmp_path):
 
     with day.desk() as screens:
         assert {who: screen.name for who, screen in screens.items()} == waiting
-        screens["ann"].page.wait_for_selector(".altf-pill[data-state=ready]", timeout=60_000)
+        screens["ann"].page.wait_for_selector(".altf-pill[data-state=ready]")
         day.label_alike("ben")
         turn = 0
         while len({name for _, kind, name, _ in day.done if kind == "label"}) < 160:

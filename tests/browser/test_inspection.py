@@ -269,7 +269,7 @@ class TestQuickKeys:
         assert said == f"{waiting} answers for the next images (Esc: none)"
         assert 2 <= waiting <= 5  # those fetched ahead were answered
         gate.open()
-        screen.frame.wait_for_selector(".altf[data-waiting='0'][aria-busy=false]", timeout=20_000)
+        screen.frame.wait_for_selector(".altf[data-waiting='0'][aria-busy=false]")
         screen.ready()
         assert [label for _, label in labels(session)] == ["good", "defective"] * 3
         assert len({name for name, _ in labels(session)}) == 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -116,6 +116,7 @@ def label(
     from ..labeling.desk.access import check_annotators
     from ..labeling.desk.server import DeskServer
     from ..labeling.desk_settings import read_settings, resolve_settings
+    from ..labeling.folder_pool import check_folder
 
     if annotators is not None and annotator is not None:
         raise typer.BadParameter("Give --annotator or --annotators, not both.")
@@ -124,24 +125,37 @@ def label(
     judges = people[:1] if referees is None else check_annotators(referees.split(","))
     if not set(judges) <= set(people):
         raise typer.BadParameter("--referees names somebody who is not among --annotators.")
-    with DeskServer(port=port, host=host, url=url) as server:
-        stored = None
-        if ledger.exists():
-            with LabelLedger(ledger, read_only=True) as book:
-                stored = read_settings(book)
+    sessions: list[LabelingSession] = []
+
+    def open_sessions(tell: Callable[[str], None]) -> list[LabelingSession]:
         settings, advice = resolve_settings(
             stored, model=model, backbone=backbone, size=size, strategy=strategy,
             batch_size=batch, overlap=overlap,
         )  # fmt: skip
-        session = _open_session(folder, ledger, _names(classes), settings, people[0], group)
-        _warn(filter(None, [advice, server.address.warning]))
-        server.attach(*(session.colleague(name, is_referee=name in judges) for name in people))
+        _warn(filter(None, [advice]))
+        first = _open_session(folder, ledger, _names(classes), settings, people[0], group, tell)
+        sessions.extend(first.colleague(name, is_referee=name in judges) for name in people)
+        return sessions
+
+    with DeskServer(port=port, host=host, url=url) as server:
+        check_folder(folder)  # what is quickly said is said before there is a page
+        stored = None
+        if ledger.exists():
+            with LabelLedger(ledger, read_only=True) as book:
+                stored = read_settings(book)
+        _warn(filter(None, [server.address.warning]))
+        server.expect(people, judges)
         try:
-            server.run(open_browser=webbrowser.open if browser else None, announce=typer.echo)
+            server.run(
+                open_sessions,
+                open_browser=webbrowser.open if browser else None,
+                announce=typer.echo,
+            )
         finally:
-            session.close(wait=False)
-            session.pool.close()
-    if session.training.state in ("loading", "embedding", "running"):
+            for session in sessions[:1]:  # closes those of the others
+                session.close(wait=False)
+                session.pool.close()
+    if sessions[0].training.state in ("loading", "embedding", "running"):
         _leave()
 
 
@@ -152,13 +166,21 @@ def _open_session(
     settings: DeskSettings,
     annotator: str,
     group: str | None,
+    tell: Callable[[str], None],
 ) -> LabelingSession:
-    """Open a session as the settings say, and store them once it is open."""
+    """Open a session as the settings say, and store them once it is open.
+
+    `tell` is given lines for people on what is being done.
+    """
     from ..folders import left_out_line
     from ..labeling import LabelingSession
     from ..labeling.desk_settings import store_settings
 
-    pool, settings = settings.open_pool(folder, background=True)
+    tell("Looking for images in the folder …")
+    pool, settings = settings.open_pool(
+        folder, background=True,
+        listed=lambda n: tell(f"Looking for images in the folder: {n:,} files so far …"),
+    )  # fmt: skip
     _warn(filter(None, [left_out_line(pool.left_out)]))
     with new_or_kept(ledger) as book:
         if names is None and not book.classes:
@@ -166,7 +188,9 @@ def _open_session(
                 f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
             )
         classes = book.check_classes(book.classes if names is None else names)
+        tell("Reading the images that have a label …")
         pool.read_first(event.name for event in book.standing())
+        tell(f"{pool.n_files:,} image files. Choosing the first image …")
         session = LabelingSession(
             settings.build_estimator(classes),
             pool,

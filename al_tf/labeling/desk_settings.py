@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,14 +44,18 @@ class DeskSettings:
     """How many bits 16-bit images use; None before the images were first read."""
 
     def open_pool(
-        self, folder: str | os.PathLike[str], *, background: bool = False
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        background: bool = False,
+        listed: Callable[[int], object] | None = None,
     ) -> tuple[FolderPool, DeskSettings]:
         """Return the images of a folder as the model sees them, and these settings for next time.
 
         Parameters
         ----------
         folder : path
-        background : bool
+        background, listed
             As in `FolderPool`.
 
         Raises
@@ -63,7 +67,7 @@ class DeskSettings:
 
         pool = FolderPool(
             folder, size=self.size, grey=self.grey, bits=self.bits,
-            progress=True, remember=True, background=background,
+            progress=True, remember=True, background=background, listed=listed,
         )  # fmt: skip
         return pool, replace(self, grey=len(pool.shape) == 2, bits=pool.bits)
 

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -27,6 +27,8 @@ PART = 32
 """Files that a thread reads at once."""
 LISTED_AT_ONCE, LISTING_PAUSE = 100, 0.0005
 """Files, and seconds that others have before more are listed."""
+TOLD_AFTER = 1_000
+"""Files after which whoever waits is told how many there are."""
 KEEP_SECONDS = 1.0
 """How long what was seen waits to be kept on disk, at most."""
 
@@ -158,7 +160,7 @@ class FolderFiles:
 
     # Scanning ------------------------------------------------------------------------------
 
-    def scan(self, *, gently: bool = False) -> None:
+    def scan(self, *, gently: bool = False, listed: Callable[[int], object] | None = None) -> None:
         """List the folder: new and changed files are to be read, those that vanished are dropped.
 
         No file is opened.
@@ -167,13 +169,19 @@ class FolderFiles:
         ----------
         gently : bool
             Pause now and then, so that other threads go on at their pace.
+        listed : callable, optional
+            Called now and then with the number of image files so far.
         """
         with self._scanning:
             begin = time.perf_counter()
             left_out: Counter[str] = Counter()
             marks = FolderMarks()
             entries = walk_images(self.folder, left_out, marks.note)
-            fresh, n_same = self._compare(_gentle(entries) if gently else entries)
+            if gently:
+                entries = _every(LISTED_AT_ONCE, entries, lambda n: time.sleep(LISTING_PAUSE))
+            elif listed is not None:
+                entries = _every(TOLD_AFTER, entries, listed)
+            fresh, n_same = self._compare(entries)
             with self._lock:
                 n_there = n_same + sum(name in self._seen for name in fresh)
                 some_vanished = n_there < self.n_files
@@ -413,13 +421,13 @@ class FolderFiles:
         new.clear()
 
 
-def _gentle(
-    entries: Iterable[tuple[str, os.DirEntry[str]]],
+def _every(
+    n: int, entries: Iterable[tuple[str, os.DirEntry[str]]], do: Callable[[int], object]
 ) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield entries with a pause now and then, so that other threads go on at their pace."""
+    """Yield entries, and do something with their number before every `n` of them."""
     for number, entry in enumerate(entries):
-        if number % LISTED_AT_ONCE == 0:
-            time.sleep(LISTING_PAUSE)
+        if number % n == 0:
+            do(number)
         yield entry
 
 

@@ -35,6 +35,14 @@ REST = 10
 _T = TypeVar("_T")
 
 
+def check_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return a folder's path; raise `DataNotFoundError` if there is no such folder."""
+    path = Path(folder)
+    if not path.is_dir():
+        raise DataNotFoundError(f"{folder}: no such folder.")
+    return path
+
+
 class FolderPool(ImagePool):
     """The image files beneath a folder, which may come and go.
 
@@ -57,6 +65,8 @@ class FolderPool(ImagePool):
         next pool of this folder reads only files that are new or changed.
     background : bool
         Read files for a quarter of a second, and the others in a thread, in random order; `ids` grows.
+    listed : callable, optional
+        Called now and then while the folder is first listed, with the number of image files so far.
 
     Attributes
     ----------
@@ -91,10 +101,9 @@ class FolderPool(ImagePool):
         progress: bool = False,
         remember: bool = False,
         background: bool = False,
+        listed: Callable[[int], object] | None = None,
     ) -> None:
-        self.folder = Path(folder)
-        if not self.folder.is_dir():
-            raise DataNotFoundError(f"{folder}: no such folder.")
+        self.folder = check_folder(folder)
         self._files = FolderFiles(self.folder, FileIndex(self.folder) if remember else None)
         super().__init__()
         self.problems = self._files.problems
@@ -102,7 +111,7 @@ class FolderPool(ImagePool):
         self._background, self._progress = background, progress
         self._refreshing: threading.Thread | None = None
         self._closed = threading.Event()
-        self._files.scan()
+        self._files.scan(listed=listed)
         self._rest_until = time.monotonic() + REST * self._files.scan_seconds
         self._read()
         if not len(self._files):

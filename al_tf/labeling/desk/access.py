@@ -7,16 +7,13 @@ import ipaddress
 import re
 import secrets
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-from .data_urls import PictureUrls
-from .protocol import Desk
-
 if TYPE_CHECKING:
-    from ..session import LabelingSession
+    from .protocol import Desk
 
 LOCAL_HOST = "127.0.0.1"
 _LOCAL_NAMES = frozenset({LOCAL_HOST, "localhost"})
@@ -108,31 +105,34 @@ class Door:
 
     Parameters
     ----------
-    desk : Desk
+    annotator : str
+        Who comes in here.
     number : int or None
         Of several doors of one server, from 1; it is part of the address, so that one browser can
         go through two of them. None if there is only this one.
+    is_referee : bool
+        Whether they see the labels of all, and settle disagreements.
 
     Attributes
     ----------
+    desk : Desk or None
+        What is behind the door; None until the folder is open.
     token : str
         Every request must carry it.
     path : str
         Before all addresses behind this door: ``""`` or ``"/1"``.
     """
 
-    def __init__(self, desk: Desk, number: int | None = None) -> None:
-        self.desk = desk
+    def __init__(
+        self, annotator: str, number: int | None = None, *, is_referee: bool = True
+    ) -> None:
+        self.annotator, self.is_referee = annotator, is_referee
+        self.desk: Desk | None = None
         self.token = secrets.token_urlsafe(32)
         self.path = "" if number is None else f"/{number}"
         self._cookie = "al_tf_desk" if number is None else f"al_tf_desk_{number}"
         self._tickets: set[str] = set()
         self._lock = threading.Lock()
-
-    @property
-    def annotator(self) -> str:
-        """Who comes in here."""
-        return self.desk.session.annotator
 
     def ticket(self) -> str:
         """Return a token for one visit."""
@@ -169,15 +169,13 @@ class Door:
         return hmac.compare_digest(self.token.encode(), token.encode())
 
 
-def doors_for(sessions: Sequence[LabelingSession]) -> list[Door]:
-    """Return a door for each annotator's session; all of them are on one pool."""
-    if not sessions:
-        return []
-    pictures = PictureUrls(sessions[0].pool)
-    desks = [Desk(session, pictures) for session in sessions]
-    if len(desks) == 1:
-        return [Door(desks[0])]
-    return [Door(desk, number) for number, desk in enumerate(desks, 1)]
+def doors_for(annotators: Sequence[str], referees: Collection[str]) -> list[Door]:
+    """Return a door for each annotator; `referees` are those of them who settle disagreements."""
+    numbers = [None] if len(annotators) == 1 else range(1, len(annotators) + 1)
+    return [
+        Door(name, number, is_referee=name in referees)
+        for name, number in zip(annotators, numbers, strict=True)
+    ]
 
 
 def check_annotators(names: Sequence[str]) -> list[str]:

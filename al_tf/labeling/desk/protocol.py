@@ -36,7 +36,7 @@ from . import looking
 from .class_desk import ClassDesk, class_details
 from .data_urls import PictureUrls
 from .review import ReviewDesk
-from .wording import isolated, taken_back
+from .wording import error_line, isolated, taken_back
 
 if TYPE_CHECKING:
     from ..session import LabelingSession
@@ -242,12 +242,9 @@ def _slot(request: dict[str, Any]) -> int:
 
 def _one_line(error: Exception) -> str:
     """Return an error as one line for people; an unexpected one is logged with its traceback."""
-    if isinstance(error, AlTfError | ValueError | OSError):
-        text = str(error)
-    else:
+    if not isinstance(error, AlTfError | ValueError | OSError):
         _log.error("The desk met an error", exc_info=error)
-        text = f"{type(error).__name__}: {error}"
-    return " ".join(text.split()) or type(error).__name__
+    return error_line(error)
 
 
 def _plain(value: Any) -> Any:

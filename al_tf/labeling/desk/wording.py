@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ...errors import AlTfError
 from ..ledger import Event
 from ..reviewing import Changes
 
@@ -15,6 +16,13 @@ _DIRECTION_MARKS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 def isolated(name: str) -> str:
     """Return a name that cannot change the writing direction of the sentence around it."""
     return f"\u2068{_DIRECTION_MARKS.sub('', name)}\u2069"
+
+
+def error_line(error: Exception) -> str:
+    """Return an error as one line for people; the kind of one that was not written for them, too."""
+    is_for_people = isinstance(error, AlTfError | ValueError | OSError)
+    text = str(error) if is_for_people else f"{type(error).__name__}: {error}"
+    return " ".join(text.split()) or type(error).__name__
 
 
 def changed(changes: Changes, label: str | None) -> str:

@@ -142,7 +142,9 @@ class Desk:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=interruptible,
         )  # fmt: skip
-        self.address = self.process.stdout.readline()
+        self.address, line = self.process.stdout.readline(), "\n"
+        while line not in ("The folder is open.\n", ""):
+            line = self.process.stdout.readline()
 
     def stop(self):
         self.process.send_signal(signal.SIGINT)

@@ -1,12 +1,12 @@
 """The desk's server: what it answers its page, and what it refuses everybody else."""
 
+import _thread
 import json
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +14,8 @@ from PIL import Image
 
 from al_tf.errors import DeskError
 from al_tf.labeling import LabelLedger
-from al_tf.labeling.desk.server import MAX_BODY, DeskServer, serve
+from al_tf.labeling.desk.handler import MAX_BODY
+from al_tf.labeling.desk.server import DeskServer, serve
 from tests import interruptible
 
 from .visits import ask, cookie_of, get, post, serving
@@ -331,19 +332,13 @@ def test_a_port_that_is_none(desk, port):
         DeskServer(session, port=port)
 
 
-def test_serve_tells_the_address_and_opens_a_browser(desk, monkeypatch):
-    lines, opened = [], threading.Event()
-    visited = []
+def test_serve_tells_the_address_and_opens_a_browser(desk):
+    lines, visited = [], []
 
     def browser(url):
         visited.append(url)
-        opened.set()
+        _thread.interrupt_main()
 
-    def until_interrupted(self):
-        assert opened.wait(10)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(DeskServer, "serve_forever", until_interrupted)
     with desk.session() as session:
         desk.answer(session, 3)
         serve(session, open_browser=browser, announce=lines.append)
@@ -392,6 +387,7 @@ def test_the_command_serves_a_folder_and_keeps_what_was_answered(tmp_path):
     ("arguments", "message"),
     [
         (["nowhere", "--classes", "a,b"], "nowhere: no such folder"),
+        (["empty", "--classes", "a,b"], "expected image files"),
         ([".", "--classes", "a"], "two or more different names"),
         ([".", "--classes", "a,b", "--strategy", "best"], "Unknown strategy 'best'"),
         ([".", "--classes", "a,b", "--batch", "0"], "batch_size must be"),
@@ -405,8 +401,10 @@ def test_mistakes_on_the_command_line_are_one_line(
     from al_tf.cli.main import main
 
     Image.new("L", (20, 20)).save(tmp_path / "1.png")
+    (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["al-tf", "label", "--ledger", "l.db", *arguments])
+    command = ["al-tf", "label", "--ledger", "l.db", "--no-browser", *arguments]
+    monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as ended:
         main()
     error = capsys.readouterr().err

@@ -39,7 +39,7 @@ def ask(server, line, headers=(), body=b"", *, good=True):
             fields |= {"Content-Length": str(len(body))}
     fields |= dict(headers)
     lines = [line, *(f"{name}: {value}" for name, value in fields.items() if value is not None)]
-    with socket.create_connection(("127.0.0.1", server.server_port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=60) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         answer = b""
         try:

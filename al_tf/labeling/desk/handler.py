@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_BODY = 256 << 10  # as many images as may be changed at once
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
-RETRY_SECONDS = "1"  # for clients other than our page, which asks again at once
+RETRY_SECONDS = "1"  # until a request that the opening of the folder outlasts should come again
 
 _FILES = {
     "/": ("page.html", "text/html; charset=utf-8"),
@@ -58,10 +58,14 @@ class DeskHandler(BaseHTTPRequestHandler):
         if door is not None and token and path == f"{door.path}/":
             self._enter(door, token)
         elif self._has_token(door):
-            self._file("" if door is None else path.removeprefix(door.path))
+            inner = "" if door is None else path.removeprefix(door.path)
+            if inner == "/opening":
+                self._reply(HTTPStatus.OK, self.server.opening.news())
+            else:
+                self._file(inner)
 
     def do_POST(self) -> None:
-        """Answer a request of the page; before the folder is open, say how far that is."""
+        """Answer a request of the page, once the folder is open."""
         self.close_connection = True  # until the body has been read
         door = self.server.door_of(self.path)
         if not (self._is_for_us() and self._has_token(door) and self._is_from_our_page()):
@@ -72,12 +76,14 @@ class DeskHandler(BaseHTTPRequestHandler):
         request = self._body()
         if request is None:
             return
-        news = self.server.opening.news() if door.desk is None else None
+        if door.desk is None:
+            self.server.opening.wait()
         if door.desk is not None:
             self._reply(HTTPStatus.OK, door.desk.handle(request))
-        elif news is not None:
-            again = {"Retry-After": RETRY_SECONDS} if "opening" in news else {}
-            self._reply(HTTPStatus.SERVICE_UNAVAILABLE, news, **again)
+            return
+        news = self.server.opening.news()
+        again = {} if "failed" in news else {"Retry-After": RETRY_SECONDS}
+        self._reply(HTTPStatus.SERVICE_UNAVAILABLE, news, **again)
 
     # Who is let in --------------------------------------------------------------------
 

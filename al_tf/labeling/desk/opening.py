@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 
-HELD_SECONDS = 0.2
-"""A page that asks before the desk is open waits so long for its answer, and asks again."""
-LAST_WORDS = 3 * HELD_SECONDS
-"""So long the pages that are there can still ask why the desk could not be opened."""
+HELD_SECONDS = 20.0
+"""A request that comes before the desk is open waits so long for its answer, at most."""
+LAST_WORDS = 0.5
+"""So long a desk that cannot be opened stays, for the pages that are there to hear why."""
 BROWSER_SECONDS = 5.0
-"""So long a browser that is being started can."""
+"""So long it stays for a browser that is being started."""
 
 
 class Opening:
@@ -28,13 +28,13 @@ class Opening:
             self._step = step
 
     def succeed(self) -> None:
-        """Let the pages go on: the desk is open."""
+        """Let the requests go on: the desk is open."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
 
     def fail(self, error: str) -> None:
-        """Tell the pages why the desk cannot be opened, and wait until they have heard it.
+        """Tell the pages why the desk cannot be opened, and give them the time to hear it.
 
         Nobody is waited for if no page is there, nor a browser on its way.
         """
@@ -54,21 +54,18 @@ class Opening:
             self._browser_comes = comes
             self._changed.notify_all()
 
-    def news(self) -> dict[str, str] | None:
-        """Wait for a moment, and return what to tell a page; None once the desk is open.
+    def news(self) -> dict[str, str | None]:
+        """Return ``opening``, what is being done, None once the desk is open; or ``failed``, why it is not."""
+        with self._changed:
+            self._somebody_came = True
+            if self._error is not None:
+                self._was_told = True
+                self._changed.notify_all()
+                return {"failed": self._error}
+            return {"opening": None if self._is_over else self._step}
 
-        Returns
-        -------
-        dict or None
-            ``opening``, what is being done; or ``failed``, why the desk cannot be opened.
-        """
+    def wait(self) -> None:
+        """Wait until the desk is open or cannot be opened, but not longer than `HELD_SECONDS`."""
         with self._changed:
             self._somebody_came = True
             self._changed.wait_for(lambda: self._is_over, HELD_SECONDS)
-            if not self._is_over:
-                return {"opening": self._step}
-            if self._error is None:
-                return None
-            self._was_told = True
-            self._changed.notify_all()
-            return {"failed": self._error}

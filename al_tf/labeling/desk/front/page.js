@@ -4,17 +4,23 @@ import { mount } from "./desk.js";
 import { make } from "./elements.js";
 import { followTheme } from "./theme.js";
 
-const AGAIN_MS = 50; // the server itself keeps a request waiting while the folder is being opened
+const NEWS_MS = 150; // until it is asked how far the opening of the folder is
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // What is on the page until the folder is open
 class OpeningNotice {
   constructor(place) {
     this.place = place;
+    this.failed = false;
   }
 
-  tell(step) {
+  // news: `opening`, what is being done, or `failed`, why the folder cannot be opened
+  show({ opening, failed }) {
+    if (this.failed || !(opening || failed)) return;
     if (!this.element) this.build();
-    this.step.textContent = step;
+    if (failed) this.fail(failed);
+    else this.step.textContent = opening;
   }
 
   build() {
@@ -27,10 +33,13 @@ class OpeningNotice {
   }
 
   fail(reason) {
-    this.tell("");
+    this.failed = true;
     this.title.textContent = "The desk could not be opened";
     const remedy = "Put this right, and start the program again: its address will be another one.";
-    this.step.replaceWith(make("p", { class: "altf-error", role: "alert" }, make("span", { textContent: reason })), make("p", { textContent: remedy }));
+    this.step.replaceWith(
+      make("p", { class: "altf-error", role: "alert" }, make("span", { textContent: reason })),
+      make("p", { textContent: remedy }),
+    );
   }
 
   remove() {
@@ -42,28 +51,21 @@ class OpeningNotice {
 const place = document.getElementById("desk");
 const notice = new OpeningNotice(place);
 
-async function post(request) {
+async function fetched(address, options) {
   try {
-    return await fetch("ask", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(request),
-    });
+    return await fetch(address, options);
   } catch {
     throw new Error("The desk's program does not answer: is it still running? Labels given so far are in the ledger.");
   }
 }
 
 async function ask(request) {
-  const response = await post(request);
-  if (response.status === 503 && response.headers.get("Content-Type") === "application/json") {
-    const { opening, failed } = await response.json();
-    if (failed) {
-      notice.fail(failed);
-      return new Promise(() => {}); // the program has ended
-    }
-    notice.tell(opening);
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  const body = JSON.stringify(request);
+  const response = await fetched("ask", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  if (response.status === 503) {
+    notice.show(await response.json());
+    if (notice.failed) return new Promise(() => {}); // the program has ended
+    await pause(NEWS_MS);
     return ask(request);
   }
   if (response.status === 403) {
@@ -73,10 +75,17 @@ async function ask(request) {
   return response.json();
 }
 
-// The first request waits until the folder is open; its reply is that to the first of the desk.
+// The desk's first request is answered once the folder is open; until then the page says how far that is.
 async function start() {
   let first = ask({ do: "look" });
-  await first.catch(() => {}); // the desk says it
+  let answered = false;
+  const end = first.catch(() => {}).then(() => (answered = true)); // of an error, the desk tells
+  while (!answered && !notice.failed) {
+    await Promise.race([end, pause(NEWS_MS)]);
+    const news = answered ? {} : await fetched("opening").then((reply) => reply.json()).catch(() => ({}));
+    if (!answered) notice.show(news);
+  }
+  if (notice.failed) return;
   notice.remove();
   const askOrTake = (request) => {
     const reply = first ?? ask(request);

@@ -5,17 +5,37 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from ..errors import StaleItemError
-from .choosing import Chooser
+from .choosing import Chooser, repeat_candidates
 from .image_pool import ImagePool
-from .ledger import LabelLedger, Slot, stale_slot_message
+from .ledger import Candidate, Event, LabelLedger, Slot, stale_slot_message
+from .scored_model import PoolClassifier, ScoredModel
 from .trainer import Trainer
 
 WAIT_SECONDS = 10.0
 """How long a new batch waits at most for a kept model, and for a training that should be quick."""
 READING_PAUSE = 0.1
 """Seconds until it is tried again to choose from images that are still being read."""
+
+
+class Situation(NamedTuple):
+    """What a batch depends on besides the model: arguments of `Chooser.batch`."""
+
+    repeatable: Sequence[Event]
+    unavailable: set[str]
+    counts: Mapping[str, int]
+    due: Sequence[str]
+
+
+class PreparedBatch(NamedTuple):
+    """A batch that was chosen before it was due."""
+
+    situation: Situation
+    classifier: PoolClassifier
+    candidates: list[Candidate]
 
 
 class Batches:
@@ -48,11 +68,12 @@ class Batches:
         self._pool, self._ledger, self._trainer, self._chooser = pool, ledger, trainer, chooser
         self._annotator, self._size, self._lease = annotator, size, lease_seconds
         self._choosing = threading.Lock()  # so that two annotators' batches have no image in common
+        self._prepared: list[PreparedBatch] = []
 
     def for_annotator(self, annotator: str) -> Batches:
         """Return the batches of another annotator, from the same pool, model and settings."""
         other = copy.copy(self)
-        other._annotator = annotator
+        other._annotator, other._prepared = annotator, []
         return other
 
     def waiting(self) -> list[Slot]:
@@ -81,20 +102,66 @@ class Batches:
                 slots = self._chosen()
             return slots
 
+    def foresee(
+        self, slot: Slot, prepared: Callable[[Candidate, ScoredModel, PoolClassifier], None]
+    ) -> None:
+        """Choose what follows the last image of a batch while it is looked at; see `Trainer.foresee`.
+
+        `new` sets such a batch aside where it is due and would be chosen now: with the same labels,
+        nothing set aside meanwhile, and the model that was trained for it.
+
+        Parameters
+        ----------
+        slot : Slot
+            Of that image.
+        prepared : callable
+            Given the image that would come first after each of the likeliest answers, the model
+            trained on it, and what would choose.
+        """
+        self._prepared = []
+
+        def prepare(labels: Mapping[str, str], model: ScoredModel) -> None:
+            situation = self._situation([*self._ledger.standing(), _answer_to(slot)])
+            classifier = self._trainer.classifier_of(model, labels)
+            candidates = self._choose(situation, classifier)
+            self._prepared.append(PreparedBatch(situation, classifier, candidates))
+            if candidates:
+                prepared(candidates[0], model, classifier)
+
+        self._trainer.foresee(self._ledger.answers(), slot, prepare)
+
+    def _situation(self, standing: Sequence[Event]) -> Situation:
+        queue = self._ledger.queue
+        return Situation(
+            repeat_candidates(standing, self._annotator, gap=self._size),
+            queue.unavailable(self._annotator),
+            queue.counts(self._annotator),
+            queue.second_opinions_due(self._annotator) if self._chooser.overlap else (),
+        )
+
+    def _choose(self, situation: Situation, classifier: PoolClassifier | None) -> list[Candidate]:
+        return self._chooser.batch(
+            pool=self._pool, inputs=self._trainer.inputs, annotator=self._annotator,
+            classifier=classifier, size=self._size, **situation._asdict(),
+        )  # fmt: skip
+
+    def _foreseen(
+        self, situation: Situation, classifier: PoolClassifier | None
+    ) -> list[Candidate] | None:
+        """Return the batch that was chosen for what is the case now; None without one."""
+        prepared, self._prepared = self._prepared, []
+        for batch in prepared:
+            if classifier is not None and classifier.predicts_as(batch.classifier):
+                return batch.candidates if batch.situation == situation else None
+        return None
+
     def _chosen(self) -> list[Slot]:
         queue = self._ledger.queue
         while True:
-            candidates = self._chooser.batch(
-                pool=self._pool,
-                inputs=self._trainer.inputs,
-                standing=self._ledger.standing(),
-                unavailable=queue.unavailable(self._annotator),
-                counts=queue.counts(self._annotator),
-                due=queue.second_opinions_due(self._annotator) if self._chooser.overlap else (),
-                annotator=self._annotator,
-                classifier=self._trainer.classifier(self._ledger.answers()),
-                size=self._size,
-            )
+            situation = self._situation(self._ledger.standing())
+            classifier = self._trainer.classifier(self._ledger.answers())
+            candidates = self._foreseen(situation, classifier)
+            candidates = candidates or self._choose(situation, classifier)
             if not candidates and self._pool.is_reading:
                 time.sleep(READING_PAUSE)
                 continue
@@ -109,3 +176,12 @@ class Batches:
             )
             if slots:  # else others were faster with every one of them
                 return slots
+
+
+def _answer_to(slot: Slot) -> Event:
+    """Return the event of an answer to come, as far as choosing asks for it."""
+    return Event(
+        id=0, kind="label", image=slot.image, name="", label=None, annotator=slot.annotator,
+        seconds=0.0, purpose=slot.purpose, round=slot.round, strategy=slot.strategy,
+        score=slot.score, time="", slot=slot.id, undoes=None, action=None,
+    )  # fmt: skip

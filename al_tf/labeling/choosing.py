@@ -219,7 +219,7 @@ class Chooser:
         *,
         pool: ImagePool,
         inputs: ImagePool | PoolFeatures,
-        standing: Sequence[Event],
+        repeatable: Sequence[Event],
         unavailable: set[str],
         counts: Mapping[str, int],
         due: Sequence[str],
@@ -234,8 +234,8 @@ class Chooser:
         pool : ImagePool
         inputs : ImagePool or PoolFeatures
             What the model is fitted on.
-        standing : sequence of Event
-            Of `LabelLedger.standing`.
+        repeatable : sequence of Event
+            Of `repeat_candidates`.
         unavailable : set of str
             Images with an answer, or set aside.
         counts : mapping of str to int
@@ -256,15 +256,14 @@ class Chooser:
         counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
         in_order = self.reserve.in_order()
         reserve = list(islice((i for i in in_order if i in pool and i not in unavailable), size))
-        old = repeat_candidates(standing, annotator, gap=size)
         n_audit = min(quota(self.reserve.share, counts, "audit", n_first), len(reserve))
-        n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(old))
+        n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(repeatable))
         n_chosen = n_first - n_audit - n_repeat
         open_to_all = self._candidates(pool, unavailable, classifier, n_chosen, rng)
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
         if n_chosen and not chosen:  # what is left is the audit reserve
             n_audit, n_repeat = min(n_first, len(reserve)), 0
-        picked = [old[i] for i in rng.permutation(len(old))[:n_repeat]]
+        picked = [repeatable[i] for i in rng.permutation(len(repeatable))[:n_repeat]]
         candidates = [
             *chosen,
             *(Candidate(image, "audit", "random") for image in reserve[:n_audit]),

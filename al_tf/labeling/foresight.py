@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,10 +13,12 @@ PAUSE = 0.1
 """Seconds until the first of them is trained: nobody who looks has answered by then."""
 
 
-class ForeseenModel(NamedTuple):
-    """A model of labels that there may be in a moment."""
+class FittedModel(NamedTuple):
+    """A model that was trained, and is not in use yet."""
 
     model: ScoredModel
+    kappa: float | None
+    """Agreement of its predictions with those of the model in use."""
     seconds: float
     """How long its training took."""
 
@@ -29,12 +30,13 @@ class Foresight:
         self._task = BackgroundTask(lambda: None)
         self._lock = threading.Lock()
         self._over = threading.Event()  # of the guesses that are being trained for
-        self._models: dict[str, ForeseenModel] = {}
+        self._models: dict[str, FittedModel] = {}
 
     def begin(
         self,
         guesses: Sequence[Mapping[str, str]],
-        fit: Callable[[Mapping[str, str]], tuple[str, ScoredModel]],
+        fit: Callable[[Mapping[str, str]], tuple[str, FittedModel]],
+        prepare: Callable[[Mapping[str, str], ScoredModel], None],
     ) -> None:
         """Train a model on each of some guesses in the background, in place of those before.
 
@@ -44,6 +46,8 @@ class Foresight:
             The label of each image to train on, the likeliest guess first.
         fit : callable
             Returns the digest of a guess, by which `take` knows it, and the model.
+        prepare : callable
+            Given each guess and its model, makes ready what follows.
         """
         over = self._end()
 
@@ -51,16 +55,16 @@ class Foresight:
             if over.wait(PAUSE):
                 return
             for guess in guesses:
-                start = time.perf_counter()
-                digest, model = fit(guess)
+                digest, fitted = fit(guess)
                 with self._lock:
                     if over.is_set():
                         return
-                    self._models[digest] = ForeseenModel(model, time.perf_counter() - start)
+                    self._models[digest] = fitted
+                prepare(guess, fitted.model)
 
         self._task.start(work)
 
-    def take(self, digest: str) -> ForeseenModel | None:
+    def take(self, digest: str) -> FittedModel | None:
         """Return the model of some labels, if there is one; all others are forgotten."""
         with self._lock:
             foreseen = self._models.get(digest)

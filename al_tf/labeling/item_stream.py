@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import ImageGoneError, StaleItemError
@@ -11,7 +12,8 @@ from .annotator_view import AnnotatorView
 from .batches import Batches
 from .image_pool import ImagePool
 from .items import Item
-from .ledger import Event, LabelLedger, Slot
+from .ledger import Candidate, Event, LabelLedger, Slot, Snapshot
+from .scored_model import PoolClassifier, ScoredModel
 from .showing import build_item
 from .trainer import Trainer
 
@@ -46,6 +48,8 @@ class ItemStream:
         self._view, self._foresees = view, foresees
         self._lock = threading.RLock()
         self._current: Slot | None = None
+        self._foreseen: tuple[Snapshot, tuple[int, int]] | None = None  # slot, number of the model
+        self._prepared_by: list[Callable[[Item], object]] = []
         self._shown_since: dict[int, float] = {}
 
     def next(self) -> Item | None:
@@ -59,9 +63,9 @@ class ItemStream:
                     return None
                 item = self._shown(slots[0])
                 if item is not None:
-                    self._trainer.first_image_is_shown()
+                    self._trainer.image_is_shown()
                     if self._foresees and len(slots) == 1:
-                        self._trainer.foresee(self._ledger.answers(), slots[0])
+                        self._foresee(slots[0])
                     return item
 
     def ahead(self, n: int) -> list[Item]:
@@ -106,6 +110,34 @@ class ItemStream:
         """Take back this annotator's last answer or change of a class."""
         with self._lock:
             return self._ledger.undo(self._view.annotator)
+
+    def subscribe_ahead(self, callback: Callable[[Item], object]) -> None:
+        """See `LabelingSession.subscribe_ahead`."""
+        self._prepared_by.append(callback)
+
+    def _foresee(self, last: Slot) -> None:
+        """Choose what may follow the last image of a batch, once for each state of affairs."""
+        snapshot, place = self._ledger.snapshot(), (last.id, self._trainer.round)
+        if (
+            self._foreseen is None
+            or self._foreseen[0] is not snapshot
+            or self._foreseen[1] != place
+        ):
+            self._foreseen = (snapshot, place)
+            self._batches.foresee(last, self._prepare)
+
+    def _prepare(
+        self, candidate: Candidate, model: ScoredModel, classifier: PoolClassifier
+    ) -> None:
+        """Have the image ready that may come first in the next batch."""
+        slot = Slot(
+            id=0, image=candidate.image, annotator=self._view.annotator, purpose=candidate.purpose,
+            round=self._trainer.round + 1, position=1, batch=1, strategy=candidate.strategy,
+            score=candidate.score, expires=0.0, released=0,
+        )  # fmt: skip
+        item = build_item(slot, self._pool, model, classifier, self._view.hidden())
+        for callback in self._prepared_by:
+            callback(item)
 
     def forget_times(self) -> None:
         """Count no time until now as that of an image."""

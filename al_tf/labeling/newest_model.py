@@ -7,6 +7,7 @@ import threading
 
 from ..agreement import cohen_kappa
 from ..errors import DataCorruptError, StorageError, UnknownLabelError
+from .feature_table import rows_of
 from .kept_model import KeptModel, ModelFile
 from .ledger import ClassList, LabelLedger
 from .scored_model import ScoredModel
@@ -78,14 +79,9 @@ class NewestModel:
         before, now = self.model, self.with_present_classes(other)
         if before is None or now is None:
             return None
-        n = min(len(before.ids), len(now.ids))
-        if before.ids[:n] == now.ids[:n]:
-            common = now.ids[:n]
-            old, new = before.proba[:n], now.proba[:n]
-        else:
-            common = tuple(image for image in now.ids if image in before.row_of)
-            old, new = before.proba_of(common), now.proba_of(common)
-        return cohen_kappa(old.argmax(axis=1), new.argmax(axis=1)) if common else None
+        rows = rows_of(before.row_of, now.ids)
+        old, new = before.proba[rows[rows >= 0]], now.proba[rows >= 0]
+        return cohen_kappa(old.argmax(axis=1), new.argmax(axis=1)) if len(old) else None
 
     # Kept for the next session ----------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ class PoolFeatures:
         self._elsewhere: set[str] = set()  # images in the table that were never in the pool
         self._turn, self._working = threading.Lock(), threading.Lock()
         self._stopped = threading.Event()
+        self._pausing = threading.Condition()
+        self._paused_until = 0.0
         self._read_kept(self._pool.arrivals[:READ_AT_ONCE])
 
     def count(self) -> int:
@@ -139,7 +142,7 @@ class PoolFeatures:
             start = self._first_missing()
             if start is not None:
                 part = self._pool.arrivals[start : start + READ_AT_ONCE]
-                self.compute([image for image in part if image in self._pool])
+                self.compute([image for image in part if image in self._pool], gives_way=True)
                 continue  # others may have been read meanwhile
             if self._pool.is_reading and not self._stopped.is_set():
                 self._stopped.wait(READING_PAUSE)
@@ -149,15 +152,43 @@ class PoolFeatures:
     def stop(self) -> None:
         """End the computation that is under way at its next part, and refuse further ones."""
         self._stopped.set()
+        self.go_on()
 
-    def compute(self, image_ids: Sequence[str], size: int = CHUNK) -> None:
-        """Compute the features that are missing, of images that can be read; see `chunks`."""
+    def pause(self, seconds: float) -> None:
+        """Have `embed_pool` begin no further part for so long, or until `go_on`.
+
+        Not sooner after the last pause than this one is long, so that the features get on.
+        """
+        with self._pausing:
+            if time.monotonic() - self._paused_until > seconds:
+                self._paused_until = time.monotonic() + seconds
+
+    def go_on(self) -> None:
+        """End a pause."""
+        with self._pausing:
+            self._paused_until = min(self._paused_until, time.monotonic())
+            self._pausing.notify_all()
+
+    def _wait_for_pause(self) -> None:
+        with self._pausing:
+            while (left := self._paused_until - time.monotonic()) > 0:
+                self._pausing.wait(left)
+
+    def compute(
+        self, image_ids: Sequence[str], size: int = CHUNK, *, gives_way: bool = False
+    ) -> None:
+        """Compute the features that are missing, of images that can be read; see `chunks`.
+
+        With `gives_way`, no part is begun during a `pause`.
+        """
         missing = [image for image in image_ids if image not in self.table]
         self._read_kept(missing)
         missing = [image for image in missing if image not in self.table]
         with self._bar(len(missing)) as bar:
             for start in range(0, len(missing), size):
                 part = missing[start : start + size]
+                if gives_way:
+                    self._wait_for_pause()
                 with self._turn:  # whoever waits comes before whoever has just done a part
                     self._working.acquire()
                 try:

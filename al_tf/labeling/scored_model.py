@@ -208,6 +208,13 @@ class PoolClassifier:
         """Images to choose from: all that the model has scored, or its sample of a large pool."""
         return self._model.sample or self._model.ids
 
+    def predicts_as(self, other: PoolClassifier) -> bool:
+        """Tell whether another one says the same of each image, of however many it has scored."""
+        mine, its = self._model, other._model
+        return mine.estimator is its.estimator and (mine.classes, mine.counted_as) == (
+            its.classes, its.counted_as,
+        )  # fmt: skip
+
     def known_of(self, images: Sequence[str]) -> list[str]:
         """Return those of some images for which the model's predictions are there at once."""
         known = self._model.known

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import check_one_of
 from ..seeding import RandomState, check_random_state
-from . import quality
 from .annotator_view import AnnotatorView
 from .audit import AuditReserve, settled_group, store_group
 from .batches import Batches
 from .choosing import COLD_STARTS, Chooser, check_needs
 from .class_editing import ClassEditing
 from .item_stream import ItemStream
-from .items import Item, Progress, TrainingStatus
+from .items import Item, Progress
 from .ledger import Event, LabelLedger
 from .pool import open_pool
 from .progress import measure_progress
 from .reviewing import Reviewer
 from .session_checks import check_estimator, check_settings, shared_setting
 from .trainer import Trainer
-
-if TYPE_CHECKING:
-    import pandas as pd
+from .training_control import TrainingControl
 
 
-class LabelingSession(ClassEditing):
+class LabelingSession(ClassEditing, TrainingControl):
     """One annotator at work on a pool: what to show next, what was answered, what was learned.
 
     There is no screen in it. A desk, or a loop with an oracle, does ::
@@ -266,6 +263,14 @@ class LabelingSession(ClassEditing):
         """
         return self._items.ahead(n)
 
+    def subscribe_ahead(self, callback: Callable[[Item], object]) -> None:
+        """Have `callback` called, in a thread of its own, with items that may begin the next batch.
+
+        That is while the last image of a batch is looked at, so that a screen can have ready what
+        it will probably show. Their slot is not set aside yet.
+        """
+        self._items.subscribe_ahead(callback)
+
     def label(self, label: str, *, slot: int | None = None, seconds: float | None = None) -> Event:
         """Record the label of the image shown; it is on the disk when this returns.
 
@@ -322,62 +327,6 @@ class LabelingSession(ClassEditing):
             self._reviewed()
         return event
 
-    # Training ---------------------------------------------------------------------------
-
-    def retrain(self, *, wait: bool = False) -> bool:
-        """Train on all labels so far, in the background.
-
-        Parameters
-        ----------
-        wait : bool
-            Return when it has ended, and raise if it failed.
-
-        Returns
-        -------
-        bool
-            Whether there is anything to train on: labels of two classes or more outside the
-            audit. While another training is under way, the new one follows it.
-        """
-        started = self._trainer.start(self.ledger.answers())
-        if wait:
-            self.wait()
-        return started
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the training to end.
-
-        Parameters
-        ----------
-        timeout : float, optional
-            Seconds.
-
-        Returns
-        -------
-        bool
-            Whether it has ended.
-
-        Raises
-        ------
-        TrainingFailedError
-            The last training failed; its cause is chained. Raised once for each failure.
-        """
-        return self._trainer.wait(timeout)
-
-    def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have `callback` called, in the training's thread, whenever `training` changes."""
-        self._trainer.subscribe(callback)
-
-    @property
-    def training(self) -> TrainingStatus:
-        """What the training is doing, or how the last one ended."""
-        return self._trainer.status
-
-    @property
-    def estimator(self) -> Any:
-        """The newest fitted estimator, or None."""
-        model = self._trainer.model
-        return None if model is None else model.estimator
-
     # Looking ----------------------------------------------------------------------------
 
     def progress(self) -> Progress:
@@ -386,20 +335,6 @@ class LabelingSession(ClassEditing):
             self.ledger, self.pool, self._trainer, self._view,
             target_accuracy=self._target_accuracy, target_recall=self._target_recall,
         )  # fmt: skip
-
-    def curve(self) -> pd.DataFrame:
-        """Return the estimated accuracy after each training.
-
-        Returns
-        -------
-        DataFrame
-            ``round``, ``labels``, ``minutes`` (spent by all), ``accuracy``, ``low``, ``high``
-            (95 % interval), ``audited``.
-        """
-        import pandas as pd
-
-        points = quality.accuracy_points(self.ledger.trainings())
-        return pd.DataFrame(points, columns=quality.CurvePoint._fields)
 
     def close(self, *, wait: bool = True) -> None:
         """Close the ledger; also at the end of a ``with`` block.
@@ -437,8 +372,3 @@ class LabelingSession(ClassEditing):
         self._items.forget_times()  # what passed until now is the change's
         if self._auto_retrain:
             self._retrain_if_new()
-
-    def _retrain_if_new(self) -> None:
-        answers = self.ledger.answers()
-        if self._trainer.is_behind(answers):
-            self._trainer.start(answers)

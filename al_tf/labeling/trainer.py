@@ -13,8 +13,8 @@ import numpy as np
 from ..errors import TrainingFailedError
 from ..strategies.uncertainty import entropy_score
 from . import quality
-from .background import BackgroundTask
-from .foresight import Foresight
+from .background import BackgroundTask, give_way
+from .foresight import FittedModel, Foresight
 from .image_pool import ImagePool
 from .items import TrainingStatus
 from .kept_model import labels_digest, model_file
@@ -28,6 +28,10 @@ from .training_set import labeled_images, training_labels
 QUICK_SECONDS = 1.0
 FIRST_IMAGE_SECONDS = 1.0
 """So long, at most, the pretrained network is not loaded, so that the first image is there before."""
+BATCH_END_SECONDS = 2.0
+"""So long, at most, no features are computed while the last image of a batch is looked at."""
+SCORING_PAUSE = 0.3
+"""Seconds that the next batch has to be on the screen before the new model judges all images."""
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
 FORESEEN = 2
@@ -72,6 +76,7 @@ class Trainer:
         self._embedding = BackgroundTask(self._notify)
         self._foresight = Foresight()
         self._shown = threading.Event()  # an image, or the session is closed
+        self._closing = threading.Event()
         self._scoring = BackgroundTask(self._notify)
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
@@ -103,9 +108,11 @@ class Trainer:
             Of `LabelLedger.answers`.
         """
         model = self.model
-        if model is None:
-            return None
-        labels = training_labels(answers)
+        return None if model is None else self.classifier_of(model, training_labels(answers))
+
+    def classifier_of(self, model: ScoredModel, labels: Mapping[str, str]) -> PoolClassifier:
+        """Return what a strategy is given of a model that was, or will be, trained on some labels."""
+        model = self._newest.with_present_classes(model) or model
         ids = [image for image in labels if model.knows(image)]
         return PoolClassifier(model, self._pool.view(ids), np.array([labels[i] for i in ids]))
 
@@ -133,7 +140,12 @@ class Trainer:
         self._notify()
         return begun
 
-    def foresee(self, answers: Mapping[str, Event], slot: Slot) -> None:
+    def foresee(
+        self,
+        answers: Mapping[str, Event],
+        slot: Slot,
+        prepare: Callable[[Mapping[str, str], ScoredModel], None],
+    ) -> None:
         """Train for the likeliest answers to an image that ends a batch, while it is looked at.
 
         Of one that no model learns from, that is a model of the labels so far; of any other, one
@@ -145,6 +157,8 @@ class Trainer:
             Of `LabelLedger.answers`, now.
         slot : Slot
             Of the image, the only one that waits.
+        prepare : callable
+            Given the labels after each of these answers, and the model trained on them.
         """
         model = self.model
         if model is None or not isinstance(self.inputs, PoolFeatures) or not self.is_quick:
@@ -156,10 +170,11 @@ class Trainer:
                 {**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)
             ]
 
-        def fit(guess: Mapping[str, str]) -> tuple[str, ScoredModel]:
+        def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel]:
             return labels_digest(guess, self._classes), self._fit(guess, base)
 
-        self._foresight.begin(guesses, fit)
+        self.inputs.pause(BATCH_END_SECONDS)
+        self._foresight.begin(guesses, fit, prepare)
 
     def is_behind(self, answers: Mapping[str, Event]) -> bool:
         """Return whether there are other labels or classes than when `start` was last called.
@@ -216,9 +231,11 @@ class Trainer:
             self._embedding.start(self._embed)
             self._notify()
 
-    def first_image_is_shown(self) -> None:
-        """Let the features be computed: nobody waits for an image any more."""
+    def image_is_shown(self) -> None:
+        """Let features be computed: nobody waits for an image any more."""
         self._shown.set()
+        if isinstance(self.inputs, PoolFeatures):
+            self.inputs.go_on()
 
     @property
     def is_quick(self) -> bool:
@@ -242,7 +259,8 @@ class Trainer:
         self._task.close()
         self._embedding.close()
         self._foresight.close()
-        self._shown.set()
+        self._closing.set()
+        self.image_is_shown()  # nothing waits for one any more
         self._scoring.close()
         if wait:
             self.wait(None)
@@ -251,6 +269,7 @@ class Trainer:
 
     def _embed(self) -> None:
         threading.current_thread().name = "al_tf embedding"
+        give_way()
         self._shown.wait(FIRST_IMAGE_SECONDS)
         assert isinstance(self.inputs, PoolFeatures)
         self.inputs.embed_pool()
@@ -262,6 +281,7 @@ class Trainer:
 
     def _load(self) -> None:
         """Take over the model that an earlier session has kept."""
+        self._give_way()
         try:
             kept = self._newest.load()
             if kept is not None:
@@ -272,8 +292,14 @@ class Trainer:
             self._loaded.set()
             self._notify()
 
+    def _give_way(self) -> None:
+        """Let the page come before a training that it does not wait for."""
+        if not isinstance(self.inputs, PoolFeatures):
+            give_way()
+
     def _train(self) -> None:
         threading.current_thread().name = "al_tf training"
+        self._give_way()
         if not self._loaded.is_set():
             self._load()
         trained_on, self._trained_on = self._trained_on, None
@@ -282,22 +308,17 @@ class Trainer:
             self.prepare()
             if isinstance(self.inputs, PoolFeatures):
                 self._complete(answers)
-            start = time.perf_counter()  # features are computed once, so their time says nothing
             labels, base = training_labels(answers), self._base_now(classes)
             self._set_classes(classes.names or self._classes)
             digest = labels_digest(labels, self._classes)
             if trained_on == digest:
                 return
-            foreseen = self._foresight.take(digest)
-            if foreseen is None:
-                model = self._fit(labels, base)
-                seconds = time.perf_counter() - start
-            else:
-                model, seconds = foreseen
-            number = self._record(model, answers, seconds)
+            fitted = self._foresight.take(digest) or self._fit(labels, base)
+            model, _, seconds = fitted
+            number = self._record(fitted, answers)
             self._newest.replace(model, number, seconds)
             if model.is_behind and not self._embedding.running:
-                self._scoring.start(self._newest.catch_up)
+                self._scoring.start(self._score_others)
             if self._learner is not None:
                 X, y = labeled_images(self._pool, labels, base)
                 self._learner.X_training, self._learner.y_training = X, y
@@ -310,11 +331,18 @@ class Trainer:
             _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
             raise
 
-    def _fit(self, labels: Mapping[str, str], base: tuple[Any, Any] | None) -> ScoredModel:
-        answered = self._ledger.answers()
-        return fit_and_score(
-            self._estimator, self.inputs, labels, self._classes, base, answered=answered
-        )
+    def _fit(self, labels: Mapping[str, str], base: tuple[Any, Any] | None) -> FittedModel:
+        start = time.perf_counter()  # after that of features, which are computed once
+        model = fit_and_score(
+            self._estimator, self.inputs, labels, self._classes, base,
+            answered=self._ledger.answers(),
+        )  # fmt: skip
+        return FittedModel(model, self._newest.agreement(model), time.perf_counter() - start)
+
+    def _score_others(self) -> None:
+        """Let the model judge all other images, once the next image is on the screen."""
+        self._closing.wait(SCORING_PAUSE)
+        self._newest.catch_up()
 
     def _complete(self, answers: Mapping[str, Event]) -> None:
         """Have the features of all images with an answer, which teach and measure the model."""
@@ -325,15 +353,16 @@ class Trainer:
             images = self.inputs.missing()
         self.inputs.compute(images)
 
-    def _record(self, model: ScoredModel, answers: Mapping[str, Event], seconds: float) -> int:
+    def _record(self, fitted: FittedModel, answers: Mapping[str, Event]) -> int:
+        model = fitted.model
         labels, predictions = quality.audit_pairs(answers, model.predicted())
         return self._ledger.add_round(
             annotator=self.annotator,
             labels=model.labels,
-            seconds=seconds,
+            seconds=fitted.seconds,
             audited=len(labels),
             correct=quality.n_correct(labels, predictions),
-            kappa=self._newest.agreement(model),
+            kappa=fitted.kappa,
             uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )
 

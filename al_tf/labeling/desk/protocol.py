@@ -65,6 +65,7 @@ class Desk:
         self._review = ReviewDesk(session, self._urls)
         self._lock = threading.Lock()
         self._shown: int | None = None
+        session.subscribe_ahead(self._item)  # encodes the images
 
     def handle(self, request: Any) -> dict[str, Any]:
         """Do what is asked and return how things stand then; nothing is raised.

@@ -19,6 +19,7 @@ from typing import Any
 from ..folders import list_one, walk_images
 from ..seeding import stream
 from .file_index import FileIndex, Seen, file_mark, look_at
+from .folder_contents import FolderContents
 from .folder_marks import FolderMarks
 
 READERS = 2
@@ -33,7 +34,7 @@ KEEP_SECONDS = 1.0
 """How long what was seen waits to be kept on disk, at most."""
 
 
-class FolderFiles:
+class FolderFiles(FolderContents):
     """The image files beneath a folder; any number of threads may ask.
 
     Parameters
@@ -46,60 +47,25 @@ class FolderFiles:
     ----------
     left_out : collections.Counter
         Number of files that are not images, by reason, at the last `scan`.
-    problems : dict of str to str
-        What is wrong with each file that cannot be read, by its name.
     scan_seconds : float
         How long the last `scan` took.
-    arrivals : list of str
-        Images in the order in which they became known, see `ImagePool.arrivals`.
+    problems, arrivals
+        As in `FolderContents`.
     """
 
     def __init__(self, folder: Path, index: FileIndex | None = None) -> None:
-        self.folder, self._index = folder, index
+        super().__init__(folder)
+        self._index = index
         self.left_out: Counter[str] = Counter()
-        self.problems: dict[str, str] = {}
         self.scan_seconds = 0.0
-        self._lock = threading.RLock()
         self._scanning = threading.Lock()
-        self._seen: dict[str, Seen] = {}  # by name
         self._unread: set[str] = set()
         self._queue: deque[str] = deque()  # the unread in the order of reading, and some read since
-        self._copies: dict[str, tuple[str, ...]] = {}  # names by image, sorted
-        self._gone: dict[str, tuple[str, ...]] = {}  # last names of images without a file
-        self.arrivals: list[str] = []
-        self._order: list[str] = []  # images that were sorted by name last time, some gone
-        self._ids: tuple[str, ...] | None = ()
         self._marks = FolderMarks()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     # What is there ------------------------------------------------------------------------
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Content hashes of the images read so far, by name."""
-        ids = self._ids
-        if ids is not None:
-            return ids
-        with self._lock:
-            if self._ids is None:
-                order = [image for image in self._order if image in self._copies]
-                known = set(order)
-                order += [image for image in self._copies if image not in known]
-                order.sort(key=lambda image: self._copies[image][0])
-                self._order, self._ids = order, tuple(order)
-            return self._ids
-
-    @property
-    def gone(self) -> list[str]:
-        """Images without a file, which had one."""
-        return [*self._gone]
-
-    def __len__(self) -> int:
-        return len(self._copies)
-
-    def __contains__(self, image: object) -> bool:
-        return image in self._copies
 
     @property
     def n_files(self) -> int:
@@ -115,36 +81,6 @@ class FolderFiles:
     def is_reading(self) -> bool:
         """Whether a thread reads what is still to be read."""
         return self._thread is not None
-
-    def names(self, image: str) -> tuple[str, ...]:
-        """Return the names of all copies of an image; of one that has gone, its last."""
-        names = self._copies.get(image) or self._gone.get(image) or (image[:12],)
-        return tuple(map(shown_name, names))
-
-    def path(self, image: str) -> Path | None:
-        """Return the file of an image, the first of its copies; None if there is none."""
-        names = self._copies.get(image)
-        return None if names is None else self.folder / names[0]
-
-    def image_in(self, name: str) -> str | None:
-        """Return the image that a file holds; None if it is not known, or cannot be read."""
-        seen = self._seen.get(name)
-        return None if seen is None else seen.image
-
-    def is_unchanged(self, image: str) -> bool:
-        """Tell whether the file of an image is as it was when it was read."""
-        for name in self._copies.get(image, ())[:1]:
-            seen = self._seen.get(name)
-            try:
-                return seen is not None and file_mark((self.folder / name).stat()) == seen[:2]
-            except OSError:
-                return False
-        return False
-
-    def all_grey(self) -> bool:
-        """Tell whether all images read so far are grey."""
-        with self._lock:
-            return all(seen.grey for seen in self._seen.values() if seen.image is not None)
 
     def refuse(self, path: Path, why: str) -> None:
         """Note that a file cannot be used: it changed, or is damaged."""
@@ -283,36 +219,6 @@ class FolderFiles:
         self._gone.update((image, last[image]) for image in last.keys() - self._copies.keys())
         self._unread.difference_update(names)
 
-    def _enter(self, name: str, seen: Seen) -> None:
-        """Note what a file holds."""
-        self._seen[name] = seen
-        if seen.image is None:
-            self.problems[shown_name(name)] = seen.problem or ""
-            return
-        copies = self._copies.get(seen.image)
-        if copies is None:
-            self._gone.pop(seen.image, None)
-            self._copies[seen.image] = (name,)
-            self.arrivals.append(seen.image)
-        else:
-            self._copies[seen.image] = tuple(sorted((*copies, name)))
-        self._ids = None
-
-    def _remove(self, name: str) -> None:
-        """Forget what a file held, if that was known; the image of a file alone is gone."""
-        seen = self._seen.pop(name, None)
-        if seen is None:
-            return
-        if seen.image is None:
-            self.problems.pop(shown_name(name), None)
-            return
-        copies = self._copies.pop(seen.image)
-        if len(copies) == 1:
-            self._gone[seen.image] = copies
-        else:
-            self._copies[seen.image] = tuple(other for other in copies if other != name)
-        self._ids = None
-
     # Reading -------------------------------------------------------------------------------
 
     def read(self, *, until: float | None = None, at_least: int = 0, bar: Any = None) -> None:
@@ -429,11 +335,6 @@ def _every(
         if number % n == 0:
             do(number)
         yield entry
-
-
-def shown_name(name: str) -> str:
-    """Return a file name as text; Linux allows names that are not valid text."""
-    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _shuffled(names: Iterable[str]) -> list[str]:

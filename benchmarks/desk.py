@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median
@@ -75,12 +76,23 @@ class Page:
             "Content-Type": "application/json",
         }
 
+    def open(self) -> None:
+        """Fetch the page; what it shows may be how far the opening of the folder is."""
+        self._connection.request("GET", "/", headers=self._headers)
+        response = self._connection.getresponse()
+        if response.status != HTTPStatus.OK or not response.read():
+            raise RuntimeError(f"The page is missing: {response.status}")
+
     def ask(self, **request: Any) -> dict[str, Any]:
-        """Send a request and return the reply."""
-        self._connection.request("POST", "/ask", json.dumps(request), self._headers)
-        reply = json.loads(self._connection.getresponse().read())
-        if reply["error"]:
-            raise RuntimeError(reply["error"])
+        """Send a request and return the reply, once the folder is open."""
+        while True:
+            self._connection.request("POST", "/ask", json.dumps(request), self._headers)
+            response = self._connection.getresponse()
+            reply = json.loads(response.read())
+            if response.status != HTTPStatus.SERVICE_UNAVAILABLE or "failed" in reply:
+                break
+        if reply.get("error") or "failed" in reply:
+            raise RuntimeError(reply.get("error") or reply["failed"])
         return dict(reply)
 
 

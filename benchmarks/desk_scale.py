@@ -3,7 +3,8 @@
     python benchmarks/desk_scale.py [--quick] [--files 50000 500000] [--labels 100] [--model probe]
 
 Small JPEG files are made once for each number of files, in --folder, which then can be used again. The
-caches are the run's own. Two cases for each number of files:
+caches are the run's own. The page is there before the folder is open, and says how far that is; the first
+image comes after it. Two cases for each number of files:
 
 - first: a folder never seen before. Files are read, and with a probe their features are computed, in the
   background while an oracle answers, one answer every --pause seconds. What is done --wait seconds after
@@ -100,7 +101,7 @@ class Run:
         lines = self.process.stdout or ()
         address = next(filter(None, (re.search(r":(\d+)/\?token=(\S+)", t) for t in lines)))
         self.page = Page(int(address[1]), address[2])
-        self.page.ask(do="status")
+        self.page.open()
         self.page_seconds = self.since()
 
     def since(self) -> float:

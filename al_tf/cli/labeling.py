@@ -112,10 +112,9 @@ def label(
     import getpass
     import webbrowser
 
-    from ..labeling import LabelLedger
     from ..labeling.desk.access import check_annotators
     from ..labeling.desk.server import DeskServer
-    from ..labeling.desk_settings import read_settings, resolve_settings
+    from ..labeling.desk_settings import resolve_settings
     from ..labeling.folder_pool import check_folder
 
     if annotators is not None and annotator is not None:
@@ -125,7 +124,7 @@ def label(
     judges = people[:1] if referees is None else check_annotators(referees.split(","))
     if not set(judges) <= set(people):
         raise typer.BadParameter("--referees names somebody who is not among --annotators.")
-    sessions: list[LabelingSession] = []
+    opened: list[LabelingSession] = []
 
     def open_sessions(tell: Callable[[str], None]) -> list[LabelingSession]:
         settings, advice = resolve_settings(
@@ -133,30 +132,34 @@ def label(
             batch_size=batch, overlap=overlap,
         )  # fmt: skip
         _warn(filter(None, [advice]))
-        first = _open_session(folder, ledger, _names(classes), settings, people[0], group, tell)
-        sessions.extend(first.colleague(name, is_referee=name in judges) for name in people)
-        return sessions
+        session = _open_session(folder, ledger, _names(classes), settings, people[0], group, tell)
+        opened.append(session)
+        return [session.colleague(name, is_referee=name in judges) for name in people]
 
     with DeskServer(port=port, host=host, url=url) as server:
-        check_folder(folder)  # what is quickly said is said before there is a page
-        stored = None
-        if ledger.exists():
-            with LabelLedger(ledger, read_only=True) as book:
-                stored = read_settings(book)
+        folder, stored = check_folder(folder), _stored_settings(ledger)  # before there is a page
         _warn(filter(None, [server.address.warning]))
         server.expect(people, judges)
+        open_browser = webbrowser.open if browser else None
         try:
-            server.run(
-                open_sessions,
-                open_browser=webbrowser.open if browser else None,
-                announce=typer.echo,
-            )
+            server.run(open_sessions, open_browser=open_browser, announce=typer.echo)
         finally:
-            for session in sessions[:1]:  # closes those of the others
+            for session in opened:
                 session.close(wait=False)
                 session.pool.close()
-    if sessions[0].training.state in ("loading", "embedding", "running"):
+    if opened[0].training.state in ("loading", "embedding", "running"):
         _leave()
+
+
+def _stored_settings(ledger: Path) -> DeskSettings | None:
+    """Return the settings in a ledger; None if there is no ledger yet, or none in it."""
+    from ..labeling import LabelLedger
+    from ..labeling.desk_settings import read_settings
+
+    if not ledger.exists():
+        return None
+    with LabelLedger(ledger, read_only=True) as book:
+        return read_settings(book)
 
 
 def _open_session(

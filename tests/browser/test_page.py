@@ -450,6 +450,53 @@ def test_the_curve_grows_and_is_told_in_words(page, images, tmp_path):
         assert page.text_content(".altf-headline strong") == f"{round(100 * estimate.value)} %"
 
 
+class TestOpening:
+    """The page is there before the folder is open."""
+
+    @pytest.fixture
+    def server(self):
+        with serving() as server:
+            server.expect(["maria"])
+            yield server
+
+    def says(self, page, text):
+        page.wait_for_selector(".altf-opening")
+        page.wait_for_function(
+            "text => document.querySelector('.altf-opening').textContent.includes(text)", arg=text
+        )
+
+    @pytest.mark.parametrize("width", [360, 1280])
+    def test_it_says_how_far_it_is_and_then_shows_the_first_image(
+        self, chromium, server, session, width
+    ):
+        page = chromium.new_page(viewport={"width": width, "height": 700})
+        screen = Screen(page)
+        page.goto(server.link(server.doors[0]))
+        self.says(page, "Opening the folder")
+        server.opening.tell("Looking for images in the folder: 12,000 files so far …")
+        self.says(page, "12,000 files so far")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.keyboard.press("1")  # nothing is shown that it could answer
+        server.attach(session)
+        page.wait_for_selector(".altf[data-slot]")
+        screen.ready()
+        assert page.query_selector(".altf-opening") is None
+        assert events(session) == []
+        name = screen.name
+        screen.press("1")
+        assert events(session) == [("label", name, CLASSES[0])]
+        assert screen.trouble == []
+        page.close()
+
+    def test_it_says_why_the_folder_cannot_be_opened(self, page, server):
+        page.goto(server.link(server.doors[0]))
+        self.says(page, "Starting")
+        server.opening.fail("pictures: expected image files, found none that can be read.")
+        page.wait_for_selector("[role=alert]")
+        assert "found none that can be read" in page.text_content("[role=alert]")
+        self.says(page, "start the program again")
+
+
 @pytest.mark.keras
 def test_the_command_with_its_network(page, images, tmp_path):
     folder, truth = images

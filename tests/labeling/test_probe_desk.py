@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from al_tf import ActiveLearner
-from al_tf.labeling import FolderPool, LabelingSession, foresight, trainer
+from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, trainer
 from al_tf.labeling.pool_features import PoolFeatures
 from al_tf.labeling.scored_model import fit_and_score
 from al_tf.labeling.training_set import training_labels
@@ -128,31 +128,95 @@ class TestForesight:
         )  # fmt: skip
         np.testing.assert_array_equal(model.proba, afresh.proba)
 
-    def test_another_answer_than_those_expected_is_trained_on_as_ever(self, open_desk, desk, fits):
+    @pytest.fixture
+    def chosen(self, monkeypatch):
+        """Return the threads in which batches are chosen by a model, one name for each."""
+        threads = []
+        choose = choosing.choose_with_model
+
+        def counted(*args):
+            threads.append(threading.current_thread().name)
+            return choose(*args)
+
+        monkeypatch.setattr(choosing, "choose_with_model", counted)
+        return threads
+
+    @pytest.mark.parametrize("audit_share", [0.0, 0.5])
+    def test_so_are_the_next_batch_and_the_picture_of_its_first_image(
+        self, open_desk, desk, chosen, audit_share
+    ):
+        session = open_desk(batch_size=10, audit_share=audit_share, repeat_share=0.1)
+        ready = []
+        session.subscribe_ahead(ready.append)
+        item = self.at_the_last_image(session, desk)
+        here = threading.current_thread().name
+        before = chosen.count(here)
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        following = session.next()
+        assert chosen.count(here) == before
+        assert following.round == session.training.round == 2
+        assert following.image_id in {item.image_id for item in ready}
+        (same,) = {
+            (item.predictions, item.why) for item in ready if item.image_id == following.image_id
+        }
+        assert same == (following.predictions, following.why)
+
+    def test_another_answer_than_those_expected_is_trained_on_as_ever(
+        self, open_desk, desk, fits, chosen
+    ):
         session = open_desk(batch_size=10)
         item = self.at_the_last_image(session, desk)
-        trained = fits.count("al_tf training")
+        trained, here = fits.count("al_tf training"), threading.current_thread().name
+        before = chosen.count(here)
         session.skip(slot=item.slot)
         assert session.next().round == 2
         assert fits.count("al_tf training") == trained + 1
+        assert chosen.count(here) == before + 1
         assert session._trainer.model.labels == 19
 
-    def test_the_batches_are_those_without_it(self, open_desk, desk, monkeypatch, tmp_path):
-        def names(ledger):
-            session = open_desk(batch_size=5, ledger=tmp_path / ledger, random_state=3)
+    def test_a_batch_is_chosen_anew_where_something_was_set_aside_meanwhile(
+        self, open_desk, desk, chosen
+    ):
+        session = open_desk(batch_size=10)
+        item = self.at_the_last_image(session, desk)
+        other = session.colleague("ben")
+        theirs = {other.next().image_id, *(each.image_id for each in other.ahead(9))}
+        here = threading.current_thread().name
+        before = chosen.count(here)
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        mine = {session.next().image_id, *(each.image_id for each in session.ahead(9))}
+        assert len(mine) == len(theirs) == 10
+        assert not mine & theirs
+        assert chosen.count(here) == before + 1
+
+    @pytest.mark.parametrize("strategy", ["margin", "badge", "kcenter"])
+    @pytest.mark.parametrize("n", [200, 40])
+    def test_the_batches_are_those_without_it(
+        self, open_desk, desk, chosen, monkeypatch, tmp_path, strategy, n
+    ):
+        monkeypatch.setattr(choosing, "MAX_CANDIDATES", n)
+
+        def items(ledger):
+            session = open_desk(
+                batch_size=5, ledger=tmp_path / ledger, random_state=3, strategy=strategy,
+                audit_share=0.1, repeat_share=0.2,
+            )  # fmt: skip
             session.wait()
-            names = []
-            for _ in range(30):
+            items = []
+            for i in range(40):
                 item = session.next()
                 session._trainer._foresight._task.wait(10)
-                names.append(item.name)
-                session.label(desk.truth(item.image_id), slot=item.slot)
+                items.append((item.name, item.score, item.strategy, item.round))
+                label = desk.truth(item.image_id)
+                session.label(label if i % 7 else "dark", slot=item.slot)
             session.close()
-            return names
+            return items
 
-        foreseen = names("with.db")
+        foreseen, here = items("with.db"), threading.current_thread().name
+        assert chosen.count(here) == 1  # the batch after the first model
         monkeypatch.setattr(trainer.Trainer, "foresee", lambda *_: None)
-        assert names("without.db") == foreseen
+        assert items("without.db") == foreseen
+        assert chosen.count(here) == 8
 
     def test_nothing_is_trained_ahead_after_closing(self, open_desk, desk, fits):
         session = open_desk(batch_size=10)

@@ -19,7 +19,7 @@ def give_way() -> None:
     """
     if sys.platform == "linux":
         usual = os.getpriority(os.PRIO_PROCESS, os.getpid())  # that of the main thread
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), usual + LESS_URGENT)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, usual + LESS_URGENT))
 
 
 class BackgroundTask:

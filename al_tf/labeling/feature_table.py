@@ -15,6 +15,8 @@ from typing import IO
 import numpy as np
 
 BLOCK = 4_096
+ROWS_AT_ONCE = 512
+"""Rows of a block that are handed out at once."""
 STRIP = 1 << 16
 """Numbers that are turned into float32 at once: they stay in the processor's cache."""
 _HIGHEST = float(np.finfo(np.float16).max)
@@ -118,6 +120,8 @@ class FeatureTable:
     ) -> Iterator[tuple[list[str], np.ndarray]]:
         """Yield images and their features, float32 ``(n, dim)``, in the order of adding.
 
+        They come in parts of at most `ROWS_AT_ONCE`, which pass through the processor's cache.
+
         Parameters
         ----------
         numbers : iterable of int, optional
@@ -125,9 +129,10 @@ class FeatureTable:
         """
         for number in range(self.n_blocks) if numbers is None else numbers:
             images, block = self._ids[number * BLOCK : (number + 1) * BLOCK], self._blocks[number]
-            rows = as_float32(block[: len(images)])
+            for start in range(0, len(images), ROWS_AT_ONCE):
+                part = images[start : start + ROWS_AT_ONCE]
+                yield part, as_float32(block[start : start + len(part)])
             _release(block)
-            yield images, rows
 
     def first(self, n: int) -> FirstRows:
         """Return the places of the first `n` images."""

@@ -1,8 +1,12 @@
 """`BackgroundTask`: what `wait` and `close` promise, whenever other threads start further work."""
 
+import os
+import sys
 import threading
 
-from al_tf.labeling.background import BackgroundTask
+import pytest
+
+from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way
 
 
 class Work:
@@ -138,3 +142,26 @@ def test_a_closed_task_starts_nothing_more():
     assert task.wait()
     assert next_one.done.is_set()
     assert not refused.begun.is_set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the niceness of a thread")
+def test_a_thread_that_gives_way_leaves_the_others_as_they_are():
+    def niceness():
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    seen = []
+
+    def work():
+        give_way()
+        give_way()  # changes nothing
+        seen.append(niceness())
+        inner = threading.Thread(target=lambda: seen.append(niceness()))
+        inner.start()
+        inner.join()
+
+    before = niceness()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [min(19, before + LESS_URGENT)] * 2
+    assert niceness() == before

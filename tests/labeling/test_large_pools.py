@@ -13,7 +13,7 @@ from al_tf.datasets import LazyImageFolder
 from al_tf.labeling import ArrayPool, FolderPool, choosing, feature_table, scored_model
 from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.feature_table import FeatureTable, as_float32
-from al_tf.labeling.pool_features import PoolFeatures
+from al_tf.labeling.pool_features import EmbeddingStoppedError, PoolFeatures
 from al_tf.network.probe import LinearProbeClassifier
 from tests.network.test_feature_store import CountingBackbone
 
@@ -69,6 +69,15 @@ class TestTable:
         assert [name for names, _ in blocks for name in names] == NAMES
         rows = np.concatenate([rows for _, rows in blocks])
         np.testing.assert_array_equal(rows, features.astype(np.float16))
+
+    def test_a_block_is_handed_out_in_parts(self, small_blocks, features, monkeypatch):
+        monkeypatch.setattr(feature_table, "ROWS_AT_ONCE", 3)
+        parts = list(filled(features).blocks([1, 3]))
+        assert [names for names, _ in parts] == [
+            NAMES[8:11], NAMES[11:14], NAMES[14:16], NAMES[24:27], NAMES[27:30],
+        ]  # fmt: skip
+        rows = np.concatenate([rows for _, rows in parts])
+        np.testing.assert_array_equal(rows, features[[*range(8, 16), *range(24, 30)]].astype("f2"))
 
     def test_every_half_comes_back_exactly(self):
         halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
@@ -275,6 +284,43 @@ class TestScoring:
             return images
 
         assert shown("one.db") == shown("two.db")
+
+
+class TestPause:
+    @pytest.fixture
+    def inputs(self):
+        rng = np.random.default_rng(0)
+        pool = ArrayPool(rng.integers(0, 256, (200, 4, 4), dtype=np.uint8))
+        return PoolFeatures(pool, FakeBackbone(side=4))
+
+    def test_features_that_nobody_waits_for_are_computed_after_it(self, inputs):
+        inputs.pause(60)
+        behind = threading.Thread(target=inputs.embed_pool)
+        behind.start()
+        wanted = inputs.table
+        inputs.compute(inputs.missing()[:5])  # what somebody waits for
+        assert len(wanted) == 5
+        inputs.go_on()
+        behind.join(20)
+        assert inputs.complete
+
+    def test_it_ends_with_its_time(self, inputs):
+        inputs.pause(0.01)
+        inputs.embed_pool()
+        assert inputs.complete
+
+    def test_it_ends_with_the_session(self, inputs):
+        inputs.pause(60)
+        inputs.stop()
+        with pytest.raises(EmbeddingStoppedError):
+            inputs.embed_pool()
+
+    def test_one_pause_does_not_follow_at_once_upon_another(self, inputs):
+        inputs.pause(60)
+        inputs.go_on()
+        inputs.pause(60)
+        inputs.embed_pool()
+        assert inputs.complete
 
 
 def test_a_few_images_need_not_wait_for_all_others():

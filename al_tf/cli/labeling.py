@@ -179,20 +179,20 @@ def _open_session(
     from ..labeling import LabelingSession
     from ..labeling.desk_settings import store_settings
 
+    tell("Making the model ready …")  # before files are read beside its imports
+    estimator = settings.build_for_session(names or ())  # which gives it the ledger's classes
+    tell("Looking for images in the folder …")
+    pool, settings = settings.open_pool(
+        folder, background=True,
+        listed=lambda n: tell(f"Looking for images in the folder: {n:,} files so far …"),
+    )  # fmt: skip
+    _warn(filter(None, [left_out_line(pool.left_out)]))
     with new_or_kept(ledger) as book:
         if names is None and not book.classes:
             raise ValueError(
                 f"{ledger} has no classes yet. Add --classes, such as --classes good,defective."
             )
         classes = book.check_classes(book.classes if names is None else names)
-        tell("Making the model ready …")
-        estimator = settings.build_estimator(classes)  # imports before files are read beside it
-        tell("Looking for images in the folder …")
-        pool, settings = settings.open_pool(
-            folder, background=True,
-            listed=lambda n: tell(f"Looking for images in the folder: {n:,} files so far …"),
-        )  # fmt: skip
-        _warn(filter(None, [left_out_line(pool.left_out)]))
         tell(f"{pool.n_files:,} image files. Reading those that have a label …")
         pool.read_first(event.name for event in book.standing())
         tell(f"{pool.n_files:,} image files. Choosing the first image …")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataNotFoundError, LedgerError, check_one_of
+from .deferred_probe import DeferredProbe
 from .ledger import LabelLedger
 
 if TYPE_CHECKING:
@@ -84,17 +85,18 @@ class DeskSettings:
         DataNotFoundError
             The backbone's weights are not on this machine.
         """
+        estimator = self.build_for_session(classes)
+        return estimator.made() if isinstance(estimator, DeferredProbe) else estimator
+
+    def build_for_session(self, classes: Sequence[str]) -> Any:
+        """Return the same for a session, which has no need of a probe before it is first trained."""
         if self.model == "probe":
             from ..network.backbones import load_backbone
-            from ..network.probe import LinearProbeClassifier
 
             name = self.backbone or DEFAULT_BACKBONE
             is_own = name.endswith(OWN_NETWORK)  # which fixes its size itself
-            return LinearProbeClassifier(
-                load_backbone(name, size=None if is_own else self.size),
-                classes=list(classes),
-                class_weight="balanced",
-            )
+            backbone = load_backbone(name, size=None if is_own else self.size)
+            return DeferredProbe(backbone, classes=list(classes), class_weight="balanced")
         from ..network.classifier import KerasImageClassifier
         from ..strategies import strategy_info
 

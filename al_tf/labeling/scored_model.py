@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
+from .deferred_probe import DeferredProbe
 from .feature_table import BLOCK, FeatureTable, rows_of
 from .image_pool import ImagePool, PoolView
 from .pixel_features import thumbnails
@@ -286,7 +287,9 @@ def fit_and_score(
         base = (inputs.backbone.features(base[0]), base[1])
     X, y = labeled_images(inputs, labels, base)
     fitted = copy.deepcopy(estimator)
-    fitted.fit(X, y)
+    returned = fitted.fit(X, y)
+    if isinstance(estimator, DeferredProbe):
+        fitted = returned
     if isinstance(inputs, PoolFeatures):
         nothing = np.empty((0, len(classes)))
         model = ScoredModel(fitted, classes, (), nothing, inputs.table, len(y), {})

@@ -14,6 +14,7 @@ from ..errors import TrainingFailedError
 from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask, give_way
+from .deferred_probe import DeferredProbe
 from .foresight import FittedModel, Foresight
 from .image_pool import ImagePool
 from .items import TrainingStatus
@@ -233,6 +234,8 @@ class Trainer:
 
     def image_is_shown(self) -> None:
         """Let features be computed: nobody waits for an image any more."""
+        if not self._shown.is_set() and isinstance(self._estimator, DeferredProbe):
+            threading.Thread(target=self._estimator.made, daemon=True).start()  # imports
         self._shown.set()
         if isinstance(self.inputs, PoolFeatures):
             self.inputs.go_on()
@@ -368,9 +371,9 @@ class Trainer:
 
     def _set_classes(self, classes: tuple[str, ...]) -> None:
         """Let the next training be of these classes; of others, it begins anew."""
-        from sklearn.base import clone
-
         if getattr(self, "_classes", classes) != classes:
+            from sklearn.base import clone
+
             self._estimator = clone(self._original, safe=False)  # not fitted
         if "classes" in getattr(self._estimator, "get_params", dict)():
             self._estimator.set_params(classes=list(classes))

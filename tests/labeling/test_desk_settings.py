@@ -126,7 +126,7 @@ class Slow:
     def predict_proba(self, X):
         raise AssertionError("never fitted")
 
-DeskSettings.build_estimator = lambda self, classes: Slow()
+DeskSettings.build_for_session = lambda self, classes: Slow()
 main()
 """,
 )

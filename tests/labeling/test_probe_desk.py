@@ -1,5 +1,7 @@
 """The desk with a linear probe: features once for each image, a model in no time, the same again."""
 
+import subprocess
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -9,6 +11,7 @@ import pytest
 
 from al_tf import ActiveLearner
 from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, trainer
+from al_tf.labeling.deferred_probe import DeferredProbe
 from al_tf.labeling.pool_features import PoolFeatures
 from al_tf.labeling.scored_model import fit_and_score
 from al_tf.labeling.training_set import training_labels
@@ -305,6 +308,7 @@ class TestSession:
         assert caplog.text == ""
 
     def test_probabilities_and_samples_are_those_of_the_images(self, open_desk, desk):
+        open_desk().close()  # leaves the features
         session = open_desk(strategy="bald", batch_size=10)
         desk.answer(session, 20)
         assert session.next().strategy == "bald"
@@ -326,6 +330,52 @@ class TestSession:
         session.retrain(wait=True)
         assert learner.X_training.shape == (40, 6, 6)
         assert session.training.labels == 40
+
+
+FIRST_IMAGE = """
+import sys
+from al_tf.labeling import FolderPool, LabelingSession
+from al_tf.labeling.deferred_probe import DeferredProbe
+from al_tf.labeling.desk.protocol import Desk
+from tests.labeling.work import FakeBackbone
+
+folder, ledger = sys.argv[1:]
+DeferredProbe.made = lambda self: None  # what comes after the first image
+probe = DeferredProbe(FakeBackbone(12), class_weight="balanced")
+session = LabelingSession(
+    probe, FolderPool(folder, size=12), ledger, classes=["a", "b"], cold_start="typiclust"
+)
+reply = Desk(session).handle({"do": "look"})
+assert reply["error"] is None and reply["item"]["image"], reply
+print([name for name in ("sklearn", "pandas", "scipy.stats", "keras") if name in sys.modules])
+"""
+
+
+def test_the_first_image_needs_none_of_the_slow_imports(tmp_path):
+    folder = make_folder(tmp_path / "images", 8)
+    command = [sys.executable, "-c", FIRST_IMAGE, str(folder), str(tmp_path / "labels.db")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+def test_a_probe_that_is_made_later_is_the_same(open_desk, desk, backbone, tmp_path):
+    open_desk().close()  # leaves the features
+
+    def predicted(probe, ledger):
+        session = desk.session(
+            probe, ledger=tmp_path / ledger, batch_size=5, auto_retrain=True, strategy="bald"
+        )
+        desk.answer(session, 15)
+        session.add_class("third")
+        session.retrain(wait=True)
+        assert type(session.estimator) is LinearProbeClassifier
+        assert session.estimator.class_weight == "balanced"
+        assert session.training.labels == session.progress().training.labels > 0
+        return session._trainer.model.proba
+
+    later = predicted(DeferredProbe(backbone, class_weight="balanced"), "later.db")
+    at_once = predicted(LinearProbeClassifier(backbone, class_weight="balanced"), "at_once.db")
+    np.testing.assert_array_equal(later, at_once)
 
 
 def test_the_needs_of_a_strategy_are_checked_before_the_first_image(desk, tmp_path):

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING, Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
-from .access import Door
+from .access import Address, Door
 from .front_end import FOLDER, SHARED_MODULES, STYLES
-
-if TYPE_CHECKING:
-    from .server import DeskServer
+from .opening import Opening
 
 MAX_BODY = 256 << 10  # as many images as may be changed at once
 SLOWEST = 30.0  # seconds that a connection may keep us waiting
@@ -40,10 +38,25 @@ _HEADERS = {
 }
 
 
+class ServerWithDoors(ThreadingHTTPServer):
+    """What a `DeskHandler` asks of its server."""
+
+    address: Address
+    doors: list[Door]
+    opening: Opening
+
+    def door_of(self, path: str) -> Door | None:
+        """Return the door that an address is behind; None if there is none."""
+        for door in self.doors:
+            if path.startswith(f"{door.path}/"):
+                return door
+        return None
+
+
 class DeskHandler(BaseHTTPRequestHandler):
     """One connection of a visitor."""
 
-    server: DeskServer
+    server: ServerWithDoors
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True  # else a reply's body waits 40 ms until its head is confirmed
     timeout = SLOWEST

@@ -29,14 +29,13 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Collection, Sequence
-from http.server import ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DeskError
 from .access import LOCAL_HOST, Address, Door, doors_for
 from .data_urls import PictureUrls
-from .handler import DeskHandler
+from .handler import DeskHandler, ServerWithDoors
 from .opening import Opening
 from .protocol import Desk
 from .wording import error_line
@@ -50,7 +49,7 @@ Tell = Callable[[str], None]
 """Takes a line for people."""
 
 
-class DeskServer(ThreadingHTTPServer):
+class DeskServer(ServerWithDoors):
     """The desk of one annotator, or of several who share a pool and a model.
 
     Parameters
@@ -207,13 +206,6 @@ class DeskServer(ThreadingHTTPServer):
 
     def _base(self, door: Door) -> str:
         return self.address.base(self.server_port) + (f"{door.path}/"[1:])
-
-    def door_of(self, path: str) -> Door | None:
-        """Return the door that an address is behind; None if there is none."""
-        for door in self.doors:
-            if path.startswith(f"{door.path}/"):
-                return door
-        return None
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignore connections that break off; the page asks again."""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from _harness import Row, bars, interleaved, isolated, machine, medians, parser, table, write
-from tqdm import tqdm
+
+from al_tf.progress import progress_bar
 
 STRATEGIES = ("entropy", "kcenter", "badge")
 COLUMNS = {
@@ -30,7 +31,7 @@ def write_pool(path: Path, n: int) -> None:
     rng = np.random.default_rng(0)
     pool = np.lib.format.open_memmap(path, "w+", np.uint8, (n, 32, 32, 3))
     patterns = rng.integers(0, 192, (10, 4, 4, 3)).repeat(8, axis=1).repeat(8, axis=2)
-    for start in tqdm(range(0, n, 10_000), desc="writing the pool", unit="0,000 images"):
+    for start in progress_bar(range(0, n, 10_000), desc="writing the pool", unit="0,000 images"):
         size = min(10_000, n - start)
         noise = rng.integers(0, 64, (size, 32, 32, 3), dtype=np.uint8)
         pool[start : start + size] = patterns[rng.integers(0, 10, size)].astype(np.uint8) + noise

@@ -13,7 +13,7 @@ import al_tf
 PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
-    {"errors", "seeding", "parsing", "files", "images", "folders", "agreement"},
+    {"errors", "seeding", "parsing", "files", "images", "folders", "agreement", "progress"},
     {"geometry", "datasets", "suspects"},
     {"network", "strategies"},
     {"learner"},
@@ -127,6 +127,13 @@ def test_files_take_their_place_in_one_room():
     moves = re.compile(r"\bos\.(replace|rename)\b|\bmkstemp\b|\bFileLock\b")
     movers = {room_of(path) for path in SOURCES if moves.search(path.read_text(encoding="utf-8"))}
     assert movers == {"files"}
+
+
+def test_bars_are_made_in_one_room():
+    makers = {
+        room_of(path) for path in SOURCES for m in imports_of(path) if m.split(".")[0] == "tqdm"
+    }
+    assert makers == {"progress"}
 
 
 def test_circles_are_noticed():

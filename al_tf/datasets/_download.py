@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import DataCorruptError, DataNotFoundError
 from ..files import write_atomically
+from ..progress import progress_bar
 
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 30.0  # the longest wait for the next bytes
@@ -81,7 +82,6 @@ def _fetch_verified(url: str, verify: Callable[[Path], object], max_bytes: int, 
 def _fetch(url: str, part: Path, max_bytes: int) -> None:
     """Write what a mirror sends into a file, within bounds of size and time."""
     import requests
-    from tqdm import tqdm
 
     patience = _GRACE_SECONDS + max_bytes / SLOWEST
     started, received = time.monotonic(), 0
@@ -97,7 +97,7 @@ def _fetch(url: str, part: Path, max_bytes: int) -> None:
         response.raise_for_status()
         length = response.headers.get("Content-Length", "")
         declared = int(length) if length.isdecimal() else None  # shown, and not believed
-        with tqdm(desc=part.name, total=declared, unit="B", unit_scale=True, disable=None) as bar:
+        with progress_bar(desc=part.name, total=declared, unit="B", unit_scale=True) as bar:
             for chunk in response.iter_content(_CHUNK):
                 received += len(chunk)
                 if received > max_bytes:

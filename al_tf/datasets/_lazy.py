@@ -8,7 +8,7 @@ import numbers
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ from ..images import (
     image_shape,
     read_image_file,
 )
+from ..progress import progress_bar
 
 MAX_DECODED_BYTES = 8 << 30
 MAX_LISTED = 10
@@ -131,12 +132,9 @@ class LazyImageFolder(ImageSource):
 
     def load(self) -> np.ndarray:
         """Decode every image, with a progress bar."""
-        from tqdm import tqdm
+        return self._decode_all(np.arange(len(self.files)), progress=True)
 
-        every = np.arange(len(self.files))
-        return self._decode_all(tqdm(every, desc="Decoding", unit="image", disable=None))
-
-    def _decode_all(self, rows: Collection[int]) -> np.ndarray:
+    def _decode_all(self, rows: np.ndarray, *, progress: bool = False) -> np.ndarray:
         shape = (len(rows), *self.shape[1:])
         if math.prod(shape) > MAX_DECODED_BYTES:
             raise ValueError(
@@ -150,7 +148,8 @@ class LazyImageFolder(ImageSource):
         def decode(place: int, row: int) -> None:
             images[place] = self._decode(int(row))
 
-        _each(decode, range(len(rows)), rows)
+        bar = progress_bar(rows, desc="Decoding", unit="image", delay=1, shown=progress)
+        _each(decode, range(len(rows)), bar)
         return images
 
     def _decode(self, index: int) -> np.ndarray:
@@ -165,7 +164,7 @@ class LazyImageFolder(ImageSource):
         return image
 
 
-def _each(step: Callable[..., T], *columns: Collection[Any]) -> list[T]:
+def _each(step: Callable[..., T], *columns: Iterable[Any]) -> list[T]:
     """Return what `step` makes of each row; all images that cannot be read are one error."""
     results, errors = [], []
     for row in zip(*columns, strict=True):
@@ -178,7 +177,7 @@ def _each(step: Callable[..., T], *columns: Collection[Any]) -> list[T]:
     if errors:
         listed = "\n".join(f"  {error}" for error in errors[:MAX_LISTED])
         raise DataCorruptError(
-            f"{len(errors):,} of {len(columns[0]):,} images cannot be read. Repair or remove them:\n"
+            f"{len(errors):,} of {len(results) + len(errors):,} images cannot be read. Repair or remove them:\n"
             f"{listed}" + ("\n  …" if len(errors) > MAX_LISTED else "")
         )
     return results

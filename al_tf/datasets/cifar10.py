@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import DataCorruptError
 from ..images import decode_image
+from ..progress import progress_bar
 from ._archive import file_digest, iter_members
 from ._base import ImageDataset
 from ._download import download
@@ -160,13 +161,12 @@ def _from_binary(archive: Path) -> dict[str, np.ndarray]:
 
 def _from_jpegs(members: Members, what: Path) -> dict[str, np.ndarray]:
     """Decode ``…/train/<class>/<file>`` and ``…/test/<class>/<file>``, sorted by class and name."""
-    from tqdm import tqdm
-
     decoded: dict[tuple[str, str], dict[str, np.ndarray]] = {
         (part, name): {} for part in PER_CLASS for name in CLASS_NAMES
     }
     total = sum(PER_CLASS.values()) * len(CLASS_NAMES)
-    for name, data in tqdm(members, "Decoding CIFAR-10", total, unit="image", disable=None):
+    bar = progress_bar(members, desc="Decoding CIFAR-10", total=total, unit="image", delay=1)
+    for name, data in bar:
         part, of_class, file = ("", "", *PurePosixPath(name).parts)[-3:]
         if (part, of_class) in decoded:
             image = decode_image(data, f"{what}: {name}", grey=False)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
 from ..images import decode_image
+from ..progress import progress_bar
 from ..seeding import stream
 from ._base import ImageDataset
 from ._download import download
@@ -134,10 +135,9 @@ def _check_counts(defects: list[int], path: Path) -> None:
 
 
 def _decode(members: Members, path: Path, size: int) -> dict[str, np.ndarray]:
-    from tqdm import tqdm
-
     total = sum(COUNTS.values())
-    bar = tqdm(_tiles_in(members), "Decoding magnetic tiles", total, unit="image", disable=None)
+    tiles_in = _tiles_in(members)
+    bar = progress_bar(tiles_in, desc="Decoding magnetic tiles", total=total, unit="image", delay=1)
     tiles = [
         (defect, number, decode_image(data, f"{path}: shot {number}", size=(size, size), grey=True))
         for defect, number, data in bar

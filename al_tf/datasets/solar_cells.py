@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
 from ..images import decode_image
+from ..progress import progress_bar
 from ..seeding import stream
 from ._archive import iter_members
 from ._base import ImageDataset
@@ -124,8 +125,6 @@ def load(
 
 
 def _decode(path: Path, size: int) -> dict[str, np.ndarray]:
-    from tqdm import tqdm
-
     files = _files(path)
     table = files.pop("labels.csv", b"")
     digest = hashlib.sha256(table)
@@ -138,7 +137,7 @@ def _decode(path: Path, size: int) -> dict[str, np.ndarray]:
             f"pip install --force-reinstall {PACKAGE.replace('_', '-')}"
         )
     rated = _LINE.findall(table.decode("ascii"))
-    bar = tqdm(rated, "Decoding solar cells", unit="image", disable=None)
+    bar = progress_bar(rated, desc="Decoding solar cells", unit="image", delay=1)
     return {
         "images": np.stack(
             [decode_image(files[name], name, size=(size, size), grey=True) for name, _ in bar]

@@ -15,6 +15,7 @@ from ..errors import (
     check_one_of,
 )
 from ..files import locked, storage_explained, write_json
+from ..progress import progress_bar
 from ..strategies import strategy_info
 from .config import ExperimentConfig, check_same
 from .features import backbone_of, embed_images, remove_features, sees_features
@@ -243,13 +244,13 @@ def _progress_bar(
     config: ExperimentConfig, out: Path, records: dict[RunKey, list[Record]], *, shown: bool
 ) -> Iterator[Callable[[int], object]]:
     """Show how many rounds are recorded; yield what is called with the number of new ones."""
-    from tqdm.auto import tqdm
-
     stopped = [r for r in records.values() if is_complete(config, r)]
     going = sum(len(r) for r in records.values() if not is_complete(config, r))
     initial = len(stopped) * (config.rounds + 1) + going
     total = len(records) * (config.rounds + 1)
-    with tqdm(total=total, initial=initial, unit="round", desc=out.name, disable=not shown) as bar:
+    with progress_bar(
+        total=total, initial=initial, unit="round", desc=out.name, shown=shown
+    ) as bar:
         yield bar.update
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..folders import list_one, walk_images
+from ..progress import progress_bar
 from ..seeding import stream
 from .file_index import FileIndex, Seen, file_mark, look_at
 from .folder_contents import FolderContents
@@ -228,7 +229,7 @@ class FolderFiles(FolderContents):
         ----------
         until : float, optional
             Stop then (`time.monotonic`), if `at_least` images are known.
-        bar : tqdm, optional
+        bar : progress bar, optional
             Moved on by each file.
         """
         new: dict[str, Seen] = {}
@@ -280,11 +281,9 @@ class FolderFiles(FolderContents):
             self._index.close()
 
     def _read_all(self, progress: bool) -> None:
-        from tqdm.auto import tqdm
-
         try:
-            with tqdm(
-                total=self.n_unread, desc="Reading image files", unit="file", disable=not progress,
+            with progress_bar(
+                total=self.n_unread, desc="Reading image files", unit="file", shown=progress,
                 delay=1, leave=False,
             ) as bar:  # fmt: skip
                 self.read(bar=bar)

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, ImageGoneError
 from ..images import EXTENSIONS, common_bits, decode_image, decode_pixels, read_image_file
+from ..progress import progress_bar
 from .file_index import FileIndex
 from .folder_files import FolderFiles
 from .image_pool import ImagePool
@@ -245,11 +246,9 @@ class FolderPool(ImagePool):
             self._files.read(until=time.monotonic() + FIRST_SECONDS, at_least=FIRST_IMAGES)
             self._files.read_on(progress=self._progress)
             return
-        from tqdm.auto import tqdm
-
-        with tqdm(
+        with progress_bar(
             total=self.n_unread, desc="Reading image files", unit="file",
-            disable=not self._progress, delay=1, leave=False,
+            shown=self._progress, delay=1, leave=False,
         ) as bar:  # fmt: skip
             self._files.read(bar=bar)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..progress import progress_bar
 from .feature_table import BLOCK, FeatureTable
 from .image_pool import ImagePool
 
@@ -200,11 +201,9 @@ class PoolFeatures:
                 bar.update(len(part))
 
     def _bar(self, total: int) -> Any:
-        from tqdm.auto import tqdm
-
-        return tqdm(
+        return progress_bar(
             total=total, desc="Looking at the images", unit="image", delay=1, leave=False,
-            disable=not self._progress,
+            shown=self._progress,
         )  # fmt: skip
 
     def _embed(self, image_ids: Sequence[str]) -> None:

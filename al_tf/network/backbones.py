@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import check_one_of
 from ..images import ImageSource
+from ..progress import progress_bar
 from . import efficientnet_lite
 from .applications import APPLICATIONS, load_application
 from .device import without_start_messages
@@ -256,13 +257,11 @@ class Backbone:
 
     def progress_bar(self, n_images: int, *, shown: bool) -> Any:
         """Return a progress bar over images, shown when it takes more than two seconds."""
-        from tqdm.auto import tqdm
-
-        return tqdm(
+        return progress_bar(
             total=n_images,
             desc=f"Embedding ({self.name})",
             unit="image",
-            disable=not shown,
+            shown=shown,
             delay=2,
             leave=False,
         )

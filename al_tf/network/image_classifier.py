@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from ..images import ImageSource, image_scale
+from ..progress import progress_bar
 from .inputs import check_scale, one_hot_codes
 from .sources import ArraySource, image_source
 
@@ -137,7 +138,5 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
             self.__dict__.pop(name, None)
 
     def _progress(self, total: int, what: str, unit: str, verbose: int | None = None) -> Any:
-        from tqdm.auto import tqdm
-
         shown = self.verbose if verbose is None else verbose
-        return tqdm(total=total, desc=what, unit=unit, disable=not shown, leave=False)
+        return progress_bar(total=total, desc=what, unit=unit, leave=False, shown=bool(shown))

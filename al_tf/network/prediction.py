@@ -23,7 +23,7 @@ def forward(
     source : ImageSource (n, …)
     size : int or None
         Images in one forward pass; None for as many as suit their size.
-    bar : tqdm, optional
+    bar : progress bar, optional
         Progress bar over images.
     sample : bool
         Leave dropout switched on.

@@ -130,7 +130,7 @@ def train_on(
     plan : FitPlan
     seed, fit_number : int
         Give the order of the images, and which are held out.
-    bar : tqdm
+    bar : progress bar
         Progress bar over gradient steps.
 
     Returns

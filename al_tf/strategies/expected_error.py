@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import check_one_of
 from ..images import match_scale
+from ..progress import progress_bar
 from ..seeding import RandomState, check_random_state
 from ._select import check_pool, estimator_of, predict_proba, top_k
 from .uncertainty import entropy_score, uncertainty_score
@@ -38,7 +39,7 @@ def expected_errors(
     loss : {"log", "binary"}
         Entropy, or ``1 - max p``.
     progress : bool, optional
-        Show a progress bar; by default where the output is a terminal.
+        False hides the progress bar.
 
     Returns
     -------
@@ -46,7 +47,6 @@ def expected_errors(
         Lower = more informative.
     """
     from sklearn.base import clone
-    from tqdm.auto import tqdm
 
     check_one_of("loss", loss, LOSSES)
     labeled, y = _labeled_set(classifier)
@@ -55,11 +55,11 @@ def expected_errors(
     model = clone(estimator_of(classifier))
     fit_kwargs = getattr(classifier, "fit_kwargs", {})
     expected = np.zeros(len(candidates))
-    with tqdm(
+    with progress_bar(
         total=len(candidates) * len(labels),
         desc="expected_error",
         unit="fit",
-        disable=None if progress is None else not progress,
+        shown=progress is not False,
     ) as bar:
         for position, candidate in enumerate(candidates):
             image = match_scale(np.asarray(X[candidate])[None], labeled)
@@ -107,7 +107,7 @@ def expected_error(
     max_fits : int
         Refuse a query that would take more fits.
     progress : bool, optional
-        Show a progress bar; by default where the output is a terminal.
+        False hides the progress bar.
 
     Returns
     -------

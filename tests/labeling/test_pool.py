@@ -7,12 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 from PIL import Image
-from tqdm.std import tqdm
 
 from al_tf.errors import DataNotFoundError, ImageGoneError
 from al_tf.labeling import ArrayPool, FolderPool, LabelingSession, folder_pool, open_pool
 from al_tf.labeling.folder_files import FolderFiles
 from al_tf.labeling.pictures import MAX_SHOWN_SIDE
+from al_tf.progress import progress_bar
 
 from .makers import huge_png, make_folder, truncated_jpeg, write_image
 from .work import NearestMean, make_images
@@ -75,10 +75,10 @@ def test_many_files_are_read_with_a_bar_if_one_is_wanted(tmp_path, monkeypatch, 
     bars = []
 
     def bar(**options):
-        bars.append((options["total"], not options["disable"]))
-        return tqdm(**options)
+        bars.append((options["total"], options["shown"]))
+        return progress_bar(**options)
 
-    monkeypatch.setattr("tqdm.auto.tqdm", bar)
+    monkeypatch.setattr("al_tf.labeling.folder_pool.progress_bar", bar)
     FolderPool(make_folder(tmp_path), progress=progress)
     assert bars == [(6, progress)]
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import DataCorruptError
 from ...parsing import parse_json
+from ...progress import progress_bar
 from ..pool import FolderPool
 from .export import NOTES
 
@@ -70,14 +71,11 @@ class ExportedModel:
         self, pool: FolderPool, ids: Sequence[str], *, progress: bool = False
     ) -> tuple[list[str], np.ndarray]:
         """Return those of some images that can be read, and their probabilities ``(n, K)``."""
-        from tqdm.auto import tqdm
-
         readable: list[str] = []
         parts = [np.zeros((0, len(self.classes)))]
-        bar = tqdm(
-            total=len(ids), desc="Predicting", unit="image", disable=not progress, leave=False
-        )
-        with bar:
+        with progress_bar(
+            total=len(ids), desc="Predicting", unit="image", leave=False, shown=progress
+        ) as bar:
             for part, images in pool.chunks(ids, BATCH, keep=False):
                 readable += part
                 parts.append(self._network.predict(images, batch_size=BATCH, verbose=0))

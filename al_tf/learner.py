@@ -24,7 +24,7 @@ from modAL.disagreement import vote_entropy_sampling
 from modAL.uncertainty import uncertainty_sampling
 from sklearn.utils import check_array, check_consistent_length
 
-from .images import match_scale
+from .image_arrays import match_scale
 from .network.inputs import plain_labels
 from .network.sources import ArraySource, image_source
 from .seeding import RandomState, check_random_state

@@ -13,7 +13,17 @@ import al_tf
 PACKAGE = Path(al_tf.__file__).parent
 
 FLOORS = [
-    {"errors", "seeding", "parsing", "files", "images", "folders", "agreement", "progress"},
+    {
+        "errors",
+        "seeding",
+        "parsing",
+        "files",
+        "images",
+        "folders",
+        "image_arrays",
+        "agreement",
+        "progress",
+    },
     {"geometry", "datasets", "suspects"},
     {"network", "strategies"},
     {"learner"},

@@ -16,9 +16,9 @@ import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, DataWarning
 from ..folders import list_folder
+from ..image_arrays import ImageSource
 from ..images import (
     EXTENSIONS,
-    ImageSource,
     common_bits,
     decode_image,
     image_shape,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import DataCorruptError, DataNotFoundError, RunFailedError
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .workers import limited_threads
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import DataCorruptError, RecordError
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .cluster import embed_on_cluster
 from .config import ExperimentConfig
 from .setting import Setting, draw_pool, draw_validation, load_data

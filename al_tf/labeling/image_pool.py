@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ImageGoneError
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .pictures import Pictures
 
 CACHE_BYTES = 512 << 20

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import check_one_of
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from ..progress import progress_bar
 from . import efficientnet_lite
 from .applications import APPLICATIONS, load_application

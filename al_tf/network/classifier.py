@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from ..errors import check_one_of
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from ..seeding import RandomState, check_random_state, derive_seed, stream
 from .augmentation import without_augmentation
 from .building import with_pixels_divided

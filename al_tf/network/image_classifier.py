@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
-from ..images import ImageSource, image_scale
+from ..image_arrays import ImageSource, image_scale
 from ..progress import progress_bar
 from .inputs import check_scale, one_hot_codes
 from .sources import ArraySource, image_source

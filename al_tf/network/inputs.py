@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from ..errors import UnknownLabelError, check_one_of
-from ..images import ImageSource, image_scale, scales_conflict
+from ..image_arrays import ImageSource, image_scale, scales_conflict
 
 
 def training_blocks(

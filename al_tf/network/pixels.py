@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .sources import image_source
 
 LUMA = (0.299, 0.587, 0.114)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .engine import Engine, images_a_pass
 from .inputs import prediction_batches
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files import storage_explained, write_atomically
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from .sources import ArraySource
 
 MAX_ENTRIES = 4

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 
 SAMPLED_ROWS = 256
 """Rows of a memory-mapped file that are read to tell it from another one."""

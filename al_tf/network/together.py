@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from ..seeding import stream
 from .engine import NetworkState, filled_up
 from .inputs import network_input, row_blocks

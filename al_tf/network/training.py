@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..images import ImageSource
+from ..image_arrays import ImageSource
 from ..seeding import stream
 from .engine import Engine, NetworkState, block_steps
 from .fitting import gradient_steps

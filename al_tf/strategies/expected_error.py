@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import check_one_of
-from ..images import match_scale
+from ..image_arrays import match_scale
 from ..progress import progress_bar
 from ..seeding import RandomState, check_random_state
 from ._select import check_pool, estimator_of, predict_proba, top_k

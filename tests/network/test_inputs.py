@@ -9,7 +9,7 @@ from PIL import Image
 
 from al_tf import ActiveLearner, Committee, KerasImageClassifier, get_strategy
 from al_tf.datasets import LazyImageFolder
-from al_tf.images import ImageSource
+from al_tf.image_arrays import ImageSource
 from al_tf.network.sources import image_source
 from al_tf.strategies import BUILT_IN, strategy_info
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from al_tf.images import ImageSource, image_scale, match_scale, scales_conflict
+from al_tf.image_arrays import ImageSource, image_scale, match_scale, scales_conflict
 
 IMAGES = np.random.default_rng(0).integers(0, 256, size=(7, 5, 4), dtype=np.uint8)
 

@@ -18,8 +18,7 @@ import pandas as pd
 
 from .datasets import load_dataset
 from .errors import DataNotFoundError, check_one_of
-from .experiments import load_records, read_meta
-from .experiments.config import UPPER_LINE
+from .experiments import UPPER_LINE, load_records, read_meta
 from .files import write_atomically
 from .studies import metric_of
 

@@ -24,8 +24,7 @@ import numpy as np
 import pandas as pd
 
 from al_tf.analysis import verdict_table
-from al_tf.experiments import ExperimentConfig, load_records, run_experiment
-from al_tf.experiments.config import StrategySpec
+from al_tf.experiments import ExperimentConfig, StrategySpec, load_records, run_experiment
 from al_tf.experiments.setting import load_data
 
 DATASETS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -10,8 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from al_tf.analysis import verdict_table
-from al_tf.experiments import read_meta, run_experiment
-from al_tf.experiments.config import StrategySpec
+from al_tf.experiments import StrategySpec, read_meta, run_experiment
 from al_tf.experiments.study import write_meta
 from al_tf.plots import build_provenance, read_figure_table, read_provenance, save_figure
 from al_tf.report import lossy_data_note, read_experiments, write_report

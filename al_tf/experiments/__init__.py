@@ -7,11 +7,12 @@
 from __future__ import annotations
 
 from .cluster import embed_on_cluster
-from .config import UPPER_LINE, ExperimentConfig, StrategySpec
+from .config import ExperimentConfig
 from .experiment import run_experiment
 from .plan import Plan, make_plan
 from .profiles import list_profiles, load_profile, with_overrides
 from .rounds import FinishedRound
+from .strategy_spec import UPPER_LINE, StrategySpec
 from .study import Study, load_records, load_results, read_meta, read_study
 from .trackers import MLflowTracker, TensorBoardTracker
 

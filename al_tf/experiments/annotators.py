@@ -29,12 +29,12 @@ import numpy as np
 
 from ..seeding import derive_seed
 from ..suspects import PENALTY, out_of_fold_proba, suspect_labels
-from .config import StrategySpec
 from .estimators import Estimator, build_estimator
 from .oracles import Panel
 from .querying import query
 from .records import Record
 from .setting import Setting
+from .strategy_spec import StrategySpec
 
 N_FOLDS = 5
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,66 +12,20 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from ..errors import ConfigMismatchError, check_one_of
-from .model_settings import BACKBONE, check_model, check_parameters, has_backbone
-from .values import as_plain, check_fields, none_for_text
+from .model_settings import BACKBONE, check_model, has_backbone
+from .strategy_spec import UPPER_LINE, StrategySpec, as_specs, specs_from_tables, tables_of
+from .values import (
+    as_list,
+    as_lists,
+    as_plain,
+    as_tuples,
+    check_fields,
+    is_int,
+    none_for_text,
+    with_text_keys,
+)
 
-UPPER_LINE = "oracle"
-"""Label of the runs that `ExperimentConfig.upper_line` adds."""
-RELABEL = ("never", "always", "when_doubtful")
 MOST_SEEDS = 10_000
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
-
-
-@dataclass(frozen=True)
-class StrategySpec:
-    """One entry of an experiment's list: a strategy, its parameters, and what to call the pair.
-
-    Examples
-    --------
-    >>> from al_tf import ExperimentConfig
-    >>> from al_tf.experiments import StrategySpec
-    >>> farthest = StrategySpec("farthest", "entropy_cluster", {"select": "farthest"})
-    >>> config = ExperimentConfig(dataset="digits", seeds=[0], strategies=["random", farthest])
-    >>> [spec.label for spec in config.strategies]
-    ['random', 'farthest']
-    """
-
-    label: str
-    """Name in records and figures; the same strategy may appear twice under two labels."""
-    name: str
-    """Registered name of the strategy."""
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Keyword arguments of the strategy."""
-    relabel: str = "never"
-    """When another annotator is asked about a labeled image: ``never``, ``always``,
-    ``when_doubtful``; see `al_tf.experiments.annotators`. Needs several `annotators`."""
-    doubt: Annotated[float, Interval(ge=0, lt=1)] = 0.5
-    """For ``when_doubtful``: ask from this doubt on, 1 - p with p the probability that a model
-    which has not seen the label gives it."""
-
-    def __post_init__(self) -> None:
-        from ..strategies import get_strategy, strategy_info
-
-        object.__setattr__(self, "params", none_for_text(as_plain(self.params)))
-        check_fields(self)
-        if not _LABEL.fullmatch(self.label):
-            raise ValueError(
-                f"A strategy's label names files: letters, digits and _ . + - only; got "
-                f"{self.label!r}."
-            )
-        if self.label == UPPER_LINE:
-            raise ValueError(
-                f"The label {UPPER_LINE!r} is reserved for the upper line, which sees labels and is no "
-                "strategy: set upper_line=True."
-            )
-        check_one_of("relabel", self.relabel, RELABEL)
-        reserved = ("classifier", "X", "n_instances", "random_state")
-        what = f"Strategy {self.name!r}"
-        check_parameters(what, get_strategy(self.name), self.params, reserved)
-        if "committee" in strategy_info(self.name).needs:
-            raise ValueError(
-                f"Strategy {self.name!r} needs a committee of models; an experiment trains one."
-            )
 
 
 @dataclass(frozen=True)
@@ -161,12 +114,12 @@ class ExperimentConfig:
 
     def __post_init__(self) -> None:
         settings = {name: none_for_text(as_plain(value)) for name, value in vars(self).items()}
-        settings["strategies"] = _as_specs(self.strategies)
+        settings["strategies"] = as_specs(self.strategies)
         settings["seeds"] = _as_seeds(settings["seeds"])
         settings["upper_line"] = _as_labels(self.upper_line, settings["strategies"])
         for name in ("imbalance", "noise", "annotators", "batch"):
-            settings[name] = _as_tuples(settings[name])
-        settings["model_params"] = _with_text_keys(settings["model_params"])
+            settings[name] = as_tuples(settings[name])
+        settings["model_params"] = with_text_keys(settings["model_params"])
         if has_backbone(settings["model"]) and settings["backbone"] is None:
             settings["backbone"] = BACKBONE
         for name, value in settings.items():
@@ -203,7 +156,7 @@ class ExperimentConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain lists, tables and numbers, in the layout of a TOML profile."""
-        plain = {f.name: _as_lists(getattr(self, f.name)) for f in fields(self)}
+        plain = {f.name: as_lists(getattr(self, f.name)) for f in fields(self)}
         # later settings, left out where they are not used: other digests stay as they were
         unused = [name for name in ("backbone", "backbone_size") if plain[name] is None]
         unused += [] if self.upper_line else ["upper_line", "validation"]
@@ -211,11 +164,7 @@ class ExperimentConfig:
         for name in unused:
             del plain[name]
         plain["strategies"] = [s.label for s in self.strategies]
-        plain["strategy"] = {
-            s.label: {"name": s.name, **s.params, **_relabeling(s)}
-            for s in self.strategies
-            if s.params or s.label != s.name or s.relabel != "never"
-        }
+        plain["strategy"] = tables_of(self.strategies)
         return plain
 
     @classmethod
@@ -241,28 +190,9 @@ class ExperimentConfig:
         """
         table = dict(table)
         tables = table.pop("strategy", {})
-        if not isinstance(tables, Mapping) or not all(
-            isinstance(params, Mapping) for params in tables.values()
-        ):
-            raise ValueError(
-                f"strategy should hold a table of parameters for each label; got {tables!r}."
-            )
         for name in table:
             check_one_of("setting", name, [*(f.name for f in fields(cls)), "strategy"])
-        listed = _as_list(table.pop("strategies", cls.strategies))
-        unused = [label for label in tables if label not in listed]
-        if unused:
-            raise ValueError(
-                f"[strategy.{unused[0]}] has settings but {unused[0]!r} is not among the "
-                f"strategies: {', '.join(map(str, listed))}."
-            )
-        specs = []
-        for label in listed:
-            params = dict(tables.get(label, {})) if isinstance(label, str) else {}
-            name = params.pop("name", label)
-            further = {key: params.pop(key) for key in ("relabel", "doubt") if key in params}
-            spec = StrategySpec(label, name, params, **further) if isinstance(label, str) else label
-            specs.append(spec)
+        specs = specs_from_tables(table.pop("strategies", cls.strategies), tables)
         return cls(strategies=tuple(specs), **table)
 
 
@@ -311,48 +241,11 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
         )
 
 
-def _relabeling(spec: StrategySpec) -> dict[str, Any]:
-    """Return what a strategy's table says about second answers; nothing where there are none."""
-    if spec.relabel == "never":
-        return {}
-    return {"relabel": spec.relabel} | (
-        {"doubt": spec.doubt} if spec.relabel == "when_doubtful" else {}
-    )
-
-
-def _as_list(value: Any) -> list[Any]:
-    """Return what a user may write as a list: a comma-separated text, one item, several."""
-    if isinstance(value, str):
-        return [part.strip() for part in value.split(",") if part.strip()]
-    if isinstance(value, Iterable) and not isinstance(value, Mapping):
-        return list(value)
-    return [value]
-
-
-def _as_specs(strategies: Any) -> tuple[StrategySpec, ...]:
-    specs = []
-    for entry in _as_list(strategies):
-        if not isinstance(entry, (str, StrategySpec)):
-            raise ValueError(f"strategies should be names or StrategySpecs; got {entry!r}.")
-        specs.append(StrategySpec(entry, entry) if isinstance(entry, str) else entry)
-    if not any(s.label == "random" for s in specs):
-        specs.insert(0, StrategySpec("random", "random"))
-    labels = [s.label for s in specs]
-    twice = [label for label in labels if labels.count(label) > 1]
-    if twice:
-        raise ValueError(f"Strategy label {twice[0]!r} appears twice; give one another label.")
-    if next(s for s in specs if s.label == "random") != StrategySpec("random", "random"):
-        raise ValueError(
-            "The label 'random' is reserved for the baseline, the strategy 'random' as it is."
-        )
-    return tuple(specs)
-
-
 def _as_labels(value: Any, specs: tuple[StrategySpec, ...]) -> tuple[str, ...]:
     """Return the labels of strategies that a list, a text or True for all of them stands for."""
     if isinstance(value, bool):
         return tuple(spec.label for spec in specs) if value else ()
-    labels = _as_list(value)
+    labels = as_list(value)
     for label in labels:
         check_one_of("strategy of the upper line", label, [spec.label for spec in specs])
     return tuple(dict.fromkeys(labels))
@@ -362,42 +255,17 @@ def _as_seeds(seeds: Any) -> tuple[int, ...]:
     """Return the seeds of a number or list, written as Python's or as a text."""
     asked = seeds
     if isinstance(seeds, str):
-        listed = [int(part) if part.isdecimal() else part for part in _as_list(seeds)]
+        listed = [int(part) if part.isdecimal() else part for part in as_list(seeds)]
         seeds = listed if "," in seeds or len(listed) != 1 else listed[0]
-    if _is_int(seeds) and seeds > MOST_SEEDS:
+    if is_int(seeds) and seeds > MOST_SEEDS:
         raise ValueError(f"seeds: at most {MOST_SEEDS:,} of them; got {seeds}.")
-    named = list(range(seeds)) if _is_int(seeds) else _as_list(seeds)
-    if not named or not all(_is_int(s) and s >= 0 for s in named) or len({*named}) < len(named):
+    named = list(range(seeds)) if is_int(seeds) else as_list(seeds)
+    if not named or not all(is_int(s) and s >= 0 for s in named) or len({*named}) < len(named):
         raise ValueError(
             "seeds should be how many (5), or a list of distinct integers of 0 or more ([5, 7] in "
             f'Python, "5,7" as a text, "5," for the seed 5 alone); got {asked!r}.'
         )
     return tuple(named)
-
-
-def _as_tuples(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): inner for key, inner in value.items()}  # as JSON and TOML keep them
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return value
-    return tuple(_as_tuples(v) for v in value)
-
-
-def _with_text_keys(value: Any) -> Any:
-    """Return tables with their keys as JSON and TOML keep them."""
-    if not isinstance(value, Mapping):
-        return value
-    return {str(key): _with_text_keys(inner) for key, inner in value.items()}
-
-
-def _as_lists(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _as_lists(v) for k, v in value.items()}
-    return [_as_lists(v) for v in value] if isinstance(value, (tuple, list)) else value
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_together(config: ExperimentConfig) -> None:
@@ -430,7 +298,7 @@ def _check_annotators(config: ExperimentConfig) -> None:
     ):
         raise ValueError(
             "annotators should be a list with an error rate or a matrix for each; got "
-            f"{_as_lists(several)!r}."
+            f"{as_lists(several)!r}."
         )
     if several and config.noise != 0:
         raise ValueError("noise and annotators both say how often answers are wrong; set one.")
@@ -446,8 +314,8 @@ def _check_annotators(config: ExperimentConfig) -> None:
 
 def _check_batch(batch: Any) -> None:
     sizes = batch if isinstance(batch, tuple) else (batch,)
-    if not sizes or not all(_is_int(size) and size >= 1 for size in sizes):
+    if not sizes or not all(is_int(size) and size >= 1 for size in sizes):
         raise ValueError(
             "batch should be an integer of 1 or more, or a list of them, one for each round; got "
-            f"{_as_lists(batch)!r}."
+            f"{as_lists(batch)!r}."
         )

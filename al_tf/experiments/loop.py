@@ -18,13 +18,14 @@ from ..errors import RecordError, check_one_of
 from ..files import locked, write_atomically, write_json
 from ..seeding import derive_seed
 from .annotators import AnswerSheet, ask_annotators
-from .config import UPPER_LINE, ExperimentConfig
+from .config import ExperimentConfig
 from .estimators import Estimator, build_estimator
 from .features import sees_features, with_features
 from .querying import batch_size, query
 from .records import Record, append_record, read_run, run_name, run_path
 from .setting import Setting, make_setting
 from .stopping import mean_uncertainty, needs_stop_set, stop_reason
+from .strategy_spec import UPPER_LINE
 from .study import first_difference
 from .upper_line import best_batch
 

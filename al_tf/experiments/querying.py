@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..seeding import derive_seed
-from .config import StrategySpec
 from .estimators import Estimator, features_without_fit
 from .setting import Setting
+from .strategy_spec import StrategySpec
 
 
 def batch_size(setting: Setting, number: int, n_labeled: int) -> int:

@@ -31,8 +31,8 @@ import numpy as np
 from ..errors import RecordError
 from ..files import write_atomically
 from ..parsing import parse_json, parse_toml, read_text
-from .config import UPPER_LINE
 from .records import Record, RunKey, read_runs, records_sha256
+from .strategy_spec import UPPER_LINE
 from .values import none_for_text, text_for_none
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, get_args, get_type_hints
 
@@ -59,6 +59,43 @@ def text_for_none(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: text_for_none(inner) for key, inner in value.items()}
     return NONE if value is None else value
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return what a user may write as a list: a comma-separated text, one item, several."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, Iterable) and not isinstance(value, Mapping):
+        return list(value)
+    return [value]
+
+
+def as_lists(value: Any) -> Any:
+    """Return tuples as lists, inside tables and lists too: as JSON and TOML have them."""
+    if isinstance(value, Mapping):
+        return {key: as_lists(inner) for key, inner in value.items()}
+    return [as_lists(inner) for inner in value] if isinstance(value, (tuple, list)) else value
+
+
+def as_tuples(value: Any) -> Any:
+    """Return anything iterable as tuples, and of a table its keys as JSON and TOML have them."""
+    if isinstance(value, Mapping):
+        return {str(key): inner for key, inner in value.items()}
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return value
+    return tuple(as_tuples(inner) for inner in value)
+
+
+def with_text_keys(value: Any) -> Any:
+    """Return tables with their keys as JSON and TOML have them."""
+    if not isinstance(value, Mapping):
+        return value
+    return {str(key): with_text_keys(inner) for key, inner in value.items()}
+
+
+def is_int(value: Any) -> bool:
+    """Return whether a value is an integer, and no boolean."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @functools.cache

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from al_tf.errors import UnknownNameError
-from al_tf.experiments import ExperimentConfig, load_records, run_experiment
+from al_tf.experiments import ExperimentConfig, StrategySpec, load_records, run_experiment
 from al_tf.experiments import annotators as annotators_module
 from al_tf.experiments.annotators import AnswerSheet, doubts, spend
-from al_tf.experiments.config import StrategySpec
 from al_tf.experiments.oracles import Panel, make_panel
 from al_tf.experiments.setting import make_setting
 

@@ -18,12 +18,7 @@ from .building import with_pixels_divided
 from .engine import Engine, NetworkState
 from .fitting import FIT_MODES, refuse_arguments
 from .image_classifier import ImageClassifier
-from .inputs import (
-    check_scale,
-    class_weights,
-    encoded_labels,
-    image_weights,
-)
+from .inputs import check_scale, class_weights, encoded_labels, image_weights
 from .kept_engines import get_engine
 from .models import build_cnn
 from .prediction import forward
@@ -162,7 +157,6 @@ class KerasImageClassifier(ImageClassifier):
         self.cache_dir = cache_dir
         self.verbose = verbose
 
-    history_: dict[str, Any]
     _state: NetworkState
     _n_fits: int
 
@@ -394,16 +388,8 @@ class KerasImageClassifier(ImageClassifier):
             self.model_fn, self.model_params, saved.input_shape, len(saved.classes), self.rescale
         )
         engine.check_state(saved.state, source=str(path))
-        self.classes_, self.input_shape_, self._scale = (
-            saved.classes,
-            saved.input_shape,
-            saved.scale,
-        )
+        self._take_over(saved.classes, saved.input_shape, saved.scale, path)
         self._n_fits, self._state = saved.n_fits, saved.state
-        self._forget_columns()
-        if len(saved.input_shape) == 1:
-            self.n_features_in_ = saved.input_shape[0]
-        self.history_ = {"loaded_from": str(path)}
         return self
 
     def to_keras(self, *, rescale: bool = True) -> keras.Model:

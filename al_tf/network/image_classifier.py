@@ -19,41 +19,16 @@ _Self = TypeVar("_Self", bound="ImageClassifier")
 class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     """Base of the classifiers.
 
-    A subclass provides ``_fit(X, y)``, which sets `classes_` and, through `_checked_images`,
-    `input_shape_`; and ``predict_with_features(X)``.
+    A subclass provides ``fit``, which calls `_fit_or_restore`; ``_fit``, which sets `classes_` and,
+    through `_checked_images`, `input_shape_`; and ``predict_with_features(X)``.
     """
 
     classes_: np.ndarray
+    history_: dict[str, Any]
     input_shape_: tuple[int, ...]
     n_features_in_: int
     verbose: int
     _scale: str
-
-    def fit(self: _Self, X: Any, y: Any) -> _Self:
-        """Train on labeled images.
-
-        Parameters
-        ----------
-        X : array-like (n, H, W), (n, H, W, C) or (n, …)
-            uint8 in 0–255, scaled to [0, 1] on the device, or finite numbers taken as they are.
-            Anything with ``shape``, ``dtype`` and slicing is read in batches.
-        y : array-like (n,) or (n, n_classes)
-            Labels, or one-hot rows whose columns follow `classes` (else 0, 1, …).
-
-        Returns
-        -------
-        object
-            Itself.
-
-        Raises
-        ------
-        ValueError
-            For `X` or `y` of a wrong shape, of different lengths, or not finite; and if training
-            fails. The classifier is then as it was before.
-        UnknownLabelError
-            For a label that is not among `classes`.
-        """
-        return self._fit_or_restore(X, y)
 
     def _fit_or_restore(self: _Self, *arguments: Any) -> _Self:
         before = self.__dict__.copy()
@@ -131,6 +106,16 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     def _divides_uint8(self) -> bool:
         """Whether uint8 images reach the network as [0, 1]."""
         return True
+
+    def _take_over(
+        self, classes: np.ndarray, input_shape: tuple[int, ...], scale: str, path: Any
+    ) -> None:
+        """Become a classifier of the classes and images of the fit that was read from `path`."""
+        self.classes_, self.input_shape_, self._scale = classes, input_shape, scale
+        self._forget_columns()
+        if len(input_shape) == 1:
+            self.n_features_in_ = input_shape[0]
+        self.history_ = {"loaded_from": str(path)}
 
     def _forget_columns(self) -> None:
         """Drop what a fit on 2-D `X` has left: images have no columns."""

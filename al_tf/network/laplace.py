@@ -34,6 +34,8 @@ INTERCEPT_VARIANCE = 100.0
 posterior. Its standard deviation of 10 is wide for a log-odds."""
 _BLOCK = 1 << 22
 """Numbers in one array of a block of draws: 32 MB."""
+_SCORES = 1 << 22
+"""Scores of images under draws computed at once: 16 MB."""
 
 
 class LaplacePosterior:
@@ -73,6 +75,30 @@ class LaplacePosterior:
         scores = features @ head.coef[self._present].T.astype(np.float64)
         self._proba = softmax(scores + head.intercept[self._present])  # (n, P)
         self._weights = np.asarray(weights, np.float64)
+
+    def sample_proba(
+        self, features: np.ndarray, n_samples: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return the probabilities of images under draws, float32 ``(n_samples, n, n_classes)``.
+
+        Parameters
+        ----------
+        features : ndarray of float32 (n, d)
+        n_samples : int
+        rng : numpy.random.Generator
+        """
+        samples = np.empty((n_samples, len(features), len(self._head.coef)), np.float32)
+        start = 0
+        for coef, intercept in self.heads(n_samples, rng):
+            block = samples[start : start + len(intercept)]
+            flat = coef.reshape(len(coef), -1)
+            rows = max(1, _SCORES // flat.shape[1])
+            for first in range(0, len(features), rows):
+                scores = features[first : first + rows] @ flat
+                scores = scores.reshape(-1, *intercept.shape) + intercept
+                block[:, first : first + rows] = np.moveaxis(softmax(scores), 0, 1)
+            start += len(intercept)
+        return samples
 
     def heads(
         self, n_samples: int, rng: np.random.Generator

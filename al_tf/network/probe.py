@@ -16,16 +16,13 @@ from .finetuned import resolved_backbone
 from .image_classifier import ImageClassifier
 from .inputs import class_weights, encoded_labels, network_input
 from .laplace import LaplacePosterior
-from .linear_head import LinearHead, fit_head, softmax
+from .linear_head import LinearHead, fit_head
 from .weights_file import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     import keras
 
     from .backbones import Backbone
-
-_SCORES = 1 << 22
-"""Scores of sampled heads computed at once: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +158,6 @@ class LinearProbeClassifier(ImageClassifier):
         self.cache_dir = cache_dir
         self.verbose = verbose
 
-    history_: dict[str, Any]
     _head: LinearHead
     _labeled: _LabeledSet
 
@@ -201,7 +197,7 @@ class LinearProbeClassifier(ImageClassifier):
         UnknownLabelError
             For a label that is not among `classes`.
         """
-        return super().fit(X, y)
+        return self._fit_or_restore(X, y)
 
     def _fit(self, X: Any, y: Any) -> None:
         if not isinstance(self.C, numbers.Real) or not 0 < self.C < np.inf:
@@ -272,19 +268,7 @@ class LinearProbeClassifier(ImageClassifier):
         posterior = LaplacePosterior(
             self._head, fitted.features, fitted.codes, fitted.weights, fitted.C
         )
-        n_classes = len(self.classes_)
-        samples = np.empty((n_samples, len(features), n_classes), np.float32)
-        start = 0
-        for coef, intercept in posterior.heads(n_samples, check_random_state(random_state)):
-            block = samples[start : start + len(intercept)]
-            flat = coef.reshape(len(coef), -1)
-            rows = max(1, _SCORES // flat.shape[1])
-            for first in range(0, len(features), rows):
-                scores = features[first : first + rows] @ flat
-                scores = scores.reshape(-1, *intercept.shape) + intercept
-                block[:, first : first + rows] = np.moveaxis(softmax(scores), 0, 1)
-            start += len(intercept)
-        return samples
+        return posterior.sample_proba(features, n_samples, check_random_state(random_state))
 
     # State ------------------------------------------------------------------------------
 
@@ -335,17 +319,12 @@ class LinearProbeClassifier(ImageClassifier):
                 f"{path} holds the weights of a probe on another backbone or input size: its "
                 f"fingerprint is {backbone!r}, that of this classifier's backbone {expected!r}."
             )
-        self.classes_ = saved["classes"]
-        self.input_shape_ = tuple(int(side) for side in saved["input_shape"])
-        self._scale = str(saved["scale"])
-        self._forget_columns()
-        if len(self.input_shape_) == 1:
-            self.n_features_in_ = self.input_shape_[0]
+        input_shape = tuple(int(side) for side in saved["input_shape"])
+        self._take_over(saved["classes"], input_shape, str(saved["scale"]), path)
         self._head = LinearHead(saved["coef"], saved["intercept"], int(saved["steps"]))
         self._labeled = _LabeledSet(
             saved["features"], saved["codes"], saved["weights"], float(saved["C"]), backbone
         )
-        self.history_ = {"loaded_from": str(path)}
         return self
 
     def to_keras(

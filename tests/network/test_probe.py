@@ -205,7 +205,7 @@ class TestSampling:
     def test_large_pools_are_scored_in_blocks(self, shapes_data, fitted, monkeypatch):
         X, _ = shapes_data
         whole = fitted.sample_proba(X, 5, random_state=0)
-        monkeypatch.setattr("al_tf.network.probe._SCORES", 100)
+        monkeypatch.setattr("al_tf.network.laplace._SCORES", 100)
         np.testing.assert_allclose(fitted.sample_proba(X, 5, random_state=0), whole, atol=1e-6)
 
 

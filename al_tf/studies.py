@@ -13,17 +13,15 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from .analysis import report_table
 from .errors import AlTfError
 from .experiments import ExperimentConfig, Study, read_meta
+from .experiments.record_faults import record_faults
 from .experiments.records import PACKED
-from .experiments.study import run_keys
-from .parsing import read_text
 from .report import METRICS, read_experiments, report_drawings
 
 CURVES = "learning_curves.png"
@@ -38,7 +36,6 @@ _TRACES = {
 }
 _KEPT_TO_GROW = {"round0", "checkpoints", "features", ".locks"}
 _VERSIONS = ("python", "al-tf", "numpy", "scikit-learn")
-_RATES = ("accuracy", "f1_macro")
 _PATH = re.compile(r"(?:[^=]*=)?(?:/|~|[A-Za-z]:[\\/])")
 
 
@@ -98,10 +95,10 @@ def check_study(folder: str | Path) -> StudyCheck:
     except FileNotFoundError:
         raise
     except (AlTfError, ValueError) as error:
-        return StudyCheck(name, "", [_told(error, folder)], [])
+        return StudyCheck(name, "", [_message_inside(error, folder)], [])
     config, unknown, faults = _read_config(study)
     faults += _provenance_faults(study.meta)
-    wrong = [] if config is None else list(_record_faults(study, config, folder))
+    wrong = [] if config is None else list(record_faults(study, config, folder))
     faults += [*wrong, *_file_faults(folder)]
     if not wrong:
         faults += _derived_faults(folder, study)
@@ -188,7 +185,7 @@ def metric_of(folder: str | Path) -> str:
     return metric
 
 
-def _told(error: Exception, folder: Path) -> str:
+def _message_inside(error: Exception, folder: Path) -> str:
     """Return an error's message, with files named as they are inside the study."""
     return str(error).replace(f"{folder}/", "").replace(f"{folder}: ", "study.toml: ")
 
@@ -219,107 +216,6 @@ def _read_config(study: Study) -> tuple[ExperimentConfig | None, list[str], list
     except (ValueError, TypeError) as error:
         return None, unknown, [*faults, f"study.toml: not the settings of an experiment. {error}"]
     return config, unknown, faults
-
-
-def _record_faults(study: Study, config: ExperimentConfig, folder: Path) -> Iterator[str]:
-    """Yield what is wrong with the records: missing ones, and impossible values."""
-    if (folder / PACKED).exists():
-        digest = sha256(read_text(folder / PACKED).encode()).hexdigest()
-        if digest != study.records_sha256 and not (folder / "runs").exists():
-            yield f"{PACKED}: holds other runs than study.toml names, or lines that were edited"
-    answers: dict[tuple[int, int], int] = {}
-    runs = dict(iter(study.records.groupby(["strategy", "seed"])))
-    for label, seed in run_keys(study.meta["config"]):
-        name = f"{PACKED}: {label}, seed {seed}"
-        if (label, seed) not in runs:
-            yield f"{name}: no records"
-            continue
-        rows = runs[label, seed]
-        if config.annotators and "asked" not in rows:
-            yield f"{name}: the answers of the annotators are missing"
-            continue
-        faults = list(_run_faults(rows, config, len(study.meta["class_names"])))
-        if faults:  # the first is the cause of others
-            yield f"{name}, {faults[0]}"
-            continue
-        if config.annotators:  # who may answer differently from run to run
-            continue
-        labeled = zip(_joined(rows["queried"]), _joined(rows["queried_labels"]), strict=True)
-        for image, answer in labeled:
-            if answers.setdefault((seed, image), answer) != answer:
-                yield f"{name}: another label for image {image} than in another run"
-                break
-
-
-def _joined(lists: pd.Series) -> list[int]:
-    return [value for values in lists for value in values]
-
-
-def _run_faults(rows: pd.DataFrame, config: ExperimentConfig, n_classes: int) -> Iterator[str]:
-    """Yield what is wrong with the records of one run, round by round."""
-    total = 0
-    asked: set[int] = set()
-    last = len(rows) - 1
-    records: list[Any] = rows.to_dict("records")
-    for number, record in enumerate(records):
-        place = f"round {number}"
-        ids, labels = (record.get(name) for name in ("queried", "queried_labels"))
-        if not _is_integers(ids) or not _is_integers(labels):
-            yield f"{place}: queried and queried_labels are not lists of integers"
-            return
-        expected = config.batch_of(number) if number else config.initial
-        if number and config.stop_budget is not None:
-            expected = min(expected, config.stop_budget - total)
-        paid = record["asked"] if config.annotators else ids  # of several, each answer
-        total += len(paid)
-        if len(paid) != expected:
-            what = "answers" if config.annotators else "images labeled"
-            yield f"{place}: {len(paid)} {what}, {expected} expected"
-        if record["n_labeled"] != total or len(labels) != len(ids):
-            yield f"{place}: n_labeled and the lists of images and labels do not agree"
-        if len({*ids}) < len(ids) or asked & {*ids}:
-            yield f"{place}: an image is labeled twice"
-        if labels and not 0 <= min(labels) <= max(labels) < n_classes:
-            yield f"{place}: a label that is not one of the {n_classes} classes"
-        asked |= {*ids}
-        stopped = _text(record["stopped"])
-        if stopped and number < last:
-            yield f"{place}: the run goes on after it was stopped"
-        if total and (number % config.eval_every == 0 or stopped):
-            yield from (f"{place}: {fault}" for fault in _value_faults(record, n_classes))
-    if last < config.rounds and not _text(rows["stopped"].iloc[-1]):
-        yield f"round {last}: the run ends there, {config.rounds} rounds expected"
-    if last > config.rounds:
-        yield f"round {last}: more than the {config.rounds} rounds of study.toml"
-
-
-def _value_faults(record: dict[str, Any], n_classes: int) -> Iterator[str]:
-    for name in _RATES:
-        if not _is_rate(record[name]):
-            yield f"{name} {record[name]!r} is not between 0 and 1"
-    recall = record.get("recall")
-    if not isinstance(recall, list) or len(recall) != n_classes or not all(map(_is_rate, recall)):
-        yield f"recall is not a list of {n_classes} numbers between 0 and 1"
-    precision = record.get("average_precision")  # which earlier versions did not record
-    if isinstance(precision, list) and (
-        len(precision) != n_classes or not all(_is_rate(v) or v != v for v in precision)
-    ):
-        yield f"average_precision is not a list of {n_classes} numbers between 0 and 1"
-    for name in ("seconds_query", "seconds_fit", "seconds_eval"):
-        if not isinstance(record[name], (int, float)) or not 0 <= record[name] < np.inf:
-            yield f"{name} {record[name]!r} is not a time in seconds"
-
-
-def _is_integers(value: Any) -> TypeGuard[list[int]]:
-    return isinstance(value, list) and all(type(item) is int for item in value)
-
-
-def _is_rate(value: Any) -> bool:
-    return isinstance(value, (int, float)) and 0 <= value <= 1
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _provenance_faults(meta: dict[str, Any]) -> Iterator[str]:
@@ -366,7 +262,7 @@ def _derived_faults(folder: Path, study: Study) -> Iterator[str]:
         metric = metric_of(folder)
         provenances = {p: read_provenance(p) for p in sorted(folder.glob("*.png"))}
     except (ValueError, OSError) as error:
-        yield _told(error, folder)
+        yield _message_inside(error, folder)
         return
     verdict = report_table(study.results, metric)
     yield from _table_faults(folder / "verdict.csv", verdict, "the verdict on the records")
@@ -387,7 +283,7 @@ def _figure_faults(
     try:
         drawn = read_figure_table(path)
     except ValueError as error:
-        yield _told(error, path.parent)
+        yield _message_inside(error, path.parent)
         return
     if not _same(drawn, table):
         yield f"{path.name}: drawn from another table than the records give"

@@ -20,6 +20,7 @@ Stopped with ``--wide``, it goes on where it was: every measurement is kept in
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
@@ -300,9 +301,8 @@ def draw(rows: list[_harness.Row], path: Path, width: int) -> None:
     plt.close(figure)
 
 
-def main(argv: list[str] | None = None) -> None:
-    import argparse
-
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    """Return the options, with the sizes of the pools as a list."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="only the smallest pool")
     parser.add_argument("--pools", help="sizes of the pools, separated by commas")
@@ -318,9 +318,14 @@ def main(argv: list[str] | None = None) -> None:
     args.pools = [int(n) for n in args.pools.split(",")] if args.pools else list(sizes)
     if args.quick:
         args.pools = args.pools[:1]
-    width = WIDE if args.wide else WIDTH
     if args.peers_only:
         args.pools = [n for n in args.pools if n <= max(PEERS.values())]
+    return args
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parsed(argv)
+    width = WIDE if args.wide else WIDTH
     facts = _harness.machine()
     if not args.peers_python:
         try:

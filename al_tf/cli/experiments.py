@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ._tables import print_table
+
+if TYPE_CHECKING:
+    from ..experiments import ExperimentConfig
 
 INTERRUPTED = 130
 
@@ -74,28 +77,19 @@ def run(
     progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,
 ) -> None:
     """Run strategies over paired seeds, or continue where the last attempt stopped."""
-    from ..experiments import (
-        ExperimentConfig,
-        load_profile,
-        make_plan,
-        run_experiment,
-        with_overrides,
-    )
+    from ..experiments import make_plan, run_experiment
     from ..experiments.experiment import default_jobs
     from ..experiments.trackers import make_tracker
 
-    table = load_profile(profile, dataset) if profile else {}
     flags = {
         "dataset": dataset, "strategies": strategies, "initial": initial, "batch": batch,
-        "rounds": rounds, "epochs": epochs, "pool": pool, "model": model,
-        "backbone": backbone,
+        "rounds": rounds, "epochs": epochs, "pool": pool, "model": model, "backbone": backbone,
     }  # fmt: skip
-    options = {"dataset_options.size": size, "dataset_options.test_size": test_fraction}
-    table |= {name: value for name, value in flags.items() if value is not None}
-    texts = [f"{k}={v}" for k, v in (("seeds", seeds), ("imbalance", imbalance)) if v is not None]
-    texts += settings or []
-    texts += [f"{name}={value}" for name, value in options.items() if value is not None]
-    config = ExperimentConfig.from_dict(with_overrides(table, texts))
+    texts = {
+        "seeds": seeds, "imbalance": imbalance, "dataset_options.size": size,
+        "dataset_options.test_size": test_fraction,
+    }  # fmt: skip
+    config = _config(profile, flags, texts, settings or [])
     if dry_run:
         typer.echo(make_plan(config, jobs or default_jobs(config)))
         return
@@ -104,15 +98,9 @@ def run(
     trackers = [] if track is None else [make_tracker(track, track_dir)]
     try:
         results = run_experiment(
-            config,
-            out,
-            jobs=jobs,
-            backend=backend,
-            scheduler=scheduler,
-            vectorized=vectorized,
-            progress=progress,
-            on_round=trackers,
-        )
+            config, out, jobs=jobs, backend=backend, scheduler=scheduler, vectorized=vectorized,
+            progress=progress, on_round=trackers,
+        )  # fmt: skip
     except KeyboardInterrupt:
         command = shlex.join(["al-tf", *sys.argv[1:]])
         typer.secho(
@@ -126,6 +114,18 @@ def run(
     for tracker in trackers:
         typer.echo(f"Logged to {track}. See it: {tracker.view_command}")
     typer.echo(f"Records: {out}. Verdict and figures: al-tf report {shlex.quote(str(out))}")
+
+
+def _config(
+    profile: str | None, flags: dict[str, Any], texts: dict[str, Any], assignments: list[str]
+) -> ExperimentConfig:
+    """Return the settings of a profile, with options that are not None and then ``--set`` in them."""
+    from ..experiments import ExperimentConfig, load_profile, with_overrides
+
+    table = load_profile(profile, flags["dataset"]) if profile else {}
+    table |= {name: value for name, value in flags.items() if value is not None}
+    given = [f"{name}={value}" for name, value in texts.items() if value is not None]
+    return ExperimentConfig.from_dict(with_overrides(table, [*given, *assignments]))
 
 
 def report(

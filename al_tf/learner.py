@@ -200,12 +200,9 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             estimator refuses. The labeled set is then as before.
         """
         X, y = self._checked_labeled(X, y)
-        if self.X_training is not None:
-            X = _match_scale(X, self.X_training)
+        X = _match_scale(X, self.X_training)
         if only_new:
             self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
-        elif self.X_training is None:
-            self._refit(X, y, bootstrap, fit_kwargs)
         else:
             self._refit(*self._with_added(X, y), bootstrap, fit_kwargs)
 
@@ -237,12 +234,12 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
 
     def _add_training_data(self, X: Any, y: Any) -> None:
         X, y = self._checked_labeled(X, y)
-        if self.X_training is None:
-            self.X_training, self.y_training = X, y
-        else:
-            self.X_training, self.y_training = self._with_added(_match_scale(X, self.X_training), y)
+        X = _match_scale(X, self.X_training)
+        self.X_training, self.y_training = self._with_added(X, y)
 
     def _with_added(self, X: Any, y: Any) -> tuple[Any, Any]:
+        if self.X_training is None:
+            return X, y
         try:
             return _stacked(self.X_training, X), _stacked(self.y_training, y)
         except ValueError as error:
@@ -395,9 +392,9 @@ def _rows(X: Any, indices: np.ndarray) -> Any:
 
 
 def _match_scale(new: Any, known: Any) -> Any:
-    """Have images, as opposed to rows of a table, match those of the labeled set."""
+    """Have images, as opposed to rows of a table, match those of the labeled set, if there is one."""
     tables = any(hasattr(X, "iloc") or sp.issparse(X) for X in (new, known))
-    return new if tables else match_scale(new, known)
+    return new if tables or known is None else match_scale(new, known)
 
 
 def _stacked(known: Any, new: Any) -> Any:

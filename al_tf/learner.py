@@ -232,11 +232,6 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         self.estimator.fit(X, y, **{**self.fit_kwargs, **fit_kwargs})
         return self
 
-    def _add_training_data(self, X: Any, y: Any) -> None:
-        X, y = self._checked_labeled(X, y)
-        X = _match_scale(X, self.X_training)
-        self.X_training, self.y_training = self._with_added(X, y)
-
     def _with_added(self, X: Any, y: Any) -> tuple[Any, Any]:
         if self.X_training is None:
             return X, y

@@ -18,14 +18,8 @@ from ...image_pool import ImagePool
 from ...ledger import Event, LabelLedger
 from ...pool import FolderPool
 from .addresses import ImageIndex
-from .annotations import (
-    OUR_ANNOTATOR,
-    OUR_IMAGE,
-    OUR_NAME,
-    Reading,
-    TaskAnswers,
-    read_file,
-)
+from .annotations import OUR_ANNOTATOR, OUR_IMAGE, OUR_NAME, Reading, TaskAnswers
+from .export_files import read_file
 from .interface import IMAGE_KEY, Control, default_control, labeling_interface
 from .recording import Recorder, record_all
 

@@ -11,10 +11,9 @@ import numpy as np
 from ..errors import DataCorruptError
 from ..images import decode_image
 from ..progress import progress_bar
-from ._archive import file_digest, iter_members
+from ._archive import Members, file_digest, iter_members, read_members
 from ._base import ImageDataset
 from ._download import download
-from ._members import Members, read_members
 from ._source import Source
 from ._store import stored
 

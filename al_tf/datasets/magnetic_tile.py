@@ -14,9 +14,9 @@ from ..errors import DataCorruptError, check_one_of
 from ..images import decode_image
 from ..progress import progress_bar
 from ..seeding import stream
+from ._archive import Members, read_members
 from ._base import ImageDataset
 from ._download import download
-from ._members import Members, read_members
 from ._source import Source
 from ._split import choose_test
 from ._store import stored

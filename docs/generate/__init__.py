@@ -8,17 +8,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import links, mathml, notebooks, reference, strategies, studies
+from docutils import nodes
+from latex2mathml.converter import convert
+
+from . import links, notebooks, reference, strategies, studies
 
 WRITERS = (strategies, studies, notebooks, reference)
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Let Sphinx call every writer before it looks for pages."""
-    mathml.add_renderer(app)
+    """Let Sphinx call every writer before it looks for pages, and draw formulas as MathML.
+
+    Browsers draw MathML by themselves: no script, no font to fetch.
+    """
+    app.add_html_math_renderer(
+        "mathml", inline_renderers=(_inline, None), block_renderers=(_block, None)
+    )
     links.connect(app)
     app.connect("builder-inited", _write_all)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _inline(translator: Any, node: Any) -> None:
+    translator.body.append(convert(node.astext()))
+    raise nodes.SkipNode
+
+
+def _block(translator: Any, node: Any) -> None:
+    translator.body.append(convert(node.astext(), display="block"))
+    raise nodes.SkipNode
 
 
 def _write_all(app: Any) -> None:

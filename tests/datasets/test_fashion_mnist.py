@@ -6,7 +6,7 @@ import stat
 import numpy as np
 import pytest
 
-from al_tf.datasets import _debian, fashion_mnist, fetch_dataset, load_dataset
+from al_tf.datasets import fashion_mnist, fetch_dataset, load_dataset
 from al_tf.errors import DataCorruptError, DataNotFoundError
 
 from .makers import idx, tiny_fashion, write_gz
@@ -185,7 +185,7 @@ def test_load_does_not_run_apt(debian, payloads):
     ],
 )
 def test_the_reason_is_kept_where_apt_cannot_supply_it(debian, cache, monkeypatch, script, reason):
-    monkeypatch.setattr(_debian, "_APT_SECONDS", 0.3)
+    monkeypatch.setattr(fashion_mnist, "_APT_SECONDS", 0.3)
     (debian / "apt-get").write_text(f"#!/bin/sh\n{script}\n")
     with pytest.raises(DataNotFoundError, match=reason):
         fetch_dataset("fashion_mnist", report=lambda line: None)

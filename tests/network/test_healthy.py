@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from al_tf import ActiveLearner, KerasImageClassifier, get_strategy
 
@@ -184,3 +185,33 @@ def test_averaged_accumulated_frozen_and_shared(build, shapes_data):
         not np.array_equal(a, b) for a, b in zip(before, classifier._state.variables, strict=True)
     ]
     assert changed == moved
+
+
+EXPECTED = {
+    "check_sample_weight_equivalence_on_dense_data": "a repeated image changes the batches of "
+    "stochastic gradient descent, a weight does not",
+}
+
+
+# one of the checks fits a single class
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis -1:UserWarning")
+@pytest.mark.filterwarnings("ignore:In loss categorical_crossentropy:SyntaxWarning")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    list(
+        estimator_checks_generator(
+            make(
+                build_mlp,
+                epochs=60,
+                min_steps=100,
+                batch_size=32,
+                model_params={"learning_rate": 0.02},
+            ),
+            expected_failed_checks=EXPECTED,
+            mark="xfail",
+        )
+    ),
+    ids=lambda value: getattr(getattr(value, "func", None), "__name__", "classifier"),
+)  # scikit-learn's own parametrization has ids with addresses, which differ between processes
+def test_scikit_learns_own_check(estimator, check):
+    check(estimator)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ._tables import print_table
+from ._printing import print_table
 
 
 def agreement(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table
+from ._printing import print_table
 
 if TYPE_CHECKING:
     from ..network.feature_database import FeatureDatabase

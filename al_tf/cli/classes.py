@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table
+from ._printing import print_table
 
 if TYPE_CHECKING:
     from ..labeling import LabelLedger
@@ -21,23 +21,26 @@ def classes(
     add: Annotated[_Name, typer.Option(help="Add this class.")] = None,
     change: Annotated[_Name, typer.Option(help="Rename or describe this class.")] = None,
     merge: Annotated[
-        _Name, typer.Option(help="Count the answers of this class as those of --into.")
+        _Name, typer.Option(help="Count the answers of this class as answers of --into.")
     ] = None,
-    into: Annotated[_Name, typer.Option(help="merge: the other class.")] = None,
+    into: Annotated[_Name, typer.Option(help="With --merge: the class that they count as.")] = None,
     separate: Annotated[
         _Name, typer.Option(help="Bring this class back, which was merged, with its answers.")
     ] = None,
     remove: Annotated[_Name, typer.Option(help="Remove this class, which has no answers.")] = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Take back your last change of a class, if it was last.")
+        bool, typer.Option("--undo", help="Undo your last step, if it changed a class.")
     ] = False,
-    to: Annotated[_Name, typer.Option(help="change: the new name.")] = None,
+    to: Annotated[_Name, typer.Option(help="With --change: the new name.")] = None,
     description: Annotated[
-        str | None, typer.Option(help="add, change: what belongs to the class.")
+        str | None, typer.Option(help="With --add, --change: what belongs to the class.")
     ] = None,
-    color: Annotated[str | None, typer.Option(help="add, change: its color on the desk.")] = None,
+    color: Annotated[
+        str | None, typer.Option(help="With --add, --change: its color on the desk.")
+    ] = None,
     key: Annotated[
-        str | None, typer.Option(help="add, change: the letter or digit that answers with it.")
+        str | None,
+        typer.Option(help="With --add, --change: the letter or digit that answers with it."),
     ] = None,
     annotator: Annotated[
         str | None, typer.Option(help="Who changes the classes; your login if not given.")
@@ -82,7 +85,9 @@ def classes(
 def _undo(book: LabelLedger, annotator: str) -> None:
     last = book.last_event(annotator)
     if last is None or last.purpose != "class":
-        raise ValueError(f"The last thing that {annotator} did is no change of a class.")
+        raise ValueError(
+            f"The last step of {annotator} is no change of a class. The desk undoes answers."
+        )
     book.undo_together(annotator, last=last.id)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ._tables import print_table
+from ._printing import print_table
 
 BACKBONE = "backbone:"
 app = typer.Typer(help="List the datasets, or fetch one or a backbone.", no_args_is_help=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table, say_loading
+from ._printing import print_table, say_loading, warn
 
 if TYPE_CHECKING:
     from ..labeling.costs import RejectionThreshold
@@ -57,8 +57,7 @@ def evaluate(
     if out is not None:
         write_report(result, out)
         typer.echo(f"Tables and pictures of the mistakes: {out / 'index.html'}")
-    for line in result.problems:
-        typer.secho(f"Warning: {line}", fg=typer.colors.YELLOW, err=True)
+    warn(result.problems)
 
 
 def add_commands(app: typer.Typer) -> None:

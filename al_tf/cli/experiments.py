@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._tables import print_table
+from ._printing import print_table
 
 if TYPE_CHECKING:
     from ..experiments import ExperimentConfig
@@ -164,18 +164,18 @@ def strategies(
         str | None,
         typer.Option(
             "--for",
-            help="Say what the committed studies found on data like this: a "
+            help="Print what the committed studies found on data like this: a "
             "dataset, or a folder with a subfolder for each class.",
         ),
     ] = None,
     labels: Annotated[
-        int | None, typer.Option(min=1, help="--for: how many there will be.")
+        int | None, typer.Option(min=1, help="With --for: how many labels there will be.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="--for: cnn or probe; any if not given.")
+        str | None, typer.Option(help="With --for: cnn or probe; any if not given.")
     ] = None,
 ) -> None:
-    """List the strategies: what each needs, costs, comes from. Or what studies say about them."""
+    """List the strategies with needs, cost and paper; or, with --for, what studies found about them."""
     from ..strategies import list_strategies, strategy_info
 
     if data is not None:

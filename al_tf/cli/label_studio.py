@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .labeling import Backbone, Batch, Model, Size, Strategy, _names, _warn, new_or_kept
+from ._printing import warn
+from .labeling import Backbone, Batch, Model, Size, Strategy, class_names, new_or_kept
 
 if TYPE_CHECKING:
     from ..labeling import LabelLedger
@@ -76,14 +77,14 @@ def serve(
     if basic_auth is not None and ":" not in basic_auth:
         raise ValueError("--basic-auth must have the form USER:PASSWORD.")
     if host not in LOOPBACK and basic_auth is None:
-        _warn(["anybody who reaches this port can add labels. --basic-auth asks for a password."])
+        warn(["anybody who reaches this port can add labels. --basic-auth asks for a password."])
     with new_or_kept(ledger) as book:
         settings, advice = resolve_settings(
             read_settings(book), model=model, backbone=backbone, size=size, strategy=strategy,
             batch_size=batch,
         )  # fmt: skip
-        _warn([advice] if advice is not None else [])
-        live = _open_live(book, images, settings, _names(classes), url, token)
+        warn([advice])
+        live = _open_live(book, images, settings, class_names(classes), url, token)
         try:
             BackendServer(live, host=host, port=port, password=basic_auth).run(
                 lambda address: typer.echo(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._tables import print_table, say_loading
+from ._printing import print_table, say_loading, warn
 
 if TYPE_CHECKING:
     from ..labeling import FolderPool, LabelingSession, LabelLedger
@@ -131,14 +131,16 @@ def label(
             stored, model=model, backbone=backbone, size=size, strategy=strategy,
             batch_size=batch, overlap=overlap,
         )  # fmt: skip
-        _warn(filter(None, [advice]))
-        session = _open_session(folder, ledger, _names(classes), settings, people[0], group, tell)
+        warn([advice])
+        session = _open_session(
+            folder, ledger, class_names(classes), settings, people[0], group, tell
+        )
         opened.append(session)
         return [session.colleague(name, is_referee=name in judges) for name in people]
 
     with DeskServer(port=port, host=host, url=url) as server:
         folder, stored = check_folder(folder), _stored_settings(ledger)  # before there is a page
-        _warn(filter(None, [server.address.warning]))
+        warn([server.address.warning])
         server.expect(people, judges)
         open_browser = webbrowser.open if browser else None
         try:
@@ -186,7 +188,7 @@ def _open_session(
         folder, background=True,
         listed=lambda n: tell(f"Looking for images in the folder: {n:,} files so far …"),
     )  # fmt: skip
-    _warn(filter(None, [left_out_line(pool.left_out)]))
+    warn([left_out_line(pool.left_out)])
     with new_or_kept(ledger) as book:
         if names is None and not book.classes:
             raise ValueError(
@@ -254,7 +256,7 @@ def export(
     if form == "folders":
         done = export_folders(book, pool, out, how="link" if link else "copy")
         typer.echo(f"{done.written} images: {out}")
-        _warn(f"{name}: not in {images} any more" for name in done.missing)
+        warn(f"{name}: not in {images} any more" for name in done.missing)
     elif form == "label-studio":
         predictions = None
         if model is not None:
@@ -265,9 +267,9 @@ def export(
         if url_prefix is None:
             typer.echo(local_files_setup(pool))
     else:
-        _warn(filter(None, [advice]))
+        warn([advice])
         _export_model(book, pool, out, settings)
-    _warn(pool.problems.values())
+    warn(pool.problems.values())
 
 
 def _export_model(book: LabelLedger, pool: FolderPool, out: Path, settings: DeskSettings) -> None:
@@ -312,7 +314,7 @@ def suspects(
     if out is not None:
         write_csv(table, out)
         typer.echo(f"{len(table)} labels: {out}")
-    _warn([*filter(None, [advice]), *pool.problems.values()])
+    warn([advice, *pool.problems.values()])
 
 
 def import_labels(
@@ -332,7 +334,7 @@ def import_labels(
     from ..labeling import FolderPool
     from ..labeling.exchange.label_studio import import_annotations
 
-    names = _names(classes)
+    names = class_names(classes)
     if names is None and not ledger.exists():  # a mistyped name is no new ledger
         raise LedgerError(f"{ledger}: there is no such ledger. --classes begins a new one.")
     pool = None if images is None else FolderPool(images, progress=True, remember=True)
@@ -342,9 +344,9 @@ def import_labels(
         done = import_annotations(book, tasks, pool=pool, control=control)
     gone = f" {done.taken_back} taken back: deleted there." if done.taken_back else ""
     typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.{gone}")
-    _warn(f"no image: {line}" for line in done.unmatched)
-    _warn(f"left out: {line}" for line in done.dropped)
-    _warn(f"annotators disagree: {line}" for line in done.disagreements)
+    warn(f"no image: {line}" for line in done.unmatched)
+    warn(f"left out: {line}" for line in done.dropped)
+    warn(f"annotators disagree: {line}" for line in done.disagreements)
 
 
 def predict(
@@ -361,7 +363,7 @@ def predict(
     table, problems = predict_folder(model, folder, progress=True)
     write_csv(table, out)
     typer.echo(f"{len(table)} files: {out}")
-    _warn([*filter(None, [str(list_folder(folder))]), *problems.values()])
+    warn([str(list_folder(folder)), *problems.values()])
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -389,7 +391,7 @@ def new_or_kept(path: Path) -> Iterator[LabelLedger]:
         raise
 
 
-def _names(classes: list[str] | None) -> list[str] | None:
+def class_names(classes: list[str] | None) -> list[str] | None:
     """Return the names in --classes; one value is split at its commas."""
     if not classes:
         return None
@@ -401,8 +403,3 @@ def _leave() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
-
-
-def _warn(texts: Iterable[str]) -> None:
-    for text in texts:
-        typer.secho(f"Warning: {text}", fg=typer.colors.YELLOW, err=True)

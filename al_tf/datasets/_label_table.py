@@ -41,14 +41,18 @@ def read_label_table(table: Path, root: Path) -> LabeledFiles:
     if not table.is_file() and (root / table).is_file():
         table = root / table
     if not table.is_file():
-        raise DataNotFoundError(f"labels={str(table)!r}: no such file.")
+        raise DataNotFoundError(
+            f"labels={str(table)!r}: no such file. Give the path of a CSV table of "
+            "file names and labels."
+        )
     listing = list_folder(root)
     files = _by_name(listing.images, root)
     labels = _labels(table, files)
     if missing := [name for name in labels if _find(name, files) is None]:
         raise DataNotFoundError(
             f"{table} names {len(missing):,} of {len(labels):,} files that are not beneath {root}, "
-            f"or not once: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}."
+            f"or not once: {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}. "
+            "Correct these names."
         )
     by_file = {_find(name, files): label for name, label in labels.items()}
     ordered = tuple(file for file in listing.images if by_file.get(file))

@@ -92,7 +92,10 @@ def _class_folder(root: Path) -> LabeledFiles:
     """Return the images of a folder with one subfolder per class."""
     folders = _subfolders(root)
     if not folders:
-        raise DataNotFoundError(f"{root}: expected one subfolder of images per class, found none.")
+        raise DataNotFoundError(
+            f"{root}: expected one subfolder of images per class, found none. Sort the images so, or "
+            f"name a table: labels=FILE.csv ({ON_THE_COMMAND_LINE}labels=FILE.csv)."
+        )
     names = [folder.name for folder in folders]
     if len(names) > 1 and set(names) <= set(_SPLITS):
         raise DataCorruptError(
@@ -110,7 +113,8 @@ def _class_folder(root: Path) -> LabeledFiles:
         )
     if empty := [name for name, listing in listings.items() if not listing.images]:
         raise DataNotFoundError(
-            f"{root}: no images ({', '.join(EXTENSIONS)}) in the class folder {', '.join(empty)}."
+            f"{root}: no images ({', '.join(EXTENSIONS)}) in the class folder {', '.join(empty)}. "
+            "Add some, or remove the folder."
         )
     left_out = sum((listing.left_out for listing in listings.values()), Counter())
     left_out["beside the class folders"] += _count_images(root)

@@ -88,7 +88,7 @@ class LazyImageFolder(ImageSource):
         if isinstance(source, (str, os.PathLike)):
             folder = Path(source)
             if not folder.is_dir():
-                raise DataNotFoundError(f"{folder}: no such folder.")
+                raise DataNotFoundError(f"{folder}: no such folder. Check the path.")
             listing = list_folder(folder)
             self.files, self.left_out = listing.images, listing.left_out
             if self.left_out:

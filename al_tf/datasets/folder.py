@@ -77,7 +77,9 @@ def load(
     """
     root = Path(path).expanduser()
     if not root.is_dir():
-        raise DataNotFoundError(f"folder:{path}: {root.absolute()} is not a folder.")
+        raise DataNotFoundError(
+            f"folder:{path}: {root.absolute()} is not a folder. Check the path."
+        )
     test_files: LabeledFiles | None = None
     if labels is None:
         train_files, test_files, how = read_layout(root)
@@ -123,7 +125,8 @@ def _named_alike(files: Sequence[Path], pattern: str) -> np.ndarray:
     if not any(parts):
         raise ValueError(
             f"group={pattern!r} matches none of the {len(files):,} names (without extension), "
-            f"{files[0].stem!r} for example."
+            f"{files[0].stem!r} for example. Give a "
+            r"regular expression that does, such as group='(.*)_\d+'."
         )
     return _first_with_same(
         [f"\x1e{row}" if part is None else "\x1f".join(part) for row, part in enumerate(parts)]

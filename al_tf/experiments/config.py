@@ -307,8 +307,8 @@ def _check_annotators(config: ExperimentConfig) -> None:
     asking_again = [spec.label for spec in config.strategies if spec.relabel != "never"]
     if asking_again and len(several) < 2:
         raise ValueError(
-            f"Strategy {asking_again[0]!r} asks a second annotator, and there is none. Set "
-            "annotators=[0.1, 0.1, 0.1], say."
+            f"Strategy {asking_again[0]!r} asks a second annotator; annotators has {len(several)}. Set "
+            "several, such as annotators=[0.1, 0.1, 0.1]."
         )
 
 

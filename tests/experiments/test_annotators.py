@@ -196,8 +196,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"annotators": []}, "asks a second annotator, and there is none"),
-            ({"annotators": [0.1]}, "asks a second annotator, and there is none"),
+            ({"annotators": []}, "asks a second annotator; annotators has 0"),
+            ({"annotators": [0.1]}, "asks a second annotator; annotators has 1"),
             ({"noise": 0.1}, "noise and annotators both"),
             ({"annotators": 0.1}, "a list with an error rate or a matrix for each; got 0.1"),
             ({"annotators": ["bob"]}, "a list with an error rate or a matrix for each"),

@@ -1,8 +1,8 @@
-"""What several commands print: tables, and that it takes a moment."""
+"""What several commands print: tables, warnings, and that it takes a moment."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import typer
 
@@ -18,3 +18,9 @@ def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Non
 def say_loading() -> None:
     """Say on standard error what keeps people waiting before there is any progress to show."""
     typer.echo("Loading Keras …", err=True)
+
+
+def warn(texts: Iterable[str | None]) -> None:
+    """Print each text as a warning on standard error; None is left out."""
+    for text in filter(None, texts):
+        typer.secho(f"Warning: {text}", fg=typer.colors.YELLOW, err=True)

@@ -55,8 +55,8 @@ def ratio_of_means(first: ArrayLike, second: ArrayLike, confidence: float = 0.95
     Returns
     -------
     Ratio
-        ``low`` and ``high`` are NaN for a single pair, and where the mean of `second` cannot be
-        told from 0: then no finite interval covers so often.
+        ``low`` and ``high`` are NaN for a single pair, and where the mean of `second` cannot
+        be distinguished from 0: then no finite interval covers so often.
 
     References
     ----------

@@ -91,12 +91,12 @@ def dropout_layers(model: keras.Model) -> list[keras.Layer]:
     from keras import layers
 
     kinds = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout)
-    found = [x for x in every_layer(model) if isinstance(x, kinds) and x.rate]
+    dropping = [x for x in every_layer(model) if isinstance(x, kinds) and x.rate]
     for layer in every_layer(model):
         cell = getattr(layer, "cell", None) if isinstance(layer, layers.RNN) else None
         if getattr(cell, "dropout", 0) or getattr(cell, "recurrent_dropout", 0):
-            found.append(layer)
-    return found
+            dropping.append(layer)
+    return dropping
 
 
 class FeatureTap:

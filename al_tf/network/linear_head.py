@@ -244,15 +244,15 @@ def _minimum(
 
     start = np.zeros(design.shape[1] * P)
     options = {"maxiter": MAX_ITERATIONS, "gtol": TOLERANCE, "ftol": 1e-12, "maxls": 50}
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
-    if found.nit >= MAX_ITERATIONS:
+    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    if optimum.nit >= MAX_ITERATIONS:
         warnings.warn(
             f"The weights are less exact than usual: {MAX_ITERATIONS} iterations did not reach "
             "their optimum. A smaller C makes it easier.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    return *coordinates.weights(found.x.reshape(-1, P)), int(found.nit)
+    return *coordinates.weights(optimum.x.reshape(-1, P)), int(optimum.nit)
 
 
 def matrix_type(n_numbers: int) -> type[np.floating]:

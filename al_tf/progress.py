@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from time import monotonic
 from typing import Any
 
@@ -72,14 +72,15 @@ class LogLines:
         leave: bool = True,
     ) -> None:
         self._iterable = iterable
-        if total is None and hasattr(iterable, "__len__"):
+        if total is None and isinstance(iterable, Sized):
             total = len(iterable)
         self._format = {
             "total": total, "prefix": desc, "unit": unit, "unit_scale": unit_scale,
             "initial": initial, "ascii": True,
         }  # fmt: skip
         self._every = every
-        self._count, self._printed_count = initial, None
+        self._count = initial
+        self._printed_count: int | None = None
         self._start = self._printed_at = monotonic()
 
     def __enter__(self) -> LogLines:
@@ -90,7 +91,7 @@ class LogLines:
 
     def __iter__(self) -> Iterator[Any]:
         with self:
-            for item in self._iterable or ():
+            for item in () if self._iterable is None else self._iterable:
                 yield item
                 self.update()
 

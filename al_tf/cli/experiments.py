@@ -85,11 +85,10 @@ def run(
         "dataset": dataset, "strategies": strategies, "initial": initial, "batch": batch,
         "rounds": rounds, "epochs": epochs, "pool": pool, "model": model, "backbone": backbone,
     }  # fmt: skip
-    texts = {
-        "seeds": seeds, "imbalance": imbalance, "dataset_options.size": size,
-        "dataset_options.test_size": test_fraction,
-    }  # fmt: skip
-    config = _config(profile, flags, texts, settings or [])
+    options = {"dataset_options.size": size, "dataset_options.test_size": test_fraction}
+    texts = _assignments({"seeds": seeds, "imbalance": imbalance})
+    texts += [*(settings or []), *_assignments(options)]  # the last wins
+    config = _config(profile, flags, texts)
     if dry_run:
         typer.echo(make_plan(config, jobs or default_jobs(config)))
         return
@@ -116,16 +115,17 @@ def run(
     typer.echo(f"Records: {out}. Verdict and figures: al-tf report {shlex.quote(str(out))}")
 
 
-def _config(
-    profile: str | None, flags: dict[str, Any], texts: dict[str, Any], assignments: list[str]
-) -> ExperimentConfig:
-    """Return the settings of a profile, with options that are not None and then ``--set`` in them."""
+def _assignments(values: dict[str, Any]) -> list[str]:
+    return [f"{name}={value}" for name, value in values.items() if value is not None]
+
+
+def _config(profile: str | None, flags: dict[str, Any], texts: list[str]) -> ExperimentConfig:
+    """Return the settings of a profile, with options that are not None and ``key=value`` texts."""
     from ..experiments import ExperimentConfig, load_profile, with_overrides
 
     table = load_profile(profile, flags["dataset"]) if profile else {}
     table |= {name: value for name, value in flags.items() if value is not None}
-    given = [f"{name}={value}" for name, value in texts.items() if value is not None]
-    return ExperimentConfig.from_dict(with_overrides(table, [*given, *assignments]))
+    return ExperimentConfig.from_dict(with_overrides(table, texts))
 
 
 def report(

@@ -18,7 +18,7 @@ processes.set_forkserver_preload(
     [
         __name__, "al_tf.learner", "filelock", "pandas", "scipy.special", "scipy.stats", "sklearn.cluster",
         "sklearn.datasets", "sklearn.decomposition", "sklearn.linear_model", "sklearn.metrics",
-        "tests.experiments.test_kill", "threadpoolctl", "tqdm.auto",
+        "tests.experiments.test_kill", "threadpoolctl",
     ]
 )  # fmt: skip
 

@@ -25,9 +25,9 @@ def classes(
     ] = None,
     into: Annotated[_Name, typer.Option(help="With --merge: the class that they count as.")] = None,
     separate: Annotated[
-        _Name, typer.Option(help="Bring this class back, which was merged, with its answers.")
+        _Name, typer.Option(help="Bring back this merged class, with its answers.")
     ] = None,
-    remove: Annotated[_Name, typer.Option(help="Remove this class, which has no answers.")] = None,
+    remove: Annotated[_Name, typer.Option(help="Remove this class, if it has no answers.")] = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Undo your last step, if it changed a class.")
     ] = False,

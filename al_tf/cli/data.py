@@ -9,7 +9,7 @@ import typer
 from ._printing import print_table
 
 BACKBONE = "backbone:"
-app = typer.Typer(help="List the datasets, or fetch one or a backbone.", no_args_is_help=True)
+app = typer.Typer(help="List the datasets; fetch a dataset or a backbone.", no_args_is_help=True)
 
 
 @app.command("list")

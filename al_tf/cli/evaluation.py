@@ -27,7 +27,7 @@ def evaluate(
     images: Annotated[Path, typer.Option("--images", help="The folder of images.")],
     wanted_recall: Annotated[
         list[str] | None,
-        typer.Option(help="CLASS=RECALL, such as defective=0.95: from which probability up?"),
+        typer.Option(help="CLASS=RECALL, such as defective=0.95: the threshold that reaches it."),
     ] = None,
     costs: Annotated[
         list[str] | None,

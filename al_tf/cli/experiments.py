@@ -29,7 +29,8 @@ def run(
         str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
     ] = None,
     size: Annotated[
-        int | None, typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile).")
+        int | None,
+        typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile, solar_cells)."),
     ] = None,
     test_fraction: Annotated[
         float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
@@ -45,7 +46,8 @@ def run(
         str | None, typer.Option(help="Comma-separated; random always runs.")
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(help="How many (5), or a list (5,7; 5, for one).")
+        str | None,
+        typer.Option(help="How many (5), or which (5,7). One seed alone ends with a comma (5,)."),
     ] = None,
     initial: Annotated[int | None, typer.Option(help="Labels at the start.")] = None,
     batch: Annotated[int | None, typer.Option(help="Labels asked for in each round.")] = None,
@@ -71,7 +73,7 @@ def run(
     ] = None,
     track_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder for what is logged. Default: MLflow's own; tensorboard."),
+        typer.Option(help="Folder for what is logged. Default: MLflow's own, or tensorboard/."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,

@@ -35,7 +35,7 @@ def serve(
             "fetched into its subfolder from_label_studio."
         ),
     ],
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 9090,
+    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 9090,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
@@ -68,7 +68,7 @@ def serve(
     batch: Batch = None,
     size: Size = None,
 ) -> None:
-    """Be the machine-learning backend of Label Studio: predict, sort, and record what is labeled."""
+    """Serve Label Studio as its machine-learning backend: predict, sort, record what is labeled."""
     from ..labeling.desk_settings import read_settings, resolve_settings
     from ..labeling.exchange.label_studio.server import LOOPBACK, BackendServer
 

@@ -38,7 +38,7 @@ Model = Annotated[
         "or a .keras network of your own for the probe. Default: the ledger's, else auto."
     ),
 ]
-Backbone = Annotated[str | None, typer.Option(help="probe: name of the pretrained network.")]
+Backbone = Annotated[str | None, typer.Option(help="Name of the pretrained network of the probe.")]
 Strategy = Annotated[
     str | None,
     typer.Option(help="See `al-tf strategies`. Default: the ledger's, else margin."),
@@ -73,7 +73,7 @@ Size = Annotated[
     ),
 ]
 _Host = Annotated[
-    str, typer.Option(help="Address of this machine to listen at; others can reach it then.")
+    str, typer.Option(help="Address to listen at; any but 127.0.0.1 lets other machines in.")
 ]
 _Group = Annotated[
     str | None,
@@ -82,11 +82,11 @@ _Group = Annotated[
         r"show one part, such as '(.*)_\d+'; parts are audited whole. Default: the ledger's."
     ),
 ]
-_Port = Annotated[int, typer.Option(help="Of this machine; 0 takes a free one.")]
+_Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")]
 _Url = Annotated[
     str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
 ]
-_Browser = Annotated[bool, typer.Option(help="Open a browser, for one annotator.")]
+_Browser = Annotated[bool, typer.Option(help="Open a browser, if there is one annotator.")]
 
 
 def label(
@@ -220,16 +220,17 @@ def export(
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS) + ".")] = "csv",
     images: _Images = None,
     excel: Annotated[
-        bool, typer.Option("--excel", help="csv, history: UTF-8 as Excel knows it, short hashes.")
+        bool,
+        typer.Option("--excel", help="With csv or history: UTF-8 as Excel knows it, short hashes."),
     ] = False,
-    link: Annotated[bool, typer.Option("--link", help="folders: links, not copies.")] = False,
+    link: Annotated[bool, typer.Option("--link", help="With folders: links, not copies.")] = False,
     model: Annotated[
-        Path | None, typer.Option(help="label-studio: predictions of this .keras file.")
+        Path | None, typer.Option(help="With label-studio: predictions of this .keras file.")
     ] = None,
     url_prefix: Annotated[
         str | None,
         typer.Option(
-            help="label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
+            help="With label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
             "Default: files that Label Studio reads from this disk."
         ),
     ] = None,

@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 BLOCK = 4_096
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 1_024
 """Rows of a block that are handed out at once."""
 STRIP = 1 << 16
 """Numbers that are turned into float32 at once: they stay in the processor's cache."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry._threads import one_blas_thread
 from ..seeding import stream
 from .deferred_probe import DeferredProbe
 from .feature_table import BLOCK, FeatureTable, rows_of
@@ -148,7 +149,8 @@ class ScoredModel:
         parts = [np.empty((0, len(self.classes)))]
         for images, rows in blocks:
             ids += images
-            parts.append(_predict(self.estimator, rows, self.classes, self.counted_as)[0])
+            with one_blas_thread():  # others would wait for one another, a part is that small
+                parts.append(_predict(self.estimator, rows, self.classes, self.counted_as)[0])
         return ids, np.concatenate(parts)
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 LESS_URGENT = 5
 """Steps of niceness: of a processor that two threads want, the less urgent one gets a quarter."""
@@ -17,8 +18,10 @@ def give_way() -> None:
     TensorFlow's threads are started by the one that uses it first. Linux alone knows the niceness of
     a thread; elsewhere nothing changes.
     """
-    if sys.platform == "linux":
-        usual = os.getpriority(os.PRIO_PROCESS, os.getpid())  # that of the main thread
+    if sys.platform != "linux":
+        return
+    usual = os.getpriority(os.PRIO_PROCESS, os.getpid())  # that of the main thread
+    with suppress(OSError):  # a sandbox may refuse: then it is as elsewhere
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, usual + LESS_URGENT))
 
 

@@ -7,10 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from .background import BackgroundTask
+from .ledger import Slot
 from .scored_model import ScoredModel
 
+FORESEEN = 2
+"""Classes of an image for which a model is trained while it is looked at."""
 PAUSE = 0.1
 """Seconds until the first of them is trained: nobody who looks has answered by then."""
+
+
+def likeliest_labels(
+    labels: dict[str, str], slot: Slot, model: ScoredModel
+) -> list[dict[str, str]]:
+    """Return the labels that there may be after an answer to a slot, the likeliest first.
+
+    Those for each of the `FORESEEN` most probable classes; of an image that no model learns from,
+    the labels as they are.
+    """
+    if slot.purpose != "query" or not model.knows(slot.image):
+        return [labels]
+    return [{**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)]
 
 
 class FittedModel(NamedTuple):

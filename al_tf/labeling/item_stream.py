@@ -49,7 +49,7 @@ class ItemStream:
         self._lock = threading.RLock()
         self._current: Slot | None = None
         self._foreseen: tuple[Snapshot, tuple[int, int]] | None = None  # slot, number of the model
-        self._prepared_by: list[Callable[[Item], object]] = []
+        self._make_ready: Callable[[Item], object] = lambda item: None
         self._shown_since: dict[int, float] = {}
 
     def next(self) -> Item | None:
@@ -113,7 +113,7 @@ class ItemStream:
 
     def subscribe_ahead(self, callback: Callable[[Item], object]) -> None:
         """See `LabelingSession.subscribe_ahead`."""
-        self._prepared_by.append(callback)
+        self._make_ready = callback
 
     def _foresee(self, last: Slot) -> None:
         """Choose what may follow the last image of a batch, once for each state of affairs."""
@@ -136,8 +136,7 @@ class ItemStream:
             score=candidate.score, expires=0.0, released=0,
         )  # fmt: skip
         item = build_item(slot, self._pool, model, classifier, self._view.hidden())
-        for callback in self._prepared_by:
-            callback(item)
+        self._make_ready(item)
 
     def forget_times(self) -> None:
         """Count no time until now as that of an image."""

@@ -267,7 +267,7 @@ class LabelingSession(ClassEditing, TrainingControl):
         """Have `callback` called, in a thread of its own, with items that may begin the next batch.
 
         That is while the last image of a batch is looked at, so that a screen can have ready what
-        it will probably show. Their slot is not set aside yet.
+        it will probably show. Their slot is not set aside yet. The callback given last is called.
         """
         self._items.subscribe_ahead(callback)
 

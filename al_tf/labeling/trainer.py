@@ -15,7 +15,7 @@ from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask, give_way
 from .deferred_probe import DeferredProbe
-from .foresight import FittedModel, Foresight
+from .foresight import FittedModel, Foresight, likeliest_labels
 from .image_pool import ImagePool
 from .items import TrainingStatus
 from .kept_model import labels_digest, model_file
@@ -35,8 +35,6 @@ SCORING_PAUSE = 0.3
 """Seconds that the next batch has to be on the screen before the new model judges all images."""
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
-FORESEEN = 2
-"""Classes of the last image of a batch for which a model is trained while it is looked at."""
 ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 _log = logging.getLogger("al_tf.labeling")
 
@@ -147,10 +145,9 @@ class Trainer:
         slot: Slot,
         prepare: Callable[[Mapping[str, str], ScoredModel], None],
     ) -> None:
-        """Train for the likeliest answers to an image that ends a batch, while it is looked at.
+        """Train on the `likeliest_labels` after an image that ends a batch, while it is looked at.
 
-        Of one that no model learns from, that is a model of the labels so far; of any other, one
-        for each of the `FORESEEN` most probable classes. Only where a training is quick.
+        Only where a training is quick.
 
         Parameters
         ----------
@@ -164,12 +161,8 @@ class Trainer:
         model = self.model
         if model is None or not isinstance(self.inputs, PoolFeatures) or not self.is_quick:
             return
-        labels, base = training_labels(answers), self._base_now(self._ledger.class_list)
-        guesses = [labels]
-        if slot.purpose == "query" and model.knows(slot.image):
-            guesses = [
-                {**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)
-            ]
+        guesses = likeliest_labels(training_labels(answers), slot, model)
+        base = self._base_now(self._ledger.class_list)
 
         def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel]:
             return labels_digest(guess, self._classes), self._fit(guess, base)

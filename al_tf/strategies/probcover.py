@@ -108,9 +108,9 @@ def probcover(
     The radius is the paper's, for a purity of 0.95, estimated anew for each batch; the authors'
     code is given it as a number. The rule was made for self-supervised features, whose classes lie
     apart. Features pretrained on ImageNet form clusters that touch, and the balls are nearly
-    empty; 1.3 times the radius comes near `max_herding` (notebook 09). Bae et al., "Generalized
-    Coverage for More Robust Low-Budget Active Learning", ECCV 2024, also find that the rule often
-    fails.
+    empty; with 1.3 times the radius the first ten images teach more (notebook 09). Bae et al.,
+    "Generalized Coverage for More Robust Low-Budget Active Learning", ECCV 2024, also find that the
+    rule often fails.
 
     On such features, over twenty paired seeds from no label to 500 (studies ``unit_length_*``), the
     mean accuracy is above random on CIFAR-10 (+1.3 points) and below it on Fashion-MNIST (-1.2);

@@ -46,7 +46,7 @@ def backend(ledger, folder, port=0, password=None, client=None, **options):
     ready = threading.Event()
     thread = threading.Thread(target=server.run, args=(lambda _: ready.set(),))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(90)
     live.url, live.port = f"http://127.0.0.1:{server.port}", server.port
     try:
         yield live
@@ -56,7 +56,7 @@ def backend(ledger, folder, port=0, password=None, client=None, **options):
         live.close()
 
 
-def until(holds, seconds=30):
+def until(holds, seconds=90):
     """Wait for something that happens in the background."""
     end = time.monotonic() + seconds
     while not holds():

@@ -3,8 +3,8 @@
     python _strategy_cell.py FOLDER N_ROWS NAME BATCH al_tf|peer|floor
 
 FOLDER holds ``features.npy``, ``proba.npy`` and ``labels.npy`` of the pool, its first 200 rows
-labeled; features of float16 are left in a memory map. Prints seconds and the peak of resident
-memory over what was held before the query, the pages of the memory map not counted.
+labeled; features of float16 are left in a memory map. Prints seconds, the peak of resident memory
+over what was held before the query, pages of the memory map not counted, and how many those are.
 Runs in this package's environment or, as a peer, in that of scikit-activeml. The floor is the plain
 algorithm's matrix products and minima alone, in float32 on all cores.
 """
@@ -12,6 +12,7 @@ algorithm's matrix products and minima alone, in float32 on all cores.
 import json
 import re
 import sys
+import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -145,10 +146,54 @@ def floor_query(name, features, proba, labels, batch):
 
 
 def resident_memory(field):
-    """Return VmRSS or VmHWM (its peak) in bytes, where the system reports it."""
+    """Return VmRSS or another field of the process's status in bytes, where the system has it."""
     status = Path("/proc/self/status")
     match = re.search(rf"{field}:\s+(\d+) kB", status.read_text()) if status.exists() else None
     return int(match[1]) * 1024 if match else float("nan")
+
+
+class PeakMemory:
+    """The most resident memory beyond what was held before: the process's own, and pages of files.
+
+    The system's peak is of both together. Where a memory map's pages are most of them, it may come
+    at another moment than that of the process's own memory, which is looked at 200 times a second.
+    """
+
+    def __init__(self, maps_a_file):
+        self.maps_a_file = maps_a_file
+
+    def __enter__(self):
+        clear = Path("/proc/self/clear_refs")
+        if clear.exists():
+            clear.write_text("5")  # the system's peak starts again from here
+        self.before = resident_memory("VmRSS")
+        self.own_before, self.mapped_before = self.own, self.mapped = self.look()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+        if self.maps_a_file:
+            self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self.ended.set()
+        if self.maps_a_file:
+            self.thread.join()
+        own, self.mapped = self.look()
+        self.own = max(self.own, own)
+
+    def watch(self):
+        while not self.ended.wait(0.005):
+            self.own = max(self.own, self.look()[0])
+
+    @staticmethod
+    def look():
+        return resident_memory("RssAnon"), resident_memory("RssFile")
+
+    def megabytes(self):
+        mapped = self.mapped - self.mapped_before
+        together = resident_memory("VmHWM") - self.before
+        own = self.own - self.own_before if self.maps_a_file else together - mapped
+        return {"peak_mb": own / 1e6, "mapped_mb": mapped / 1e6}
 
 
 def main():
@@ -164,18 +209,13 @@ def main():
         features = np.array(features, dtype=np.float32)
     build(name, features[:WARM_UP], proba[:WARM_UP], labels[:WARM_UP], min(batch, 100))()
     query = build(name, features, proba, labels, batch)
-    clear = Path("/proc/self/clear_refs")
-    if clear.exists():
-        clear.write_text("5")  # the peak starts again from here
-    before = resident_memory("VmRSS"), resident_memory("RssFile")
-    start, busy = time.perf_counter(), time.process_time()
-    query()
-    seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - busy
+    with PeakMemory(features.dtype == np.float16) as peak:
+        start, busy = time.perf_counter(), time.process_time()
+        query()
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - busy
     if build is peer_query and name == "kde" and n_rows > 10_000:
         seconds, cpu_seconds = (s * n_rows / KDE_ROWS for s in (seconds, cpu_seconds))
-    mapped = resident_memory("RssFile") - before[1]  # pages of the memory map, read by now
-    peak_mb = (resident_memory("VmHWM") - before[0] - mapped) / 1e6
-    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb}))
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, **peak.megabytes()}))
 
 
 if __name__ == "__main__":

@@ -155,10 +155,23 @@ class TestRunAll:
 def test_wide_measurements_are_kept_for_the_same_code(harness, tmp_path, monkeypatch):
     import strategies
 
-    monkeypatch.setattr(strategies, "KEPT", tmp_path / "results" / "kept.jsonl")
-    assert strategies.read_kept() == {}
+    path = tmp_path / "results" / "kept.jsonl"
+    assert strategies.read_kept(path) == {}
     cell = ("margin", 10_000, 100, "al_tf")
-    strategies.keep(0, cell, {"seconds": 1.5})
-    assert strategies.read_kept() == {(0, cell): {"seconds": 1.5}}
+    strategies.keep(path, 0, cell, {"seconds": 1.5})
+    assert strategies.read_kept(path) == {(0, cell): {"seconds": 1.5}}
     monkeypatch.setattr(strategies, "code_version", lambda: "another")
-    assert strategies.read_kept() == {}
+    assert strategies.read_kept(path) == {}
+
+
+def test_a_million_rows_are_for_the_strategies_that_claim_them(harness):
+    import strategies
+
+    from al_tf.strategies import strategy_info
+
+    args = strategies.parsed(["--million"])
+    assert args.pools == [1_000_000]
+    cells = strategies.cells(args)
+    assert {side for _, _, _, side in cells} == {"al_tf"}
+    assert {"max_herding", "margin"} <= {name for name, _, _, _ in cells}
+    assert all(strategy_info(name).large_pools for name, _, _, _ in cells)

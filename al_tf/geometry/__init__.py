@@ -12,6 +12,7 @@ from ._columns import center_and_scale, principal_components, project, standardi
 from ._covering import k_center_greedy, max_ball_cover
 from ._density import kde_log_density
 from ._distances import (
+    distance_to_other_groups,
     mean_nearest_neighbour_distance,
     mean_neighbour_distance,
     mean_similarity,
@@ -32,6 +33,7 @@ __all__ = [
     "a_optimal",
     "center_and_scale",
     "diagnose_density",
+    "distance_to_other_groups",
     "find_reduction",
     "k_center_greedy",
     "kde_log_density",

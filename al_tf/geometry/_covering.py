@@ -5,19 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from ..seeding import RandomState, check_random_state
-from ._distances import lower_to_nearest, nearest_points, rounding
+from ._distances import lower_to_nearest, nearest_points
 from ._points import (
     MEMORY_LIMIT,
     Points,
     Rows,
     distance_operand,
+    first_of_highest,
     make_frame,
     make_points,
     slices,
     squared_distances,
     tile_size,
 )
-from ._threads import for_each, one_blas_thread
+from ._threads import for_each, n_workers, one_blas_thread
 
 N_CANDIDATES = 1024
 
@@ -189,10 +190,11 @@ def max_ball_cover(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose rows whose balls cover the most targets that no ball covers yet, one after another.
 
-    No list of neighbours is kept: one pass counts them, and the targets that a choice covers are
-    subtracted from the counts. A target is covered once, so all subtractions together cost at most
-    one more pass. A count can only fall, so, as in `k_center_greedy`, only the largest are kept up
-    to date.
+    One pass computes the distances of all rows to all targets and keeps a bit for each pair: is it
+    within the radius? Where these bits would exceed the memory limit, the distances to targets that
+    were covered meanwhile are computed again; each target is covered once, so that these are at
+    most one more pass. A count can only fall, so, as in `k_center_greedy`, only the largest are
+    kept up to date.
 
     Parameters
     ----------
@@ -232,86 +234,131 @@ def max_ball_cover(
     >>> chosen.tolist(), gains.tolist()
     ([1, 3], [3.0, 1.0])
     """
-    targets = X if targets is None else targets
-    given = X[:0] if centers is None else centers
-    points, goals, *old = make_points(X, targets, *([given] if len(given) else []))
+    others = [] if targets is None or targets is X else [targets]
+    given = [] if centers is None or len(centers) == 0 else [centers]
+    frame = make_frame(X, *others, *given)
+    points = frame.points(X)
     if not 1 <= k <= len(points):
         raise ValueError(f"k must be from 1 to {len(points)}, the number of rows; got {k}.")
     if not (np.isfinite(radius) and radius >= 0):
         raise ValueError(f"radius must be a number of 0 or more; got {radius!r}.")
     reach = (radius / points.scale) ** 2
-    if old:
-        goals = goals.take(np.flatnonzero(nearest_points(goals, old[0], memory_limit)[0] > reach))
+    goals = frame.points(others[0]) if others else points
+    if given:
+        nearest, _ = nearest_points(goals, frame.points(given[0]), memory_limit)
+        if (nearest <= reach).any():
+            goals = goals.take(np.flatnonzero(nearest > reach))
     rank = check_random_state(random_state).permutation(len(points))
-    counts = np.zeros(len(points))
-    _count(points, goals, reach, counts, 1, memory_limit)
+    balls = _Balls(points, goals, reach, memory_limit)
     chosen: list[int] = []
     gains: list[float] = []
-    while len(chosen) < k and len(goals):
-        new, values, covered = _pick_balls(points, goals, counts, rank, reach, k - len(chosen))
+    while len(chosen) < k:
+        new, values, covered = _pick_balls(balls, rank, k - len(chosen))
         if not new:
             break
         chosen, gains = chosen + new, gains + values
-        _count(points, goals.take(np.flatnonzero(covered)), reach, counts, -1, memory_limit)
-        counts[chosen] = -1.0
-        goals = goals.take(np.flatnonzero(~covered))
+        if len(chosen) < k:
+            balls.cover(covered)
     rank[chosen] = -1
     rest = np.argsort(-rank)[: k - len(chosen)]
     return np.append(chosen, rest).astype(np.intp), np.append(gains, np.zeros(len(rest)))
 
 
 def _pick_balls(
-    points: Points, goals: Points, counts: np.ndarray, rank: np.ndarray, reach: float, room: int
+    balls: _Balls, rank: np.ndarray, room: int
 ) -> tuple[list[int], list[float], np.ndarray]:
-    """Return at most `room` picks that gain, their gains, and which goals they cover.
+    """Return at most `room` picks that gain, their gains, and the goals they cover, as bits.
 
     Picking stops where a row that is not a candidate may have a higher count.
     """
-    candidates, rival = _split_off_candidates(counts, rank)
-    block, value, rank = points.take(candidates), counts[candidates], rank[candidates]
-    covered = np.zeros(len(goals), dtype=bool)
+    candidates, rival = _split_off_candidates(balls.counts, rank)
+    left, rank = balls.of(candidates), rank[candidates]
+    value = _n_ones(left)
+    covered = np.zeros(left.shape[1], dtype=np.uint64)
     picks: list[int] = []
     gains: list[float] = []
     while len(picks) < room:
-        best = np.flatnonzero(value == value.max())
-        pick = best[rank[best].argmax()]
+        pick = first_of_highest(value, rank)
         if value[pick] <= 0 or (value[pick], rank[pick]) < rival:
             break
         picks.append(int(candidates[pick]))
         gains.append(float(value[pick]))
-        new = _within(goals, block.rows[pick], reach) & ~covered
+        new = left[pick].copy()
         covered |= new
-        _count(block, goals.take(np.flatnonzero(new)), reach, value, -1, MEMORY_LIMIT)
-        value[pick] = -1.0
+        left &= ~new
+        value = _n_ones(left)
     return picks, gains, covered
 
 
-def _within(goals: Points, row: np.ndarray, reach: float) -> np.ndarray:
-    """Return which goals lie within `reach` (squared) of a row; in float64 where it is close."""
-    squared_norm = float(np.einsum("i,i", row, row))
-    with np.errstate(invalid="ignore"):  # a spurious flag of OpenBLAS: see _threads.py
-        squared = goals.squared_norms + np.float32(squared_norm) - 2 * (goals.rows @ row)
-    inside: np.ndarray = squared <= reach
-    edge = np.flatnonzero(np.abs(squared - reach) <= rounding(goals, squared_norm))
-    apart = goals.rows[edge] - row.astype(np.float64)
-    inside[edge] = np.einsum("ij,ij->i", apart, apart) <= reach
-    return inside
+class _Balls:
+    """The goals in the ball around each point that are not covered yet: how many, and which.
 
+    Which ones is kept as a bit for each pair where memory allows, else it is computed when asked.
 
-def _count(
-    points: Points, goals: Points, reach: float, counts: np.ndarray, sign: int, memory_limit: int
-) -> None:
-    """Add to `counts` ``(n,)``, times `sign`, how many goals lie within `reach` (squared)."""
-    if not len(goals):
-        return
-    side = tile_size(memory_limit)
-    width = min(side, len(goals))
+    Attributes
+    ----------
+    counts : ndarray, shape (n,), intp
+    """
 
-    def count(part: slice) -> None:
-        block = points.take(part)
+    def __init__(self, points: Points, goals: Points, reach: float, memory_limit: int) -> None:
+        self._points, self._goals, self._reach = points, goals, reach
+        self._side = tile_size(memory_limit) // 8 * 8  # whole bytes of bits
+        n_words = -(-len(goals) // 64)
+        self._waiting = np.full(n_words, ~np.uint64(0))
+        tiles = 16 * self._side**2 * n_workers()
+        fit = 8 * n_words * len(points) + tiles <= memory_limit
+        self._kept = np.empty((len(points), n_words), dtype=np.uint64) if fit else None
+        self.counts = np.empty(len(points), dtype=np.intp)
+
+        def count(part: slice) -> None:
+            bits = self._within(part, goals)
+            self.counts[part] = _n_ones(bits)
+            if self._kept is not None:
+                self._kept[part] = bits
+
+        for_each(count, slices(len(points), self._side))
+
+    def of(self, rows: np.ndarray) -> np.ndarray:
+        """Return for some points which goals are in their balls, as bits, ``(rows, words)``."""
+        if self._kept is not None:
+            bits = self._kept[rows]
+        else:
+            bits = np.empty((len(rows), len(self._waiting)), dtype=np.uint64)
+
+            def fill(part: slice) -> None:
+                bits[part] = self._within(rows[part], self._goals)
+
+            for_each(fill, slices(len(rows), self._side))
+        bits &= self._waiting
+        return bits
+
+    def cover(self, covered: np.ndarray) -> None:
+        """Leave out goals, given as bits ``(words,)``, from now on."""
+        self._waiting &= ~covered
+        ones = np.unpackbits(covered.view(np.uint8), count=len(self._goals))
+        goals = self._goals.take(np.flatnonzero(ones)) if self._kept is None else self._goals
+
+        def lower(part: slice) -> None:
+            gone = self._within(part, goals) if self._kept is None else self._kept[part] & covered
+            self.counts[part] -= _n_ones(gone)
+
+        for_each(lower, slices(len(self.counts), self._side))
+
+    def _within(self, part: slice | np.ndarray, goals: Points) -> np.ndarray:
+        """Return which goals lie within reach of some points, as bits; at most a tile of points."""
+        block = self._points.take(part)
         left = distance_operand(block)
-        for columns in slices(len(goals), width):
+        bits = np.zeros((len(block), 8 * -(-len(goals) // 64)), dtype=np.uint8)
+        for columns in slices(len(goals), self._side):
             tile = squared_distances(block, goals.take(columns), left)
-            counts[part] += sign * np.count_nonzero(tile <= reach, axis=1)
+            packed = np.packbits(tile <= self._reach, axis=1)
+            first = columns.start // 8
+            bits[:, first : first + packed.shape[1]] = packed
+        return bits.view(np.uint64)
 
-    for_each(count, slices(len(points), side * side // width))
+
+def _n_ones(bits: np.ndarray) -> np.ndarray:
+    """Return how many bits of each row are set, ``(rows,)``."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2
+        return np.bitwise_count(bits).sum(axis=1, dtype=np.intp)
+    return np.unpackbits(bits.view(np.uint8), axis=1).sum(axis=1, dtype=np.intp)

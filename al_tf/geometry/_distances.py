@@ -63,10 +63,49 @@ def nearest_of_set(
     return np.sqrt(squared) * frame.scale, nearest
 
 
+def distance_to_other_groups(
+    X: np.ndarray, groups: np.ndarray, *, memory_limit: int = MEMORY_LIMIT
+) -> np.ndarray:
+    """Return each row's Euclidean distance to the nearest row of another group.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    groups : ndarray of int, shape (n,)
+    memory_limit : int
+        Bytes of working memory, beside inputs, outputs and two float32 copies of `X`.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64
+        Infinite where all rows are of one group.
+
+    Examples
+    --------
+    >>> from al_tf.geometry import distance_to_other_groups
+    >>> distance_to_other_groups([[0.0], [1.0], [5.0]], [0, 0, 1]).tolist()
+    [5.0, 4.0, 4.0]
+    """
+    (points,) = make_points(X)
+    groups = np.asarray(groups)
+    if (groups == groups[0]).all():
+        return np.full(len(points), np.inf)
+    squared, _ = nearest_points(points, points, memory_limit, groups=groups)
+    return np.sqrt(squared) * points.scale
+
+
 def nearest_points(
-    points: Points, centers: Points, memory_limit: int = MEMORY_LIMIT
+    points: Points,
+    centers: Points,
+    memory_limit: int = MEMORY_LIMIT,
+    *,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return `nearest_of_set` of prepared points: squared distances in scaled units, and which."""
+    """Return `nearest_of_set` of prepared points: squared distances in scaled units, and which.
+
+    `groups`: one for each of the points, which are the centers too; then the nearest of another
+    group, where there are at least two.
+    """
     side = tile_size(memory_limit)
     right = distance_operand(centers).T
     reach = centers.squared_norms.max()
@@ -79,11 +118,16 @@ def nearest_points(
             width = columns.stop - columns.start
             tile = scratch("tile", (len(block), width), np.float32)
             np.matmul(block.operand, right[:, columns], out=tile)
+            same = None if groups is None else groups[part, None] == groups[columns]
+            if same is not None:
+                tile[same] = np.inf
             best = tile.argmin(axis=1)
             lowest = tile[np.arange(len(tile)), best]
             close = np.flatnonzero(lowest < CLOSE * (block.squared_norms.max() + reach))
             if len(close):
                 precise = precise_squared_distances(block.rows[close], centers.rows[columns])
+                if same is not None:
+                    precise[same[close]] = np.inf
                 best[close], lowest[close] = precise.argmin(axis=1), precise.min(axis=1)
             nearer = lowest < squared[part]
             squared[part][nearer] = lowest[nearer]

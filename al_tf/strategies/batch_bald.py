@@ -6,21 +6,28 @@ from typing import Any
 
 import numpy as np
 
+from ..geometry._points import slices
+from ..geometry._threads import for_each
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, check_proba, sampled_proba
-from .bald import bald_score
 from .uncertainty import plogp
 
-BLOCK = 128  # images whose gains are bounded at once
-FEW = 16  # images whose gains are computed at once
+BLOCK = 128  # images whose gains a thread bounds at once
+FEW = 16  # images whose gains a thread computes at once
+WAVE = 8  # blocks that are bounded before gains are computed again
 GROUPS = 128  # of alike configurations; more are grouped for bounds
 NOISE = 0.1  # by which drawn configurations may change a gain
 STEPS = 3  # of k-means
 EXHAUSTED = 1e-6  # nats: gains below this are rounding
 
 
-def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
+def joint_gains(
+    samples: np.ndarray,
+    posteriors: np.ndarray,
+    likelihoods: np.ndarray,
+    entropies: np.ndarray | None = None,
+) -> np.ndarray:
     """Return what each image's label adds to the information about the weights, in nats.
 
     ``I(y; w | y_chosen) = E_c [H(sum_s q_cs p_s) - sum_s q_cs H(p_s)]`` over configurations c of
@@ -34,6 +41,8 @@ def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.nda
         Rows sum to 1.
     likelihoods : ndarray, shape (C,)
         Probability of each configuration; they sum to 1.
+    entropies : ndarray, shape (n, S), optional
+        Those of the samples, in nats, where they are known.
 
     Returns
     -------
@@ -41,8 +50,9 @@ def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.nda
         0 or more.
     """
     n_samples, n, n_classes = samples.shape
-    entropies = -plogp(samples).sum(axis=2)  # (S, n)
-    expected = (likelihoods @ posteriors) @ entropies
+    if entropies is None:
+        entropies = -plogp(samples).sum(axis=2).T
+    expected = entropies @ (likelihoods @ posteriors)
     mixed = posteriors @ samples.reshape(n_samples, -1)  # (C, n K)
     marginal = -(likelihoods @ plogp(mixed))
     return np.maximum(marginal.reshape(n, n_classes).sum(axis=1) - expected, 0.0)
@@ -96,58 +106,92 @@ def batch_bald(
         raise ValueError(f"max_configurations must be 1 or more; got {max_configurations}.")
     rng = check_random_state(random_state)
     samples = sampled_proba(classifier, X, n_samples, rng, joint=True)
-    single = bald_score(samples)
-    order = canonical_order(check_proba(samples.mean(axis=0)), rng)
+    pool = _Pool(samples, canonical_order(check_proba(samples.mean(axis=0)), rng))
     rank = rng.permutation(n)  # the higher wins a tie
-    bound = single[order]  # the information given other labels is never more
+    bound = pool.single.copy()  # the information given other labels is never more
     given = _Configurations(n_samples, max_configurations, rng)
     chosen, scores = np.empty(n_instances, dtype=np.intp), np.zeros(n_instances)
     for step in range(n_instances):
-        best, gain = _most_informative(samples, order, bound, rank, given)
+        best, gain = _most_informative(pool, bound, rank, given)
         if gain < EXHAUSTED:
-            rest = np.lexsort((rank, np.where(np.isfinite(bound), single[order], -np.inf)))
+            rest = np.lexsort((rank, np.where(np.isfinite(bound), pool.single, -np.inf)))
             chosen[step:] = rest[::-1][: n_instances - step]
             break
         chosen[step], scores[step], bound[best] = best, gain, -np.inf
-        given.add(samples[:, order[best]].astype(np.float64))
-    return order[chosen], scores
+        given.add(samples[:, pool.order[best]].astype(np.float64))
+    return pool.order[chosen], scores
+
+
+class _Pool:
+    """Samples of the images in canonical order, with what gains need and no label changes.
+
+    Attributes
+    ----------
+    entropies : ndarray, shape (n, S)
+        Of each sample, in nats; rows in the order of the samples.
+    single : ndarray, shape (n,)
+        What each image's label alone says about the weights, in canonical order.
+    """
+
+    def __init__(self, samples: np.ndarray, order: np.ndarray) -> None:
+        self.samples, self.order = samples, order
+        n_samples, n, n_classes = samples.shape
+        self.entropies, single = np.empty((n, n_samples)), np.empty(n)
+
+        def fill(part: slice) -> None:
+            proba = check_proba(samples[:, part].reshape(-1, n_classes))
+            block = proba.reshape(n_samples, -1, n_classes)
+            self.entropies[part] = -plogp(block).sum(axis=2).T
+            of_mean = -plogp(block.mean(axis=0)).sum(axis=1)
+            single[part] = np.maximum(of_mean - self.entropies[part].mean(axis=1), 0.0)
+
+        for_each(fill, slices(n, BLOCK))
+        self.single = single[order]
+
+    def gains(
+        self, rows: np.ndarray, given: tuple[np.ndarray, np.ndarray], size: int
+    ) -> np.ndarray:
+        """Return `joint_gains` of some images, given configurations, `size` at once on a thread."""
+        gains = np.empty(len(rows))
+
+        def fill(part: slice) -> None:
+            images = self.order[rows[part]]
+            block = self.samples[:, images].astype(np.float64)
+            gains[part] = joint_gains(block, *given, self.entropies[images])
+
+        for_each(fill, slices(len(rows), size))
+        return gains
 
 
 def _most_informative(
-    samples: np.ndarray,
-    order: np.ndarray,
-    bound: np.ndarray,
-    rank: np.ndarray,
-    given: _Configurations,
+    pool: _Pool, bound: np.ndarray, rank: np.ndarray, given: _Configurations
 ) -> tuple[int, float]:
     """Return the image with the largest gain; bounds of those looked at are brought up to date.
 
-    Images are looked at in blocks, as long as their bounds reach the largest gain: first given
+    Images are looked at in waves, as long as their bounds reach the largest gain: first given
     groups of configurations, which bounds the gain, then, where that still reaches it, given all.
     Bounds by configurations that were drawn for an earlier choice have a margin.
     """
-    groups = given.grouped()
+    every, groups = (given.posteriors, given.likelihoods), given.grouped()
     waiting = np.isfinite(bound)
     reach = bound * (1 + NOISE) if given.drawn else bound.copy()
-    best, gain = -1, -np.inf
+    best, gain, most = -1, -np.inf, BLOCK  # the first wave is to find a large gain
     while len(rows := np.flatnonzero(waiting & (reach >= gain))):
-        if len(rows) > BLOCK:
-            rows = rows[np.argpartition(bound[rows], -BLOCK)[-BLOCK:]]
-        waiting[rows] = False
-        block = samples[:, order[rows]].astype(np.float64)
+        if len(rows) > most:
+            rows = rows[np.argpartition(bound[rows], -most)[-most:]]
+        waiting[rows], most = False, WAVE * BLOCK
         if groups is not None:
-            bound[rows] = reach[rows] = joint_gains(block, *groups)
-        highest_first = np.argsort(-reach[rows], kind="stable")
-        for start in range(0, len(rows), FEW):
-            few = highest_first[start : start + FEW]
-            few = few[reach[rows[few]] >= gain]
+            bound[rows] = reach[rows] = pool.gains(rows, groups, BLOCK)
+        highest_first = rows[np.argsort(-reach[rows], kind="stable")]
+        for part in slices(len(rows), 2 * FEW):
+            few = highest_first[part]
+            few = few[reach[few] >= gain]
             if not len(few):
                 break
-            gains = joint_gains(block[:, few], given.posteriors, given.likelihoods)
-            bound[rows[few]] = gains
-            top = np.lexsort((rank[rows[few]], gains))[-1]
-            if (gains[top], rank[rows[few[top]]]) > (gain, rank[best]):
-                best, gain = int(rows[few[top]]), float(gains[top])
+            bound[few] = gains = pool.gains(few, every, FEW)
+            top = np.lexsort((rank[few], gains))[-1]
+            if (gains[top], rank[few[top]]) > (gain, rank[best]):
+                best, gain = int(few[top]), float(gains[top])
     return best, gain
 
 
@@ -173,27 +217,27 @@ class _Configurations:
         for _ in range(STEPS):
             far = np.einsum("ij,ij->i", means, means) - 2 * self.posteriors @ means.T
             group = far.argmin(axis=1)
-            shares = np.zeros((len(means), len(group)))
-            shares[group, np.arange(len(group))] = self.likelihoods
-            likelihoods = shares.sum(axis=1)
+            weights = np.zeros((len(means), len(group)))
+            weights[group, np.arange(len(group))] = self.likelihoods
+            likelihoods = weights.sum(axis=1)
             some = likelihoods > 0
-            means = (shares[some] @ self.posteriors) / likelihoods[some, None]
+            means = (weights[some] @ self.posteriors) / likelihoods[some, None]
         return means, likelihoods[some]
 
     def add(self, proba: np.ndarray) -> None:
         """Extend every configuration by the label of one image, given its ``(S, K)``."""
-        n_classes = proba.shape[1]
-        joint = self.posteriors[:, None, :] * proba.T  # (C, K, S)
-        conditional = joint.sum(axis=2)  # of the new label, given the configuration
-        if len(joint) * n_classes <= self._most:
+        conditional = self.posteriors @ proba  # (C, K): of the new label, given the configuration
+        if conditional.size <= self._most:
+            joint = (self.posteriors[:, None, :] * proba.T).reshape(-1, len(proba))
             self.likelihoods = (self.likelihoods[:, None] * conditional).ravel()
-            joint, conditional = joint.reshape(-1, joint.shape[2]), conditional.ravel()
+            conditional = conditional.ravel()
         else:
-            start = self._rng.choice(len(joint), self._most, p=self.likelihoods)
+            start = self._rng.choice(len(conditional), self._most, p=self.likelihoods)
             cumulative = conditional[start].cumsum(axis=1)
             marks = self._rng.random((self._most, 1)) * cumulative[:, -1:]
             labels = (cumulative <= marks).sum(axis=1)
-            joint, conditional = joint[start, labels], conditional[start, labels]
+            joint = self.posteriors[start] * proba.T[labels]
+            conditional = conditional[start, labels]
             self.likelihoods = np.ones(self._most)  # equal; scaled below
             self.drawn = True
         possible = conditional > 0

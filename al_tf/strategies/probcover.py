@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import RowsInOrder, center_and_scale, max_ball_cover, nearest_of_set
+from ..geometry import RowsInOrder, center_and_scale, distance_to_other_groups, max_ball_cover
 from ..seeding import RandomState, check_random_state
 from ._clusters import cluster
 from ._order import canonical_order
@@ -56,8 +56,7 @@ def purity_radius(
     labels, centroids = cluster(rows, n_classes, rng)
     if len(centroids) == 1:
         return 0.0
-    others = [nearest_of_set(rows[labels == c], rows[labels != c])[0] for c in np.unique(labels)]
-    return float(np.quantile(np.concatenate(others), 1 - purity)) * scale
+    return float(np.quantile(distance_to_other_groups(rows, labels), 1 - purity)) * scale
 
 
 def probcover(

@@ -40,7 +40,10 @@ def entropy_score(proba: np.ndarray) -> np.ndarray:
 
 def plogp(proba: np.ndarray) -> np.ndarray:
     """Return ``p ln p`` of each entry, with 0 ln 0 = 0."""
-    return proba * np.log(np.where(proba > 0, proba, 1.0))
+    logarithm = np.where(proba > 0, proba, 1.0)
+    np.log(logarithm, out=logarithm)
+    logarithm *= proba
+    return logarithm
 
 
 def classifier_uncertainty(classifier: Any, X: Any) -> np.ndarray:

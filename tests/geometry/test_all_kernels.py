@@ -16,6 +16,9 @@ from .naive import rows
 
 KERNELS = {
     "nearest_of_set": lambda X: geometry.nearest_of_set(X, X[::7])[0],
+    "distance_to_other_groups": lambda X: geometry.distance_to_other_groups(
+        X, np.arange(len(X)) % 3
+    ),
     "mean_similarity": geometry.mean_similarity,
     "kde": lambda X: geometry.kde_log_density(X, bandwidth=0.7, leave_one_out=True),
     "k_center": lambda X: geometry.k_center_greedy(X, 50, random_state=0)[0],

@@ -33,6 +33,23 @@ def test_nearest_of_set_at_any_shape_and_scale(n, m, d, exponent, seed):
     np.testing.assert_array_equal(nearest, expected.argmin(axis=1))
 
 
+@pytest.mark.parametrize("memory_limit", [geometry.MEMORY_LIMIT, SMALL])
+def test_the_nearest_row_of_another_group_is_found(memory_limit):
+    X = rows(700, 5)
+    X[300:310] = X[:10]  # copies in other groups
+    groups = np.random.default_rng(0).integers(0, 4, 700)
+    groups[:10], groups[300:310] = 0, 1
+    apart = naive_distances(X, X)
+    apart[groups[:, None] == groups] = np.inf
+    computed = geometry.distance_to_other_groups(X, groups, memory_limit=memory_limit)
+    np.testing.assert_allclose(computed, apart.min(axis=1), rtol=1e-6, atol=1e-7)
+    assert (computed[:10] == 0).all()
+
+
+def test_rows_of_one_group_are_infinitely_far_from_others():
+    assert np.isinf(geometry.distance_to_other_groups(rows(5, 2), np.ones(5))).all()
+
+
 def test_a_common_offset_costs_no_digits():
     X = rows(300, 8, offset=1000.0)
     distances, _ = geometry.nearest_of_set(X[:100], X[100:])

@@ -7,10 +7,17 @@ from itertools import product
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from al_tf.strategies._order import canonical_order
 from al_tf.strategies.bald import bald_score
-from al_tf.strategies.batch_bald import _Configurations, _most_informative, batch_bald, joint_gains
+from al_tf.strategies.batch_bald import (
+    _Configurations,
+    _most_informative,
+    _Pool,
+    batch_bald,
+    joint_gains,
+)
 from al_tf.strategies.epig import epig, epig_score, highest_epig
 from al_tf.strategies.testing import FakeClassifier
 
@@ -127,6 +134,27 @@ def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, m
     np.testing.assert_array_equal(indices // copies, expected // copies)
 
 
+def test_no_choice_depends_on_the_number_of_threads():
+    samples = draws(20, 600, 4)
+    chosen = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            chosen.append(
+                batch_bald(Draws(samples), np.zeros((600, 1)), 12, n_samples=20, random_state=0)
+            )
+    np.testing.assert_array_equal(*(indices for indices, _ in chosen))
+    np.testing.assert_array_equal(*(scores for _, scores in chosen))
+
+
+def test_what_is_known_of_a_pool_is_computed_block_by_block(monkeypatch):
+    monkeypatch.setattr(batch_bald_module, "BLOCK", 7)
+    samples, order = draws(5, 30, 3), np.random.default_rng(1).permutation(30)
+    pool = _Pool(samples.astype(np.float32), order)
+    expected = [[entropy(samples[s, i]) for s in range(5)] for i in range(30)]
+    np.testing.assert_allclose(pool.entropies, expected, atol=1e-6)
+    np.testing.assert_allclose(pool.single, bald_score(samples)[order], atol=1e-6)
+
+
 def test_bounds_by_drawn_configurations_have_a_margin(monkeypatch):
     """The best image's bound, of an earlier draw, lies a little below the second's gain."""
     monkeypatch.setattr(batch_bald_module, "BLOCK", 1)
@@ -141,7 +169,7 @@ def test_bounds_by_drawn_configurations_have_a_margin(monkeypatch):
         given.drawn = drawn
         bound = gains.copy()
         bound[best] = 0.99 * gains[second]
-        answer = _most_informative(samples, np.arange(5), bound, np.arange(5), given)
+        answer = _most_informative(_Pool(samples, np.arange(5)), bound, np.arange(5), given)
         assert answer == (expected, pytest.approx(gains[expected]))
 
 
@@ -187,11 +215,12 @@ def test_the_size_of_the_blocks_changes_no_choice(block, monkeypatch):
     expected, gains = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
     looked_at = []
 
-    def spied_gains(rows, posteriors, likelihoods):
+    def spied_gains(rows, *given):
         looked_at.append(rows.shape[1])
-        return joint_gains(rows, posteriors, likelihoods)
+        return joint_gains(rows, *given)
 
     monkeypatch.setattr("al_tf.strategies.batch_bald.BLOCK", block)
+    monkeypatch.setattr("al_tf.strategies.batch_bald.FEW", block)
     monkeypatch.setattr("al_tf.strategies.batch_bald.joint_gains", spied_gains)
     again, same = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
     assert again.tolist() == expected.tolist()

@@ -91,7 +91,7 @@ BUILT_IN: dict[str, StrategyInfo] = {
     ),
     "probcover": StrategyInfo(
         "probcover", probcover.probcover, "diversity",
-        ("features", "classes", "labeled set"), "2·n·min(n, 10⁴)·d", "Yehuda et al. 2022",
+        ("features", "classes", "labeled set"), "n·min(n, 10⁴)·d", "Yehuda et al. 2022",
     ),
     "badge": StrategyInfo(
         "badge", badge.badge, "uncertainty and diversity", ("probabilities", "features"),

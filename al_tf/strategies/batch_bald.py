@@ -13,9 +13,9 @@ from ._order import canonical_order
 from ._select import check_pool, check_proba, sampled_proba
 from .uncertainty import plogp
 
-BLOCK = 128  # images whose gains a thread bounds at once
-FEW = 16  # images whose gains a thread computes at once
-WAVE = 8  # blocks that are bounded before gains are computed again
+BLOCK = 128  # images whose gains are bounded before the largest are computed
+FEW = 16  # images whose gains are computed at once
+PARTS = 2  # of these, for as many threads
 GROUPS = 128  # of alike configurations; more are grouped for bounds
 NOISE = 0.1  # by which drawn configurations may change a gain
 STEPS = 3  # of k-means
@@ -148,10 +148,8 @@ class _Pool:
         for_each(fill, slices(n, BLOCK))
         self.single = single[order]
 
-    def gains(
-        self, rows: np.ndarray, given: tuple[np.ndarray, np.ndarray], size: int
-    ) -> np.ndarray:
-        """Return `joint_gains` of some images, given configurations, `size` at once on a thread."""
+    def gains(self, rows: np.ndarray, given: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Return `joint_gains` of some images, given configurations."""
         gains = np.empty(len(rows))
 
         def fill(part: slice) -> None:
@@ -159,7 +157,7 @@ class _Pool:
             block = self.samples[:, images].astype(np.float64)
             gains[part] = joint_gains(block, *given, self.entropies[images])
 
-        for_each(fill, slices(len(rows), size))
+        for_each(fill, slices(len(rows), -(-len(rows) // PARTS)))
         return gains
 
 
@@ -168,27 +166,27 @@ def _most_informative(
 ) -> tuple[int, float]:
     """Return the image with the largest gain; bounds of those looked at are brought up to date.
 
-    Images are looked at in waves, as long as their bounds reach the largest gain: first given
+    Images are looked at in blocks, as long as their bounds reach the largest gain: first given
     groups of configurations, which bounds the gain, then, where that still reaches it, given all.
     Bounds by configurations that were drawn for an earlier choice have a margin.
     """
     every, groups = (given.posteriors, given.likelihoods), given.grouped()
     waiting = np.isfinite(bound)
     reach = bound * (1 + NOISE) if given.drawn else bound.copy()
-    best, gain, most = -1, -np.inf, BLOCK  # the first wave is to find a large gain
+    best, gain = -1, -np.inf
     while len(rows := np.flatnonzero(waiting & (reach >= gain))):
-        if len(rows) > most:
-            rows = rows[np.argpartition(bound[rows], -most)[-most:]]
-        waiting[rows], most = False, WAVE * BLOCK
+        if len(rows) > BLOCK:
+            rows = rows[np.argpartition(bound[rows], -BLOCK)[-BLOCK:]]
+        waiting[rows] = False
         if groups is not None:
-            bound[rows] = reach[rows] = pool.gains(rows, groups, BLOCK)
+            bound[rows] = reach[rows] = pool.gains(rows, groups)
         highest_first = rows[np.argsort(-reach[rows], kind="stable")]
-        for part in slices(len(rows), 2 * FEW):
+        for part in slices(len(rows), FEW):
             few = highest_first[part]
             few = few[reach[few] >= gain]
             if not len(few):
                 break
-            bound[few] = gains = pool.gains(few, every, FEW)
+            bound[few] = gains = pool.gains(few, every)
             top = np.lexsort((rank[few], gains))[-1]
             if (gains[top], rank[few[top]]) > (gain, rank[best]):
                 best, gain = int(few[top]), float(gains[top])
@@ -217,12 +215,12 @@ class _Configurations:
         for _ in range(STEPS):
             far = np.einsum("ij,ij->i", means, means) - 2 * self.posteriors @ means.T
             group = far.argmin(axis=1)
-            weights = np.zeros((len(means), len(group)))
-            weights[group, np.arange(len(group))] = self.likelihoods
-            likelihoods = weights.sum(axis=1)
-            some = likelihoods > 0
-            means = (weights[some] @ self.posteriors) / likelihoods[some, None]
-        return means, likelihoods[some]
+            by_group = np.argsort(group, kind="stable")
+            first = np.flatnonzero(np.diff(group[by_group], prepend=-1))
+            weighted = (self.posteriors * self.likelihoods[:, None])[by_group]
+            likelihoods = np.add.reduceat(self.likelihoods[by_group], first)
+            means = np.add.reduceat(weighted, first, axis=0) / likelihoods[:, None]
+        return means, likelihoods
 
     def add(self, proba: np.ndarray) -> None:
         """Extend every configuration by the label of one image, given its ``(S, K)``."""
@@ -240,6 +238,6 @@ class _Configurations:
             conditional = conditional[start, labels]
             self.likelihoods = np.ones(self._most)  # equal; scaled below
             self.drawn = True
-        possible = conditional > 0
+        possible = (conditional > 0) & (self.likelihoods > 0)  # the product may underflow
         self.posteriors = joint[possible] / conditional[possible, None]
         self.likelihoods = self.likelihoods[possible] / self.likelihoods[possible].sum()

@@ -191,6 +191,21 @@ def test_gains_given_groups_of_configurations_are_upper_bounds(monkeypatch):
     assert (bounds - gains).mean() < 0.5 * (one_group - gains).mean()
 
 
+def test_labels_that_are_next_to_impossible_leave_the_bounds_finite(monkeypatch):
+    """The likelihood of some configurations is too small for a number."""
+    monkeypatch.setattr(batch_bald_module, "GROUPS", 4)
+    samples = np.full((6, 11, 2), 1e-38)
+    samples[:, :, 1] = 1.0
+    samples[:, 10] = draws(6, 1, 2)[:, 0]
+    given = _Configurations(6, 1024, np.random.default_rng(0))
+    for image in range(10):
+        given.add(samples[:, image])
+    assert (given.likelihoods > 0).all()
+    with np.errstate(invalid="raise"):
+        groups = given.grouped()
+    assert np.isfinite(joint_gains(samples, *groups)).all()
+
+
 def test_once_nothing_is_left_to_gain_bald_fills_the_batch():
     """Two samples that one certain label tells apart: the second has nothing to add."""
     samples = np.full((2, 6, 2), 0.5)

@@ -236,6 +236,7 @@ def test_the_size_of_the_blocks_changes_no_choice(block, monkeypatch):
 
     monkeypatch.setattr("al_tf.strategies.batch_bald.BLOCK", block)
     monkeypatch.setattr("al_tf.strategies.batch_bald.FEW", block)
+    monkeypatch.setattr("al_tf.strategies.batch_bald.PARTS", 1)
     monkeypatch.setattr("al_tf.strategies.batch_bald.joint_gains", spied_gains)
     again, same = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
     assert again.tolist() == expected.tolist()

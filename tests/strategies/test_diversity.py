@@ -218,7 +218,7 @@ def test_the_purity_radius_is_the_largest_that_leaves_the_balls_pure():
         return 1 - ((apart < radius) & other).any(axis=1).mean()
 
     radius = purity_radius(rows, 4, random_state=np.random.default_rng(0))
-    assert purity(radius) >= 0.95 > purity(1.01 * radius)
+    assert purity(radius * (1 - 1e-6)) >= 0.95 > purity(1.01 * radius)  # up to rounding
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import signal
+
 import pytest
 
 from al_tf.labeling import LabelLedger
@@ -15,3 +17,11 @@ def ledger(tmp_path):
     with LabelLedger(tmp_path / "labels.db") as ledger:
         ledger.fix_classes(CLASSES)
         yield ledger
+
+
+@pytest.fixture
+def ctrl_c():
+    """Have Ctrl-C raise KeyboardInterrupt, also where the tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -85,6 +85,7 @@ class TestBeforeItIsOpen:
             assert [door.desk.session.annotator for door in server.doors] == ["ann", "ben"]
 
 
+@pytest.mark.usefixtures("ctrl_c")
 class TestRun:
     def run(self, open_sessions, browser=None):
         """Open a desk; return what was announced until it is stopped as by Ctrl-C."""
@@ -137,8 +138,9 @@ class TestRun:
             port = int(re.search(r":(\d+)/", url)[1])
             started.wait(10)
             heard.append(news(servers[port]))
+            ended.set()
 
-        started, servers = threading.Event(), {}
+        started, ended, servers = threading.Event(), threading.Event(), {}
 
         def open_sessions(server, tell):
             servers[server.server_port] = server
@@ -147,6 +149,7 @@ class TestRun:
 
         with pytest.raises(ValueError, match="batch_size"):
             self.run(open_sessions, browser)
+        assert ended.wait(10)
         assert heard == [{"failed": "batch_size must be 1 or more."}]
 
     def test_but_not_for_one_that_is_not_there(self, monkeypatch):

@@ -332,7 +332,7 @@ def test_a_port_that_is_none(desk, port):
         DeskServer(session, port=port)
 
 
-def test_serve_tells_the_address_and_opens_a_browser(desk):
+def test_serve_tells_the_address_and_opens_a_browser(desk, ctrl_c):
     lines, visited = [], []
 
     def browser(url):

@@ -45,8 +45,9 @@ class Opening:
                 self._changed.wait_for(
                     lambda: self._was_told or not self._browser_comes, BROWSER_SECONDS
                 )
-                return
-        time.sleep(LAST_WORDS)  # there may be several pages
+                if not self._was_told:
+                    return
+        time.sleep(LAST_WORDS)  # the answer is on its way, and there may be several pages
 
     def expect_browser(self, comes: bool) -> None:
         """Note that a browser is being started, or that there is none."""

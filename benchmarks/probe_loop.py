@@ -124,8 +124,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"\n{table(rows, COLUMNS)}\n")
     ours, theirs = (row["values"]["accuracy"] for row in rows)
     differences = np.subtract(ours, theirs).tolist()
-    error = stdev(differences) / len(differences) ** 0.5
-    print(f"accuracy, paired difference: {mean(differences):+.4f} ± {error:.4f} (standard error)")
+    error = stdev(differences) / len(differences) ** 0.5 if len(differences) > 1 else None
+    said = "one repetition" if error is None else f"± {error:.4f} (standard error)"
+    print(f"accuracy, paired difference: {mean(differences):+.4f} {said}")
     print(f"embedding took {embedding['seconds']:.0f} s")
     grid = experiment(settings, *((2, STRATEGIES[:2]) if args.quick else (10, STRATEGIES)))
     print(

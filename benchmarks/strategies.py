@@ -16,9 +16,9 @@ simulated, above 50,000 rows in a memory map of float16. ``--million`` runs each
 ``large_pools`` once, on a million such rows (2.6 GB on disk). Writes ``results/strategies.json`` and
 ``.png``, or ``strategies_peers.json``, ``strategies_wide.json`` or ``strategies_million.json``.
 
-Stopped with ``--wide`` or ``--million``, it goes on where it was: every measurement is kept in
-``results/strategies_wide.jsonl`` (``_million``) at the top of the checkout, and belongs to the code
-of that time.
+Stopped, it goes on where it was, but with ``--quick`` or ``--strategies``: every measurement is kept
+in ``results/strategies.jsonl`` (``_wide``, ``_million``) at the top of the checkout, and belongs to the
+code of that time.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
     "softmax_kde": 50_000,
     "kde": 50_000,
 }
+LARGEST_OF_LARGE_BATCH = {"bait": 10_000}  # 1,000 images of these take two minutes
 LEFT_OUT = {"expected_error"}  # for small pools: refits the model for every image
 ONCE = {("kde", 50_000), ("softmax_outlier", 50_000)}  # half a minute and more each
 PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
@@ -138,6 +139,7 @@ def cells(args) -> list[tuple[str, int, int, str]]:
             if n > LARGEST.get(name, n):
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE
+            once = once or n > LARGEST_OF_LARGE_BATCH.get(name, n)
             for batch in (100,) if once or args.wide else (100, 1000):
                 chosen.append((name, n, batch, "al_tf"))
             if args.peers_python and n <= peers.get(name, 0):
@@ -159,8 +161,9 @@ def measure(args, folder: Path) -> list[_harness.Row]:
         for cell in (everything if turn % 2 == 0 else reversed(everything))
         if turn == 0 or (cell[1] <= 50_000 and cell[2] == 100 and cell[:2] not in ONCE)
     ]
-    path = KEPT / f"strategies_{'million' if args.million else 'wide'}.jsonl"
-    kept_on_disk = args.wide and not args.strategies
+    part = "_million" if args.million else "_wide" if args.wide else ""
+    path = KEPT / f"strategies{part}.jsonl"
+    kept_on_disk = not args.strategies and not args.quick
     kept = read_kept(path) if kept_on_disk else {}
     for place, (turn, cell) in enumerate(turns, start=1):
         said = f"[{place}/{len(turns)}] {cell[3]} {cell[0]}, {cell[1]:,} rows, batch {cell[2]}"

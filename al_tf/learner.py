@@ -24,9 +24,14 @@ from modAL.disagreement import vote_entropy_sampling
 from modAL.uncertainty import uncertainty_sampling
 from sklearn.utils import check_array, check_consistent_length
 
-from .image_arrays import match_scale
-from .network.inputs import plain_labels
-from .network.sources import ArraySource, image_source
+from .network.rows import (
+    append_rows,
+    count_rows,
+    match_known_scale,
+    one_label_per_row,
+    take_rows,
+    with_rows,
+)
 from .seeding import RandomState, check_random_state
 
 
@@ -74,15 +79,15 @@ class _Shared:
         ValueError
             For an empty pool. Whatever the strategy raises is passed on.
         """
-        X_pool = _with_rows(X_pool)
-        if _n_rows(X_pool) == 0:
+        X_pool = with_rows(X_pool)
+        if count_rows(X_pool) == 0:
             raise ValueError("The pool is empty: there is nothing left to query.")
         result = self.query_strategy(self, X_pool, *query_args, **query_kwargs)
         # A pair of arrays is (indices, scores); anything else, a pair of bare integers too,
         # is indices alone.
         has_scores = isinstance(result, tuple) and len(result) == 2 and np.ndim(result[0]) > 0
         indices, scores = result if has_scores else (np.asarray(result), None)
-        rows = _rows(X_pool, indices)
+        rows = take_rows(X_pool, indices)
         return (indices, rows, scores) if return_metrics else (indices, rows)
 
 
@@ -200,14 +205,14 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             estimator refuses. The labeled set is then as before.
         """
         X, y = self._checked_labeled(X, y)
-        X = _match_scale(X, self.X_training)
+        X = match_known_scale(X, self.X_training)
         if only_new:
             self._fit_on_new(X, y, bootstrap=bootstrap, **fit_kwargs)
         else:
             self._refit(*self._with_added(X, y), bootstrap, fit_kwargs)
 
     def _contents(self) -> str:
-        labeled = 0 if self.X_training is None else _n_rows(self.X_training)
+        labeled = 0 if self.X_training is None else count_rows(self.X_training)
         return f"{self.estimator!r}, {labeled} labeled"
 
     def _refit(self, X: Any, y: Any, bootstrap: bool, fit_kwargs: dict[str, Any]) -> ActiveLearner:
@@ -227,8 +232,8 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         self, X: Any, y: Any, bootstrap: bool = False, **fit_kwargs: Any
     ) -> ActiveLearner:
         if bootstrap:
-            drawn = self._rng.integers(_n_rows(X), size=_n_rows(X))
-            X, y = _rows(X, drawn), _rows(y, drawn)
+            drawn = self._rng.integers(count_rows(X), size=count_rows(X))
+            X, y = take_rows(X, drawn), take_rows(y, drawn)
         self.estimator.fit(X, y, **{**self.fit_kwargs, **fit_kwargs})
         return self
 
@@ -236,7 +241,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
         if self.X_training is None:
             return X, y
         try:
-            return _stacked(self.X_training, X), _stacked(self.y_training, y)
+            return append_rows(self.X_training, X), append_rows(self.y_training, y)
         except ValueError as error:
             raise ValueError(
                 f"New images {np.shape(X)} and labels {np.shape(y)} must have the shapes of the "
@@ -245,7 +250,7 @@ class ActiveLearner(_Shared, modAL.models.ActiveLearner):
             ) from error
 
     def _checked_labeled(self, X: Any, y: Any) -> tuple[Any, Any]:
-        X, y = _with_rows(X), _one_label_a_row(y)
+        X, y = with_rows(X), one_label_per_row(y)
         check_consistent_length(X, y)
         for name, values in (("X", X), ("y", y)):
             if isinstance(values, np.ndarray | list) or sp.issparse(values):
@@ -332,7 +337,7 @@ class Committee(_Shared, modAL.models.Committee):
         """Return each learner's class probabilities, ``(n, n_learners, n_classes)``."""
         if self.classes_ is None:
             self._set_classes()
-        votes = np.zeros((_n_rows(X), len(self.learner_list), self.n_classes_))
+        votes = np.zeros((count_rows(X), len(self.learner_list), self.n_classes_))
         for i, learner in enumerate(self.learner_list):
             columns = np.searchsorted(self.classes_, learner.estimator.classes_)
             votes[:, i, columns] = learner.predict_proba(X, **predict_proba_kwargs)
@@ -344,61 +349,3 @@ class Committee(_Shared, modAL.models.Committee):
     def _remember_labeled(self) -> None:
         self.X_training = self.learner_list[0].X_training
         self.y_training = self.learner_list[0].y_training
-
-
-def _n_rows(X: Any) -> int:
-    return X.shape[0] if hasattr(X, "shape") else len(X)
-
-
-def _with_rows(X: Any) -> Any:
-    """Return images from which rows can be taken in any order: tensors as arrays, files as sources.
-
-    Lists and data frames stay what they are.
-    """
-    if hasattr(X, "iloc") or sp.issparse(X) or (isinstance(X, np.ndarray) and X.dtype != object):
-        return X
-    if isinstance(X, list):
-        if len(X) and np.ndim(X[0]) > 1:
-            image_source(X)  # of one shape, or an error that lists the shapes
-        return X
-    source = image_source(X)
-    return source.array if isinstance(source, ArraySource) else source
-
-
-def _one_label_a_row(y: Any) -> Any:
-    """Return labels (n, 1), as Keras' datasets have them, and tensors as (n,); refuse missing ones.
-
-    Lists and series of labels stay what they are.
-    """
-    labels = plain_labels(y)
-    if labels.ndim == 2 and labels.shape[1] == 1 and not hasattr(y, "iloc"):
-        return labels.ravel()
-    return y if isinstance(y, np.ndarray | list) or hasattr(y, "iloc") or sp.issparse(y) else labels
-
-
-def _rows(X: Any, indices: np.ndarray) -> Any:
-    if hasattr(X, "iloc"):
-        return X.iloc[indices]
-    if sp.issparse(X):
-        return X.tocsr()[indices]
-    if isinstance(X, list):
-        return [X[i] for i in np.atleast_1d(indices)]
-    return X[indices]
-
-
-def _match_scale(new: Any, known: Any) -> Any:
-    """Have images, as opposed to rows of a table, match those of the labeled set, if there is one."""
-    tables = any(hasattr(X, "iloc") or sp.issparse(X) for X in (new, known))
-    return new if tables or known is None else match_scale(new, known)
-
-
-def _stacked(known: Any, new: Any) -> Any:
-    if hasattr(known, "iloc"):
-        import pandas as pd
-
-        return pd.concat([known, type(known)(new)], ignore_index=True)
-    if isinstance(known, list):
-        return [*known, *new]
-    if sp.issparse(known):
-        return sp.vstack((known, new))
-    return np.concatenate([np.asarray(known), np.asarray(new)])

@@ -59,6 +59,18 @@ class LinearHead:
 
 
 @dataclass(frozen=True)
+class LabeledFeatures:
+    """What a head was fitted to, which the posterior of its weights depends on."""
+
+    features: np.ndarray
+    codes: np.ndarray
+    weights: np.ndarray
+    C: float
+    backbone: str
+    """Fingerprint; empty where no backbone was named."""
+
+
+@dataclass(frozen=True)
 class Standardization:
     """Shift and scale of each column, float64 ``(d,)``, from the labeled set."""
 

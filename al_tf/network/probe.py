@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,25 +15,13 @@ from .finetuned import resolved_backbone
 from .image_classifier import ImageClassifier
 from .inputs import class_weights, encoded_labels, network_input
 from .laplace import LaplacePosterior
-from .linear_head import LinearHead, fit_head
-from .weights_file import read_arrays, write_arrays
+from .linear_head import LabeledFeatures, LinearHead, fit_head
+from .weights_file import SavedProbe
 
 if TYPE_CHECKING:
     import keras
 
     from .backbones import Backbone
-
-
-@dataclass(frozen=True)
-class _LabeledSet:
-    """What the last fit was given, which the posterior of the weights depends on."""
-
-    features: np.ndarray
-    codes: np.ndarray
-    weights: np.ndarray
-    C: float
-    backbone: str
-    """Fingerprint; empty where no backbone was named."""
 
 
 class LinearProbeClassifier(ImageClassifier):
@@ -159,7 +146,7 @@ class LinearProbeClassifier(ImageClassifier):
         self.verbose = verbose
 
     _head: LinearHead
-    _labeled: _LabeledSet
+    _labeled: LabeledFeatures
 
     @property
     def coef_(self) -> np.ndarray:
@@ -208,7 +195,7 @@ class LinearProbeClassifier(ImageClassifier):
         weights = class_weights(self.class_weight, self.classes_, codes)
         self._head = fit_head(features, codes, weights, len(self.classes_), float(self.C))
         fingerprint = "" if self.backbone is None else self._backbone().fingerprint
-        self._labeled = _LabeledSet(features, codes, weights, float(self.C), fingerprint)
+        self._labeled = LabeledFeatures(features, codes, weights, float(self.C), fingerprint)
         likelihood = self._head.proba(features)[np.arange(len(codes)), codes]
         losses = -np.log(np.maximum(likelihood, np.finfo(np.float32).tiny))
         self.history_ = {
@@ -279,21 +266,8 @@ class LinearProbeClassifier(ImageClassifier):
         needs in a classifier made with the same backbone.
         """
         check_is_fitted(self)
-        fitted = self._labeled
-        arrays = {
-            "classes": np.asarray(self.classes_.tolist()),  # text of pandas comes as objects
-            "input_shape": np.array(self.input_shape_),
-            "scale": self._scale,
-            "coef": self._head.coef,
-            "intercept": self._head.intercept,
-            "steps": self._head.steps,
-            "features": fitted.features,
-            "codes": fitted.codes,
-            "weights": fitted.weights,
-            "C": fitted.C,
-            "backbone": fitted.backbone,
-        }
-        write_arrays(path, arrays)
+        seen = self.classes_, self.input_shape_, self._scale
+        SavedProbe(*seen, self._head, self._labeled).write(path)
 
     def load_weights(self, path: str | Path) -> LinearProbeClassifier:
         """Take over the fitted state that `save_weights` wrote.
@@ -305,26 +279,16 @@ class LinearProbeClassifier(ImageClassifier):
         ValueError
             If the file is not of a linear probe, or of one on another backbone or input size.
         """
-        saved = read_arrays(path)
-        missing = {"coef", "features", "backbone"} - set(saved)
-        if missing:
-            raise ValueError(
-                f"{path} was not written by LinearProbeClassifier.save_weights: it lacks "
-                f"{', '.join(sorted(missing))}."
-            )
-        backbone = str(saved["backbone"])
+        saved = SavedProbe.read(path)
         expected = "" if self.backbone is None else self._backbone().fingerprint
-        if backbone != expected:
+        if saved.labeled.backbone != expected:
             raise ValueError(
                 f"{path} holds the weights of a probe on another backbone or input size: its "
-                f"fingerprint is {backbone!r}, that of this classifier's backbone {expected!r}."
+                f"fingerprint is {saved.labeled.backbone!r}, that of this classifier's backbone "
+                f"{expected!r}."
             )
-        input_shape = tuple(int(side) for side in saved["input_shape"])
-        self._take_over(saved["classes"], input_shape, str(saved["scale"]), path)
-        self._head = LinearHead(saved["coef"], saved["intercept"], int(saved["steps"]))
-        self._labeled = _LabeledSet(
-            saved["features"], saved["codes"], saved["weights"], float(saved["C"]), backbone
-        )
+        self._take_over(saved.classes, saved.input_shape, saved.scale, path)
+        self._head, self._labeled = saved.head, saved.labeled
         return self
 
     def to_keras(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import DataCorruptError
 from ..files import storage_explained, write_atomically
 from .engine import NetworkState
+from .linear_head import LabeledFeatures, LinearHead
 
 
 def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> None:
@@ -115,6 +116,52 @@ class SavedFit:
             scale=str(arrays.get("scale", "unclear")),  # older files do not state it
             n_fits=int(arrays["n_fits"]),
             state=NetworkState(_numbered(arrays, "variable_"), _numbered(arrays, "optimizer_")),
+        )
+
+
+@dataclass(frozen=True)
+class SavedProbe:
+    """A fitted `LinearProbeClassifier` without its parameters."""
+
+    classes: np.ndarray
+    input_shape: tuple[int, ...]
+    scale: str
+    """From `image_scale`, of the images of the fit; "unclear" after a fit on features."""
+    head: LinearHead
+    labeled: LabeledFeatures
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write an NPZ file; raises as `write_arrays` does."""
+        arrays = {
+            "classes": np.asarray(self.classes.tolist()),  # text of pandas comes as objects
+            "input_shape": np.array(self.input_shape),
+            "scale": self.scale,
+        }
+        write_arrays(path, arrays | vars(self.head) | vars(self.labeled))
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> SavedProbe:
+        """Read what `write` wrote; raises as `read_arrays` does, and ValueError for another file."""
+        arrays = read_arrays(path)
+        names = {field.name for part in (LinearHead, LabeledFeatures) for field in fields(part)}
+        missing = {"classes", "input_shape", "scale", *names} - set(arrays)
+        if missing:
+            raise ValueError(
+                f"{path} was not written by LinearProbeClassifier.save_weights: it lacks "
+                f"{', '.join(sorted(missing))}."
+            )
+        return cls(
+            classes=arrays["classes"],
+            input_shape=tuple(int(side) for side in arrays["input_shape"]),
+            scale=str(arrays["scale"]),
+            head=LinearHead(arrays["coef"], arrays["intercept"], int(arrays["steps"])),
+            labeled=LabeledFeatures(
+                arrays["features"],
+                arrays["codes"],
+                arrays["weights"],
+                float(arrays["C"]),
+                str(arrays["backbone"]),
+            ),
         )
 
 

@@ -253,8 +253,16 @@ class TestState:
 
     def test_weights_of_another_classifier_are_refused(self, tmp_path):
         np.savez(tmp_path / "other.npz", classes=np.arange(2), variable_0=np.zeros(3))
-        with pytest.raises(ValueError, match=r"it lacks backbone, coef, features"):
+        with pytest.raises(ValueError, match=r"it lacks C, backbone, codes, coef"):
             make().load_weights(tmp_path / "other.npz")
+
+    @pytest.mark.parametrize("name", ["scale", "intercept", "codes"])
+    def test_weights_that_lack_a_part_are_refused(self, fitted, tmp_path, name):
+        fitted.save_weights(tmp_path / "whole.npz")
+        with np.load(tmp_path / "whole.npz") as file:
+            np.savez(tmp_path / "part.npz", **{key: file[key] for key in file.files if key != name})
+        with pytest.raises(ValueError, match=f"it lacks {name}"):
+            make().load_weights(tmp_path / "part.npz")
 
     def test_a_full_disk_keeps_the_old_file(self, fitted, tmp_path, monkeypatch):
         fitted.save_weights(tmp_path / "probe.npz")

@@ -278,28 +278,7 @@ class KerasImageClassifier(ImageClassifier):
 
     # Prediction -------------------------------------------------------------------------
 
-    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities and penultimate features from one forward pass.
-
-        Parameters
-        ----------
-        X : array-like (n, …)
-            Images of the shape given to `fit`.
-
-        Returns
-        -------
-        proba : ndarray of float32 (n, n_classes)
-        features : ndarray of float32 (n, d)
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        ValueError
-            For images of another shape or with values that are not finite.
-        """
-        check_is_fitted(self)
-        source = self._checked_images(X, fitting=False)
+    def _outputs(self, source: ImageSource) -> tuple[np.ndarray, np.ndarray]:
         if self.cache_dir is None:
             return self._predicted(source)
         cache = PredictionCache(self.cache_dir)

@@ -20,7 +20,7 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
     """Base of the classifiers.
 
     A subclass provides ``fit``, which calls `_fit_or_restore`; ``_fit``, which sets `classes_` and,
-    through `_checked_images`, `input_shape_`; and ``predict_with_features(X)``.
+    through `_checked`, `input_shape_`; and ``_outputs``.
     """
 
     classes_: np.ndarray
@@ -53,7 +53,35 @@ class ImageClassifier(ClassifierMixin, TransformerMixin, BaseEstimator):
         return self.predict_with_features(X)[1]
 
     def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities ``(n, n_classes)`` and features ``(n, d)``, both float32."""
+        """Return probabilities and features from one forward pass.
+
+        Parameters
+        ----------
+        X : array-like (n, …)
+            Images of the shape given to `fit`; or, to a classifier fitted on them, features
+            ``(n, d)``.
+
+        Returns
+        -------
+        proba : ndarray of float32 (n, n_classes)
+        features : ndarray of float32 (n, d)
+            What the network's last layer takes, or the backbone's output; not standardised.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        ValueError
+            For images of another shape, features of another number, or values that are not finite.
+        """
+        check_is_fitted(self)
+        return self._outputs(self._checked(X, fitting=False))
+
+    def _checked(self, X: Any, *, fitting: bool) -> Any:
+        return self._checked_images(X, fitting=fitting)
+
+    def _outputs(self, source: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities and features of what `_checked` returned."""
         raise NotImplementedError
 
     def score(self, X: Any, y: Any, sample_weight: np.ndarray | None = None) -> float:

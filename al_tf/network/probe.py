@@ -206,29 +206,8 @@ class LinearProbeClassifier(ImageClassifier):
 
     # Prediction -------------------------------------------------------------------------
 
-    def predict_with_features(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return probabilities and the backbone's features.
-
-        Parameters
-        ----------
-        X : array-like (n, …)
-            Images of the shape given to `fit`, or features ``(n, d)``.
-
-        Returns
-        -------
-        proba : ndarray of float32 (n, n_classes)
-        features : ndarray of float32 (n, d)
-            Not standardised.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            Before `fit`.
-        ValueError
-            For images of another shape, features of another number, or values that are not finite.
-        """
-        check_is_fitted(self)
-        features = self._features(self._checked(X, fitting=False))
+    def _outputs(self, source: Any) -> tuple[np.ndarray, np.ndarray]:
+        features = self._features(source)
         return self._head.proba(features), features
 
     def sample_proba(

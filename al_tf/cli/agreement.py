@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
+from ._ledgers import Ledger
 from ._printing import print_table
 
 
 def agreement(
-    ledger: Annotated[Path, typer.Argument(help="The ledger's file.")],
+    ledger: Ledger,
     out: Annotated[
         Path | None, typer.Option(help="CSV file for the images labeled by two, with both labels.")
     ] = None,

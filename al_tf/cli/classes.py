@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import getpass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._ledgers import Ledger
 from ._printing import print_table
 
 if TYPE_CHECKING:
     from ..labeling import LabelLedger
 
-_Name = str | None
+_Add = Annotated[str | None, typer.Option(help="Add this class.")]
+_Change = Annotated[str | None, typer.Option(help="Rename or describe this class.")]
+_Merge = Annotated[
+    str | None, typer.Option(help="Count the answers of this class as answers of --into.")
+]
+_Into = Annotated[str | None, typer.Option(help="With --merge: the class that they count as.")]
+_Separate = Annotated[
+    str | None, typer.Option(help="Bring back this merged class, with its answers.")
+]
+_Remove = Annotated[str | None, typer.Option(help="Remove this class, if it has no answers.")]
+_Undo = Annotated[bool, typer.Option("--undo", help="Undo your last step, if it changed a class.")]
+_To = Annotated[str | None, typer.Option(help="With --change: the new name.")]
+_Description = Annotated[
+    str | None, typer.Option(help="With --add, --change: what belongs to the class.")
+]
+_Color = Annotated[str | None, typer.Option(help="With --add, --change: its color on the desk.")]
+_Key = Annotated[
+    str | None,
+    typer.Option(help="With --add, --change: the letter or digit that answers with it."),
+]
+_Annotator = Annotated[
+    str | None, typer.Option(help="Who changes the classes; your login if not given.")
+]
 
 
 def classes(
-    ledger: Annotated[Path, typer.Argument(help="The ledger's file.")],
-    add: Annotated[_Name, typer.Option(help="Add this class.")] = None,
-    change: Annotated[_Name, typer.Option(help="Rename or describe this class.")] = None,
-    merge: Annotated[
-        _Name, typer.Option(help="Count the answers of this class as answers of --into.")
-    ] = None,
-    into: Annotated[_Name, typer.Option(help="With --merge: the class that they count as.")] = None,
-    separate: Annotated[
-        _Name, typer.Option(help="Bring back this merged class, with its answers.")
-    ] = None,
-    remove: Annotated[_Name, typer.Option(help="Remove this class, if it has no answers.")] = None,
-    undo: Annotated[
-        bool, typer.Option("--undo", help="Undo your last step, if it changed a class.")
-    ] = False,
-    to: Annotated[_Name, typer.Option(help="With --change: the new name.")] = None,
-    description: Annotated[
-        str | None, typer.Option(help="With --add, --change: what belongs to the class.")
-    ] = None,
-    color: Annotated[
-        str | None, typer.Option(help="With --add, --change: its color on the desk.")
-    ] = None,
-    key: Annotated[
-        str | None,
-        typer.Option(help="With --add, --change: the letter or digit that answers with it."),
-    ] = None,
-    annotator: Annotated[
-        str | None, typer.Option(help="Who changes the classes; your login if not given.")
-    ] = None,
+    ledger: Ledger,
+    add: _Add = None,
+    change: _Change = None,
+    merge: _Merge = None,
+    into: _Into = None,
+    separate: _Separate = None,
+    remove: _Remove = None,
+    undo: _Undo = False,
+    to: _To = None,
+    description: _Description = None,
+    color: _Color = None,
+    key: _Key = None,
+    annotator: _Annotator = None,
 ) -> None:
     """List the classes of a ledger, with their answers; or add, rename, merge or describe one."""
     from ..labeling import LabelLedger

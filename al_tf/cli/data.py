@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ._printing import print_table
+from .experiments import DatasetSize
 
 BACKBONE = "backbone:"
 app = typer.Typer(help="List the datasets; fetch a dataset or a backbone.", no_args_is_help=True)
@@ -26,10 +27,7 @@ def data_fetch(
     name: Annotated[
         str, typer.Argument(help="See `al-tf data list`; or folder:PATH, backbone:NAME.")
     ],
-    size: Annotated[
-        int | None,
-        typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile, solar_cells)."),
-    ] = None,
+    size: DatasetSize = None,
 ) -> None:
     """Bring a dataset, or the weights of a backbone, to this machine; verify and describe it."""
     if name.startswith(BACKBONE):

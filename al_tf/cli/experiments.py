@@ -12,71 +12,90 @@ import typer
 from ._printing import print_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ..experiments import ExperimentConfig
 
 INTERRUPTED = 130
 
+_Out = Annotated[Path, typer.Option(help="Folder of the study; the same command continues there.")]
+_Profile = Annotated[
+    str | None,
+    typer.Option(help="smoke, quick, report, probe, or a TOML file (also a study.toml)."),
+]
+_Dataset = Annotated[str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")]
+DatasetSize = Annotated[
+    int | None,
+    typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile, solar_cells)."),
+]
+_TestFraction = Annotated[
+    float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
+]
+_Model = Annotated[
+    str | None, typer.Option(help="What is trained: cnn, probe, finetuned, logistic.")
+]
+_Backbone = Annotated[
+    str | None,
+    typer.Option(help="Pretrained network of probe and finetuned, e.g. efficientnet_lite0."),
+]
+_Strategies = Annotated[str | None, typer.Option(help="Comma-separated; random always runs.")]
+_Seeds = Annotated[
+    str | None,
+    typer.Option(help="How many (5), or which (5,7). One seed alone ends with a comma (5,)."),
+]
+_Initial = Annotated[int | None, typer.Option(help="Labels at the start.")]
+_Batch = Annotated[int | None, typer.Option(help="Labels asked for in each round.")]
+_Rounds = Annotated[int | None, typer.Option(help="Rounds after the first fit.")]
+_Epochs = Annotated[int | None, typer.Option(help="Passes over the labels in each fit.")]
+_Pool = Annotated[int | None, typer.Option(help="At most this many images in the pool.")]
+_Imbalance = Annotated[
+    str | None, typer.Option(help="Long tail of the pool: smallest / largest class.")
+]
+_Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="key=value for any setting; repeatable.")
+]
+_Jobs = Annotated[
+    int | None, typer.Option(help="Worker processes, by default one per core; 0: this process.")
+]
+_Backend = Annotated[str, typer.Option(help="processes or dask.")]
+_Scheduler = Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")]
+_Vectorized = Annotated[
+    bool, typer.Option("--vectorized", help="Train all runs as one (cnn, Keras on JAX).")
+]
+_Track = Annotated[str | None, typer.Option(help="Log every round: mlflow or tensorboard.")]
+_TrackDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder for what is logged. Default: MLflow's own, or tensorboard/."),
+]
+_DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")]
+_Progress = Annotated[bool, typer.Option(help="Show the progress bar.")]
+
 
 def run(
-    out: Annotated[
-        Path, typer.Option(help="Folder of the study; the same command continues there.")
-    ],
-    profile: Annotated[
-        str | None,
-        typer.Option(help="smoke, quick, report, probe, or a TOML file (also a study.toml)."),
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="See `al-tf data list`; or folder:PATH.")
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(help="Scale images to this side (folder:PATH, magnetic_tile, solar_cells)."),
-    ] = None,
-    test_fraction: Annotated[
-        float | None, typer.Option(help="Part of each class to test on (folder:PATH).")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="What is trained: cnn, probe, finetuned, logistic.")
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="Pretrained network of probe and finetuned, e.g. efficientnet_lite0."),
-    ] = None,
-    strategies: Annotated[
-        str | None, typer.Option(help="Comma-separated; random always runs.")
-    ] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(help="How many (5), or which (5,7). One seed alone ends with a comma (5,)."),
-    ] = None,
-    initial: Annotated[int | None, typer.Option(help="Labels at the start.")] = None,
-    batch: Annotated[int | None, typer.Option(help="Labels asked for in each round.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Rounds after the first fit.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the labels in each fit.")] = None,
-    pool: Annotated[int | None, typer.Option(help="At most this many images in the pool.")] = None,
-    imbalance: Annotated[
-        str | None, typer.Option(help="Long tail of the pool: smallest / largest class.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value for any setting; repeatable.")
-    ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Worker processes, by default one per core; 0: this process.")
-    ] = None,
-    backend: Annotated[str, typer.Option(help="processes or dask.")] = "processes",
-    scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
-    vectorized: Annotated[
-        bool, typer.Option("--vectorized", help="Train all runs as one (cnn, Keras on JAX).")
-    ] = False,
-    track: Annotated[
-        str | None, typer.Option(help="Log every round: mlflow or tensorboard.")
-    ] = None,
-    track_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder for what is logged. Default: MLflow's own, or tensorboard/."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
-    progress: Annotated[bool, typer.Option(help="Show the progress bar.")] = True,
+    out: _Out,
+    profile: _Profile = None,
+    dataset: _Dataset = None,
+    size: DatasetSize = None,
+    test_fraction: _TestFraction = None,
+    model: _Model = None,
+    backbone: _Backbone = None,
+    strategies: _Strategies = None,
+    seeds: _Seeds = None,
+    initial: _Initial = None,
+    batch: _Batch = None,
+    rounds: _Rounds = None,
+    epochs: _Epochs = None,
+    pool: _Pool = None,
+    imbalance: _Imbalance = None,
+    settings: _Settings = None,
+    jobs: _Jobs = None,
+    backend: _Backend = "processes",
+    scheduler: _Scheduler = None,
+    vectorized: _Vectorized = False,
+    track: _Track = None,
+    track_dir: _TrackDir = None,
+    dry_run: _DryRun = False,
+    progress: _Progress = True,
 ) -> None:
     """Run strategies over paired seeds, or continue where the last attempt stopped."""
     from ..experiments import make_plan, run_experiment
@@ -108,13 +127,17 @@ def run(
             f"\nStopped; every finished round is kept. Continue with:\n  {command}", err=True
         )
         raise typer.Exit(INTERRUPTED) from None
-    last = results.groupby(["strategy", "seed"], sort=False).tail(1)
-    means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
-    typer.echo(f"Means over {len(config.seeds)} seeds at the end of the runs:")
-    typer.echo(means.round(4).to_string())
+    _print_means(results, len(config.seeds))
     for tracker in trackers:
         typer.echo(f"Logged to {track}. See it: {tracker.view_command}")
     typer.echo(f"Records: {out}. Verdict and figures: al-tf report {shlex.quote(str(out))}")
+
+
+def _print_means(results: pd.DataFrame, n_seeds: int) -> None:
+    last = results.groupby(["strategy", "seed"], sort=False).tail(1)
+    means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
+    typer.echo(f"Means over {n_seeds} seeds at the end of the runs:")
+    typer.echo(means.round(4).to_string())
 
 
 def _assignments(values: dict[str, Any]) -> list[str]:

@@ -7,13 +7,45 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ._ledgers import Backbone, Batch, Model, Size, Strategy, class_names, new_or_kept
 from ._printing import warn
-from .labeling import Backbone, Batch, Model, Size, Strategy, class_names, new_or_kept
 
 if TYPE_CHECKING:
     from ..labeling import LabelLedger
     from ..labeling.desk_settings import DeskSettings
     from ..labeling.exchange.label_studio.live import LiveLabeling
+
+_Ledger = Annotated[Path, typer.Option(help="Where answers and settings are kept.")]
+_Images = Annotated[
+    Path,
+    typer.Option(
+        help="The folder of images. Those of Label Studio's tasks that are not in it are "
+        "fetched into its subfolder from_label_studio."
+    ),
+]
+_Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")]
+_Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")]
+_Classes = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Comma-separated; for a new ledger. Default: the choices of the first project."
+    ),
+]
+_Url = Annotated[
+    str | None,
+    typer.Option(help="Address of Label Studio. Default: what it says when it connects."),
+]
+_Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="LABEL_STUDIO_API_KEY",
+        help="Access token of a user there, with --url. Default: what it gives itself.",
+    ),
+]
+_BasicAuth = Annotated[
+    str | None,
+    typer.Option(envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio must give here."),
+]
 
 app = typer.Typer(
     help="Predictions and scores for Label Studio while people label there.", no_args_is_help=True
@@ -27,41 +59,14 @@ def _group() -> None:
 
 @app.command()
 def serve(
-    ledger: Annotated[Path, typer.Option(help="Where answers and settings are kept.")],
-    images: Annotated[
-        Path,
-        typer.Option(
-            help="The folder of images. Those of Label Studio's tasks that are not in it are "
-            "fetched into its subfolder from_label_studio."
-        ),
-    ],
-    port: Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")] = 9090,
-    host: Annotated[
-        str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")
-    ] = "127.0.0.1",
-    classes: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Comma-separated; for a new ledger. Default: the choices of the first project."
-        ),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(help="Address of Label Studio. Default: what it says when it connects."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="LABEL_STUDIO_API_KEY",
-            help="Access token of a user there, with --url. Default: what it gives itself.",
-        ),
-    ] = None,
-    basic_auth: Annotated[
-        str | None,
-        typer.Option(
-            envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio must give here."
-        ),
-    ] = None,
+    ledger: _Ledger,
+    images: _Images,
+    port: _Port = 9090,
+    host: _Host = "127.0.0.1",
+    classes: _Classes = None,
+    url: _Url = None,
+    token: _Token = None,
+    basic_auth: _BasicAuth = None,
     model: Model = None,
     backbone: Backbone = None,
     strategy: Strategy = None,

@@ -1,50 +1,39 @@
-"""The commands of the labeling desk: label, suspects, export, import, predict."""
+"""The commands that label: the desk, and the labels that a model disputes."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._printing import print_table, say_loading, warn
+from ._ledgers import (
+    CLASS_LIST,
+    Backbone,
+    Batch,
+    Ledger,
+    Model,
+    Size,
+    Strategy,
+    class_names,
+    new_or_kept,
+)
+from ._printing import print_table, warn
 
 if TYPE_CHECKING:
-    from ..labeling import FolderPool, LabelingSession, LabelLedger
+    from ..labeling import LabelingSession
     from ..labeling.desk_settings import DeskSettings
-
-FORMATS = ("csv", "history", "folders", "label-studio", "model")
-
-_Ledger = Annotated[Path, typer.Argument(help="The ledger's file.")]
-_Images = Annotated[
-    Path | None, typer.Option("--images", help="The folder of images that was labeled.")
-]
-_CLASSES = "Comma-separated; repeat the option for each name if one has a comma in it."
 
 _Folder = Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")]
 _NewLedger = Annotated[
     Path,
     typer.Option(help="Where answers and settings are kept; the same file continues."),
 ]
-_ClassNames = Annotated[list[str] | None, typer.Option(help=f"{_CLASSES} Needed for a new ledger.")]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        help="probe (on a pretrained network), cnn, auto (probe where its weights are there), "
-        "or a .keras network of your own for the probe. Default: the ledger's, else auto."
-    ),
-]
-Backbone = Annotated[str | None, typer.Option(help="Name of the pretrained network of the probe.")]
-Strategy = Annotated[
-    str | None,
-    typer.Option(help="See `al-tf strategies`. Default: the ledger's, else margin."),
-]
-Batch = Annotated[
-    int | None, typer.Option(help="Images chosen at once. Default: the ledger's, else 10.")
+_ClassNames = Annotated[
+    list[str] | None, typer.Option(help=f"{CLASS_LIST} Needed for a new ledger.")
 ]
 _Annotator = Annotated[str | None, typer.Option(help="Who labels; your login if not given.")]
 _Annotators = Annotated[
@@ -63,13 +52,6 @@ _Overlap = Annotated[
     typer.Option(
         help="Share of the images that a second annotator is asked for. "
         "Default: the ledger's, else 0."
-    ),
-]
-Size = Annotated[
-    int | None,
-    typer.Option(
-        help="Side in pixels at which the model sees the images. "
-        "Default: the ledger's, else the network's, or 64 for a cnn."
     ),
 ]
 _Host = Annotated[
@@ -109,21 +91,13 @@ def label(
     browser: _Browser = True,
 ) -> None:
     """Label the images of a folder in a browser, those that help the model most first."""
-    import getpass
     import webbrowser
 
-    from ..labeling.desk.access import check_annotators
     from ..labeling.desk.server import DeskServer
     from ..labeling.desk_settings import resolve_settings
     from ..labeling.folder_pool import check_folder
 
-    if annotators is not None and annotator is not None:
-        raise typer.BadParameter("Give --annotator or --annotators, not both.")
-    alone = annotator or getpass.getuser()
-    people = check_annotators([alone] if annotators is None else annotators.split(","))
-    judges = people[:1] if referees is None else check_annotators(referees.split(","))
-    if not set(judges) <= set(people):
-        raise typer.BadParameter("--referees names somebody who is not among --annotators.")
+    people, judges = _people(annotator, annotators, referees)
     opened: list[LabelingSession] = []
 
     def open_sessions(tell: Callable[[str], None]) -> list[LabelingSession]:
@@ -151,6 +125,24 @@ def label(
                 session.pool.close()
     if opened[0].training.state in ("loading", "embedding", "running"):
         _leave()
+
+
+def _people(
+    annotator: str | None, annotators: str | None, referees: str | None
+) -> tuple[list[str], list[str]]:
+    """Return who labels, and those among them who settle disagreements."""
+    import getpass
+
+    from ..labeling.desk.access import check_annotators
+
+    if annotators is not None and annotator is not None:
+        raise typer.BadParameter("Give --annotator or --annotators, not both.")
+    alone = annotator or getpass.getuser()
+    people = check_annotators([alone] if annotators is None else annotators.split(","))
+    judges = people[:1] if referees is None else check_annotators(referees.split(","))
+    if not set(judges) <= set(people):
+        raise typer.BadParameter("--referees names somebody who is not among --annotators.")
+    return people, judges
 
 
 def _stored_settings(ledger: Path) -> DeskSettings | None:
@@ -214,83 +206,13 @@ def _open_session(
     return session
 
 
-def export(
-    ledger: _Ledger,
-    out: Annotated[Path, typer.Argument(help="A file; for folders, a new folder.")],
-    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS) + ".")] = "csv",
-    images: _Images = None,
-    excel: Annotated[
-        bool,
-        typer.Option("--excel", help="With csv or history: UTF-8 as Excel knows it, short hashes."),
-    ] = False,
-    link: Annotated[bool, typer.Option("--link", help="With folders: links, not copies.")] = False,
-    model: Annotated[
-        Path | None, typer.Option(help="With label-studio: predictions of this .keras file.")
-    ] = None,
-    url_prefix: Annotated[
-        str | None,
-        typer.Option(
-            help="With label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
-            "Default: files that Label Studio reads from this disk."
-        ),
-    ] = None,
-) -> None:
-    """Write the labels as a table, folders or Label Studio tasks; or the desk's model."""
-    from ..errors import check_one_of
-    from ..labeling import FolderPool, LabelLedger
-    from ..labeling.desk_settings import read_settings, resolve_settings
-    from ..labeling.exchange.export import export_csv, export_folders
-    from ..labeling.exchange.label_studio import export_tasks, local_files_setup
-    from ..labeling.exchange.predict import predict_folder
-
-    check_one_of("format", form, FORMATS)
-    book = LabelLedger(ledger, read_only=True)
-    if form in ("csv", "history"):
-        whole = None if images is None else FolderPool(images, remember=True)
-        rows = export_csv(book, out, history=form == "history", excel=excel, pool=whole)
-        typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
-        return
-    if images is None:
-        raise typer.BadParameter(f"--format {form} needs --images FOLDER.")
-    settings, advice = resolve_settings(read_settings(book))
-    pool, settings = settings.open_pool(images)
-    if form == "folders":
-        done = export_folders(book, pool, out, how="link" if link else "copy")
-        typer.echo(f"{done.written} images: {out}")
-        warn(f"{name}: not in {images} any more" for name in done.missing)
-    elif form == "label-studio":
-        predictions = None
-        if model is not None:
-            say_loading()
-            predictions, _ = predict_folder(model, images, progress=True)
-        n = export_tasks(book, pool, out, predictions=predictions, url_prefix=url_prefix)
-        typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
-        if url_prefix is None:
-            typer.echo(local_files_setup(pool))
-    else:
-        warn([advice])
-        _export_model(book, pool, out, settings)
-    warn(pool.problems.values())
-
-
-def _export_model(book: LabelLedger, pool: FolderPool, out: Path, settings: DeskSettings) -> None:
-    from ..labeling.exchange.export import train_and_export
-    from ..network.device import describe_device
-
-    say_loading()
-    kind = f"{settings.model}, {settings.size} pixels; {describe_device()}"
-    typer.echo(f"Training the desk's model ({kind}) …")
-    n = train_and_export(book, pool, out, settings=settings, progress=True)
-    typer.echo(f"Model trained on {n} labels: {out}")
-
-
 def suspects(
-    ledger: _Ledger,
+    ledger: Ledger,
     images: Annotated[Path, typer.Option(help="The folder of images that was labeled.")],
     top: Annotated[int, typer.Option(min=1, help="Rows to print.")] = 20,
     out: Annotated[Path | None, typer.Option(help="CSV file for the whole ranking.")] = None,
 ) -> None:
-    """List the labels that a model disputes which has not seen them, the most suspect first."""
+    """List labels that a model trained without them disputes, the most suspect first."""
     from ..labeling import LabelLedger
     from ..labeling.audit import part_function, settled_group
     from ..labeling.desk_settings import read_settings, resolve_settings
@@ -318,85 +240,10 @@ def suspects(
     warn([advice, *pool.problems.values()])
 
 
-def import_labels(
-    ledger: _Ledger,
-    tasks: Annotated[Path, typer.Argument(help="Label Studio's export: JSON, JSON-MIN or CSV.")],
-    images: _Images = None,
-    classes: Annotated[
-        list[str] | None, typer.Option(help=f"Begin a new ledger with these. {_CLASSES}")
-    ] = None,
-    control: Annotated[
-        str | None,
-        typer.Option(help="Name of the Choices that holds the class, if several might."),
-    ] = None,
-) -> None:
-    """Record the annotations of a Label Studio export in a ledger."""
-    from ..errors import LedgerError
-    from ..labeling import FolderPool
-    from ..labeling.exchange.label_studio import import_annotations
-
-    names = class_names(classes)
-    if names is None and not ledger.exists():  # a mistyped name is no new ledger
-        raise LedgerError(f"{ledger}: there is no such ledger. --classes begins a new one.")
-    pool = None if images is None else FolderPool(images, progress=True, remember=True)
-    with new_or_kept(ledger) as book:
-        if names is not None:
-            book.fix_classes(names)
-        done = import_annotations(book, tasks, pool=pool, control=control)
-    gone = f" {done.taken_back} taken back: deleted there." if done.taken_back else ""
-    typer.echo(f"{done.recorded} recorded, {done.known} in the ledger already.{gone}")
-    warn(f"no image: {line}" for line in done.unmatched)
-    warn(f"left out: {line}" for line in done.dropped)
-    warn(f"annotators disagree: {line}" for line in done.disagreements)
-
-
-def predict(
-    model: Annotated[Path, typer.Argument(help="A .keras file of `al-tf export`.")],
-    folder: Annotated[Path, typer.Argument(help="The folder of images.")],
-    out: Annotated[Path, typer.Option(help="CSV file.")] = Path("predictions.csv"),
-) -> None:
-    """Write a model's predictions for each file, with probabilities, the most uncertain first."""
-    from ..folders import list_folder
-    from ..labeling.exchange.export import write_csv
-    from ..labeling.exchange.predict import predict_folder
-
-    say_loading()
-    table, problems = predict_folder(model, folder, progress=True)
-    write_csv(table, out)
-    typer.echo(f"{len(table)} files: {out}")
-    warn([str(list_folder(folder)), *problems.values()])
-
-
 def add_commands(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command()(label)
     app.command()(suspects)
-    app.command()(export)
-    app.command("import")(import_labels)
-    app.command()(predict)
-
-
-@contextmanager
-def new_or_kept(path: Path) -> Iterator[LabelLedger]:
-    """Open a ledger; what fails in between leaves no file where there was none."""
-    from ..labeling import LabelLedger
-
-    is_new = not path.exists()
-    book = LabelLedger(path)
-    try:
-        yield book
-    except BaseException:
-        if is_new and not len(book.history()):
-            book.close()
-            path.unlink(missing_ok=True)
-        raise
-
-
-def class_names(classes: list[str] | None) -> list[str] | None:
-    """Return the names in --classes; one value is split at its commas."""
-    if not classes:
-        return None
-    return classes if len(classes) > 1 else [name.strip() for name in classes[0].split(",")]
 
 
 def _leave() -> None:

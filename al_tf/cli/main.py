@@ -21,6 +21,7 @@ from . import (
     data,
     embedding,
     evaluation,
+    exchange,
     experiments,
     label_studio,
     labeling,
@@ -101,6 +102,7 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 experiments.add_commands(app)
 labeling.add_commands(app)
+exchange.add_commands(app)
 evaluation.add_commands(app)
 agreement.add_commands(app)
 embedding.add_commands(app)

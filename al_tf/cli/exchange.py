@@ -28,7 +28,10 @@ def export(
     images: _Images = None,
     excel: Annotated[
         bool,
-        typer.Option("--excel", help="With csv or history: UTF-8 as Excel knows it, short hashes."),
+        typer.Option(
+            "--excel",
+            help="With csv or history: in UTF-8 that Excel recognizes, with short hashes.",
+        ),
     ] = False,
     link: Annotated[bool, typer.Option("--link", help="With folders: links, not copies.")] = False,
     model: Annotated[

@@ -23,7 +23,7 @@ _Images = Annotated[
         "fetched into its subfolder from_label_studio."
     ),
 ]
-_Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")]
+_Port = Annotated[int, typer.Option(help="Port to listen at; 0 picks a free one.")]
 _Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 lets other machines in.")]
 _Classes = Annotated[
     list[str] | None,
@@ -33,18 +33,20 @@ _Classes = Annotated[
 ]
 _Url = Annotated[
     str | None,
-    typer.Option(help="Address of Label Studio. Default: what it says when it connects."),
+    typer.Option(help="Address of Label Studio. Default: the one that it sends when it connects."),
 ]
 _Token = Annotated[
     str | None,
     typer.Option(
         envvar="LABEL_STUDIO_API_KEY",
-        help="Access token of a user there, with --url. Default: what it gives itself.",
+        help="Access token of a user of Label Studio, with --url. Default: the one that it sends.",
     ),
 ]
 _BasicAuth = Annotated[
     str | None,
-    typer.Option(envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio must give here."),
+    typer.Option(
+        envvar="AL_TF_BASIC_AUTH", help="USER:PASSWORD that Label Studio has to send here."
+    ),
 ]
 
 app = typer.Typer(

@@ -55,16 +55,16 @@ _Overlap = Annotated[
     ),
 ]
 _Host = Annotated[
-    str, typer.Option(help="Address to listen at; any but 127.0.0.1 lets other machines in.")
+    str, typer.Option(help="Address to listen on; any but 127.0.0.1 lets other machines in.")
 ]
 _Group = Annotated[
     str | None,
     typer.Option(
-        help="Regular expression for file names: images with the same text in its parentheses "
-        r"show one part, such as '(.*)_\d+'; parts are audited whole. Default: the ledger's."
+        help=r"Regular expression for file names, such as '(.*)_\d+': images with the same text in "
+        "its parentheses show one part. Parts are audited whole. Default: the ledger's."
     ),
 ]
-_Port = Annotated[int, typer.Option(help="Port to listen at; 0 takes a free one.")]
+_Port = Annotated[int, typer.Option(help="Port to listen at; 0 picks a free one.")]
 _Url = Annotated[
     str | None, typer.Option(help="Address in the links, where a proxy stands in front.")
 ]

@@ -30,7 +30,7 @@ from . import (
 
 app = typer.Typer(
     name="al-tf",
-    help="Active learning for image classification: strategies, paired experiments, a verdict.",
+    help="Active learning for image classification: label images, compare strategies, read a verdict.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

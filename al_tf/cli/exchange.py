@@ -47,18 +47,14 @@ def export(
 ) -> None:
     """Write the labels as a table, folders or Label Studio tasks; or the desk's model."""
     from ..errors import check_one_of
-    from ..labeling import FolderPool, LabelLedger
+    from ..labeling import LabelLedger
     from ..labeling.desk_settings import read_settings, resolve_settings
-    from ..labeling.exchange.export import export_csv, export_folders
-    from ..labeling.exchange.label_studio import export_tasks, local_files_setup
-    from ..labeling.exchange.predict import predict_folder
+    from ..labeling.exchange.export import export_folders
 
     check_one_of("format", form, FORMATS)
     book = LabelLedger(ledger, read_only=True)
     if form in ("csv", "history"):
-        whole = None if images is None else FolderPool(images, remember=True)
-        rows = export_csv(book, out, history=form == "history", excel=excel, pool=whole)
-        typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
+        _export_table(book, out, form, images, excel)
         return
     if images is None:
         raise typer.BadParameter(f"--format {form} needs --images FOLDER.")
@@ -69,18 +65,38 @@ def export(
         typer.echo(f"{done.written} images: {out}")
         warn(f"{name}: not in {images} any more" for name in done.missing)
     elif form == "label-studio":
-        predictions = None
-        if model is not None:
-            say_loading()
-            predictions, _ = predict_folder(model, images, progress=True)
-        n = export_tasks(book, pool, out, predictions=predictions, url_prefix=url_prefix)
-        typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
-        if url_prefix is None:
-            typer.echo(local_files_setup(pool))
+        _export_tasks(book, pool, out, model, url_prefix)
     else:
         warn([advice])
         _export_model(book, pool, out, settings)
     warn(pool.problems.values())
+
+
+def _export_table(
+    book: LabelLedger, out: Path, form: str, images: Path | None, excel: bool
+) -> None:
+    from ..labeling import FolderPool
+    from ..labeling.exchange.export import export_csv
+
+    pool = None if images is None else FolderPool(images, remember=True)
+    rows = export_csv(book, out, history=form == "history", excel=excel, pool=pool)
+    typer.echo(f"{rows} {'events' if form == 'history' else 'images'}: {out}")
+
+
+def _export_tasks(
+    book: LabelLedger, pool: FolderPool, out: Path, model: Path | None, url_prefix: str | None
+) -> None:
+    from ..labeling.exchange.label_studio import export_tasks, local_files_setup
+    from ..labeling.exchange.predict import predict_folder
+
+    predictions = None
+    if model is not None:
+        say_loading()
+        predictions, _ = predict_folder(model, pool.folder, progress=True)
+    n = export_tasks(book, pool, out, predictions=predictions, url_prefix=url_prefix)
+    typer.echo(f"{n} tasks: {out}; interface: {out.with_suffix('.xml')}")
+    if url_prefix is None:
+        typer.echo(local_files_setup(pool))
 
 
 def _export_model(book: LabelLedger, pool: FolderPool, out: Path, settings: DeskSettings) -> None:

@@ -122,9 +122,8 @@ def run(
             progress=progress, on_round=trackers,
         )  # fmt: skip
     except KeyboardInterrupt:
-        command = shlex.join(["al-tf", *sys.argv[1:]])
         typer.secho(
-            f"\nStopped; every finished round is kept. Continue with:\n  {command}", err=True
+            f"\nStopped; every finished round is kept. Continue with:\n  {_command()}", err=True
         )
         raise typer.Exit(INTERRUPTED) from None
     _print_means(results, len(config.seeds))
@@ -138,6 +137,11 @@ def _print_means(results: pd.DataFrame, n_seeds: int) -> None:
     means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
     typer.echo(f"Means over {n_seeds} seeds at the end of the runs:")
     typer.echo(means.round(4).to_string())
+
+
+def _command() -> str:
+    """Return the command that was given, as it may be given again."""
+    return shlex.join(["al-tf", *sys.argv[1:]])
 
 
 def _assignments(values: dict[str, Any]) -> list[str]:
@@ -175,12 +179,11 @@ def report(
 
     check_one_of("metric", metric, METRICS)
     mpl.use("agg")
-    command = shlex.join(["al-tf", *sys.argv[1:]])
     studies = read_experiments(folders)
     typer.echo(format_table(report_table(all_results(studies), metric), table_format), nl=False)
     reports = {out: studies} if out else {f: read_experiments([f]) for f in folders}
     for folder, part in reports.items():
-        write_report(part, folder, metric=metric, command=command)
+        write_report(part, folder, metric=metric, command=_command())
         typer.echo(f"Verdict and figures: {folder}", err=True)
 
 

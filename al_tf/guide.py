@@ -19,13 +19,14 @@ import pandas as pd
 from .datasets import load_dataset
 from .errors import DataNotFoundError, check_one_of
 from .experiments import UPPER_LINE, load_records, read_meta
+from .experiments.options import options_text
 from .files import write_atomically
 from .studies import metric_of
 
 TABLE = Path(__file__).parent / "committed_studies.csv"
 COLUMNS = (
     "study", "dataset", "n_classes", "balance", "model", "wrong_answers", "labels_from",
-    "labels_to", "n_seeds", "metric", "strategy", "name", "difference", "low", "high", "verdict",
+    "labels_to", "n_seeds", "metric", "strategy", "name", "options", "difference", "low", "high", "verdict",
 )  # fmt: skip
 NEAR_LABELS = 2.0
 """A study is near up to this factor outside its range of labels."""
@@ -67,11 +68,13 @@ def committed_studies() -> pd.DataFrame:
     DataFrame
         ``study`` (its folder in ``figures/``), ``dataset``, ``n_classes``, ``balance`` (smallest /
         largest class among the images that ``random`` drew), ``model``, ``wrong_answers`` (the
-        oracle's error rate; NaN if it differs by class), ``labels_from``, ``labels_to``, ``n_seeds``, ``metric``, ``strategy``
-        (its label there), ``name`` (of the registered strategy), ``difference`` to random in the
-        mean over the budget with its 95 % interval ``low``, ``high``, and ``verdict``.
+        oracle's error rate; NaN if it differs by class), ``labels_from``, ``labels_to``,
+        ``n_seeds``, ``metric``, ``strategy`` (its label there), ``name`` (of the registered
+        strategy), ``options`` (those that were not today's defaults, as ``unit_length=False``),
+        ``difference`` to random in the mean over the budget with its 95 % interval ``low``,
+        ``high``, and ``verdict``.
     """
-    return pd.read_csv(TABLE)
+    return pd.read_csv(TABLE, dtype={"options": str}).fillna({"options": ""})
 
 
 def regime_of(dataset: str, labels: int, model: str | None = None) -> Regime:
@@ -154,7 +157,8 @@ def _study_text(rows: pd.DataFrame) -> str:
         return "\n".join([*lines, "  random alone"])
     for word, group in compared.groupby(compared["verdict"].map(_word)):
         shown = [
-            f"{row.strategy} {row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+            f"{_with_options(row.strategy, row.options)} {row.difference:+.3f} "
+            f"[{row.low:+.3f}, {row.high:+.3f}]"
             for row in group.sort_values("difference", ascending=False).itertuples()
         ]
         lines.append(f"  {word} ({first.metric}): {'; '.join(shown)}")
@@ -165,13 +169,18 @@ def _summary(near: pd.DataFrame) -> str:
     """Return for each strategy in how many studies it is better than random."""
     compared = near[near["verdict"] != "baseline"]
     lines = []
-    for name, rows in compared.groupby("name", sort=False):
+    for (name, options), rows in compared.groupby(["name", "options"], sort=False):
         words = rows.assign(word=rows["verdict"].map(_word)).groupby("word")["study"]
         said = [f"{word} in {', '.join(dict.fromkeys(studies))}" for word, studies in words]
-        lines.append(f"  {name}: {'; '.join(said)}")
+        lines.append(f"  {_with_options(name, options)}: {'; '.join(said)}")
     if not lines:
         return "No strategy was compared with random there."
     return "\n".join(["Strategy by strategy:", *lines])
+
+
+def _with_options(name: str, options: str) -> str:
+    """Return what to call a strategy whose options were not today's defaults."""
+    return f"{name} ({options})" if options else name
 
 
 def _word(verdict: str) -> str:
@@ -208,6 +217,7 @@ def table_of_studies(folders: Sequence[str | Path]) -> pd.DataFrame:
                 labels_to=results["n_labeled"].max(),
                 metric=metric_of(folder),
                 name=[config["strategy"].get(s, {}).get("name", s) for s in verdict["strategy"]],
+                options=[options_text(meta, label) for label in verdict["strategy"]],
             )
         )
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)].round(4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from hashlib import sha256
 from io import StringIO
 from pathlib import Path
@@ -20,6 +21,7 @@ import pandas as pd
 from .analysis import report_table
 from .errors import AlTfError
 from .experiments import ExperimentConfig, Study, read_meta
+from .experiments.options import contradictions, options_text
 from .experiments.record_faults import record_faults
 from .experiments.records import PACKED
 from .report import METRICS, read_experiments, report_drawings
@@ -55,10 +57,10 @@ class StudyCheck(NamedTuple):
 def check_study(folder: str | Path) -> StudyCheck:
     """Hold a study against its own records, without training.
 
-    Checked are the configuration and its hash; where the numbers come from (versions, command,
-    fingerprint of the data); that every strategy has every round for every seed, each with what a
-    record holds; that the strategies of a seed start from one initial set and one model; and that
-    tables and figures are those that the records give.
+    Checked are the configuration, its hash and the options beside it; where the numbers come from
+    (versions, command, fingerprint of the data); that every strategy has every round for every seed,
+    each with what a record holds; that the strategies of a seed start from one initial set and one
+    model; and that tables and figures are those that the records give.
 
     Parameters
     ----------
@@ -147,18 +149,28 @@ def study_table(folders: Sequence[str | Path]) -> pd.DataFrame:
                 "seeds": len(config["seeds"]),
                 "hours": f"{seconds / 3600:.1f}",
                 "metric": metric_of(folder),
-                "verdict": _in_words(verdict),
+                "verdict": _in_words(verdict, meta),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _in_words(verdict: pd.DataFrame) -> str:
-    """Return which strategies are better than random, which worse, and which neither."""
+def _in_words(verdict: pd.DataFrame, meta: dict[str, Any]) -> str:
+    """Return which strategies are better than random, which worse, and which neither.
+
+    Where one goes by its registered name, options that are not today's defaults are named.
+    """
     compared = verdict[~verdict["verdict"].isin(["baseline", "upper line"])]
     words = compared["verdict"].map(lambda word: word.partition(" (")[0])
-    names = compared.groupby(words)["strategy"].agg(", ".join)  # better, no difference, worse
+    called = compared["strategy"].map(partial(_called, meta))
+    names = called.groupby(words).agg(", ".join)  # better, no difference, worse
     return "; ".join(f"{word}: {listed}" for word, listed in names.items())
+
+
+def _called(meta: dict[str, Any], label: str) -> str:
+    renamed = meta["config"].get("strategy", {}).get(label, {}).get("name", label) != label
+    options = "" if renamed else options_text(meta, label)
+    return f"{label} ({options})" if options else label
 
 
 def metric_of(folder: str | Path) -> str:
@@ -205,6 +217,9 @@ def _read_config(study: Study) -> tuple[ExperimentConfig | None, list[str], list
     settings = json.dumps(table, sort_keys=True).encode()
     if sha256(settings).hexdigest()[:12] != study.meta.get("config_hash"):
         faults.append("study.toml: its config_hash is not that of the configuration in it")
+    if "options" in study.meta:
+        wrong = contradictions(study.meta)
+        faults += [f"study.toml: [options] and [config] differ in {place}" for place in wrong]
     named = {label: table.get("strategy", {}).get(label, {}) for label in table["strategies"]}
     unknown = [k for k, v in named.items() if v.get("name", k) not in list_strategies()]
     known = {k: v for k, v in named.items() if k not in unknown}

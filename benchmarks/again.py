@@ -35,11 +35,11 @@ def carried_out_again(
     import keras
 
     from al_tf.analysis import verdict_table
-    from al_tf.experiments import ExperimentConfig, read_study, run_experiment
+    from al_tf.experiments import ExperimentConfig, load_profile, read_study, run_experiment
     from al_tf.studies import metric_of
 
     study, metric = read_study(folder), metric_of(folder)
-    config = ExperimentConfig.from_dict(study.meta["config"])
+    config = ExperimentConfig.from_dict(load_profile(folder / "study.toml"))
     if seeds is not None:
         config = replace(config, seeds=config.seeds[:seeds])
     if rounds is not None:

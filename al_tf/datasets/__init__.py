@@ -177,11 +177,7 @@ def load_dataset(
     [142, 122, 99, 85, 71, 60, 50, 41, 33, 29]
     """
     info = _info(name)
-    known = [
-        p.name
-        for p in inspect.signature(info.load).parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY
-    ]
+    known = default_options(name)
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise TypeError(
@@ -191,6 +187,12 @@ def load_dataset(
     dataset = replace(info.load(data_dir, seed, **options), name=name)
     kept = imbalance if imbalance is not None else info.imbalance
     return dataset if kept is None else imbalance_pool(dataset, kept, seed)
+
+
+def default_options(name: str) -> dict[str, Any]:
+    """Return the options of a dataset that `load_dataset` takes, with their defaults."""
+    parameters = inspect.signature(_info(name).load).parameters.values()
+    return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def depends_on_seed(name: str, imbalance: Imbalance | None = None) -> bool:

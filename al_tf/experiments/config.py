@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +13,15 @@ from annotated_types import Ge, Interval
 
 from ..errors import ConfigMismatchError, check_one_of
 from .model_settings import BACKBONE, check_model, has_backbone
-from .strategy_spec import UPPER_LINE, StrategySpec, as_specs, specs_from_tables, tables_of
+from .options import ABSENT, DATASET, MODEL, ChangedOption, changed_options
+from .strategy_spec import (
+    OF_THE_EXPERIMENT,
+    UPPER_LINE,
+    StrategySpec,
+    as_specs,
+    specs_from_tables,
+    tables_of,
+)
 from .values import (
     as_list,
     as_lists,
@@ -80,7 +88,8 @@ class ExperimentConfig:
     """Side in pixels that its images are resized to; by default the backbone's own."""
     model_params: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the model's builder, for example ``{"dropout": 0.3}``, and its ``class_weight``
-    in the loss (``"balanced"``, or a factor for each class)."""
+    in the loss (``"balanced"``, or a factor for each class); of a network also ``shrink``,
+    ``perturb``, ``rescale``, ``validation_split`` and ``patience`` of `KerasImageClassifier`."""
     epochs: Annotated[int, Ge(1)] = 20
     """Passes over the labeled set in each fit."""
     batch_size: Annotated[int, Ge(1)] = 32
@@ -196,13 +205,13 @@ class ExperimentConfig:
         return cls(strategies=tuple(specs), **table)
 
 
-def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> None:
-    """Raise unless `new` equals the config `old` or grows it.
+def check_same(meta: Mapping[str, Any], new: ExperimentConfig, where: Path) -> None:
+    """Raise unless `new` equals the experiment that a folder was begun with, or grows it.
 
     Parameters
     ----------
-    old : mapping
-        What `ExperimentConfig.to_dict` gave when the folder was begun.
+    meta : mapping
+        What the folder's ``study.toml`` says.
     new : ExperimentConfig
         What is asked for now.
     where : Path
@@ -211,23 +220,26 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
     Raises
     ------
     ConfigMismatchError
-        With one line for each difference.
+        With one line for each difference, of settings and of options that they leave at their
+        default.
     """
-    now = new.to_dict()
-    lines = []
-    grows = {"strategy", "strategies", "seeds", "rounds"}
+    old, now = meta["config"], new.to_dict()
+    grows = {"strategy", "strategies", "seeds", "rounds", DATASET, MODEL}
     if not old.get("upper_line"):
         grows |= {"upper_line", "validation"}
-    for key in sorted({*old, *now} - grows):
-        if old.get(key) != now.get(key):
-            lines.append(f"{key}: {old.get(key)!r} there, {now.get(key)!r} asked for")
+    if None in (old.get("backbone_size"), now.get("backbone_size")):
+        grows.add("backbone_size")  # the backbone's fingerprint names the size
+    lines = [
+        f"{key}: {old.get(key)!r} there, {now.get(key)!r} asked for"
+        for key in sorted({*old, *now} - grows)
+        if old.get(key) != now.get(key)
+    ]
     lost = [s for s in old["strategies"] if s not in now["strategies"]]
     if lost:
         lines.append(f"strategies: {', '.join(lost)} there and not asked for")
-    for label in old["strategies"]:
-        before, after = (t["strategy"].get(label, {}) for t in (old, now))
-        if label not in lost and before != after:
-            lines.append(f"strategy.{label}: {before} there, {after} asked for")
+    lines += _other_strategies(old, now)
+    changed = changed_options(meta, now)
+    lines += map(str, changed)
     if not set(old["seeds"]) <= set(now["seeds"]):
         lines.append(f"seeds: {old['seeds']} there, {now['seeds']} asked for")
     if old["rounds"] > now["rounds"]:
@@ -236,9 +248,35 @@ def check_same(old: Mapping[str, Any], new: ExperimentConfig, where: Path) -> No
         raise ConfigMismatchError(
             f"{where} holds another experiment:\n  "
             + "\n  ".join(lines)
-            + "\nUse another folder, or the settings there. Only strategies, seeds, rounds and an "
-            "upper line may be added to an experiment."
+            + f"\nUse another folder, or the settings there.{_remedy(changed)} Only strategies, "
+            "seeds, rounds and an upper line may be added to an experiment."
         )
+
+
+def _other_strategies(old: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where a label stands for another strategy, or one that asks other annotators."""
+    for label in old["strategies"]:
+        if label not in now["strategies"]:
+            continue
+        tables = (table.get("strategy", {}).get(label, {}) for table in (old, now))
+        before, after = ({"name": label, "relabel": "never", **table} for table in tables)
+        for key in OF_THE_EXPERIMENT:
+            if before.get(key) != after.get(key):
+                yield (
+                    f"strategy.{label}.{key}: {before.get(key)!r} there, {after.get(key)!r} asked for"
+                )
+
+
+def _remedy(changed: Sequence[ChangedOption]) -> str:
+    """Return how to go on where today's code has other options than the folder was begun with."""
+    by_default = [option for option in changed if not option.stated and option.now is not ABSENT]
+    if not by_default:
+        return ""
+    texts = " ".join(f"--set {option.assignment}" for option in by_default)
+    return (
+        " Defaults have changed since it was begun. To go on with what was used there, state it: "
+        f"{texts} (in Python, params of a StrategySpec, model_params or dataset_options)."
+    )
 
 
 def _as_labels(value: Any, specs: tuple[StrategySpec, ...]) -> tuple[str, ...]:

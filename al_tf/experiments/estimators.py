@@ -10,7 +10,7 @@ import numpy as np
 
 from ..network.fitting import gradient_steps as steps_of_fit
 from .config import ExperimentConfig
-from .model_settings import is_network
+from .model_settings import CLASSIFIER_OPTIONS, is_network
 
 
 class Estimator(Protocol):
@@ -55,16 +55,17 @@ def _network(
 ) -> Estimator:
     from ..network.classifier import KerasImageClassifier
 
-    weight, params = _class_weight(config)
+    params = _with_class_weight(config)
+    of_classifier = {name: params.pop(name) for name in CLASSIFIER_OPTIONS if name in params}
     return KerasImageClassifier(
         model_fn,
         model_params={**settings, **params} or None,
-        class_weight=weight,
         classes=range(n_classes),
         epochs=config.epochs,
         batch_size=config.batch_size,
         min_steps=config.min_steps,
         fit_mode=config.fit_mode,
+        **of_classifier,
     )
 
 
@@ -77,20 +78,19 @@ def _logistic(config: ExperimentConfig, n_classes: int) -> Estimator:
 def _probe(config: ExperimentConfig, n_classes: int) -> Estimator:
     from ..network.probe import LinearProbeClassifier
 
-    weight, params = _class_weight(config)
     # on features, which `embed_images` has computed for all runs
     return LinearProbeClassifier(
-        backbone=None, classes=range(n_classes), class_weight=weight, **params
+        backbone=None, classes=range(n_classes), **_with_class_weight(config)
     )
 
 
-def _class_weight(config: ExperimentConfig) -> tuple[Any, dict[str, Any]]:
-    """Return the weight of the classes, by their number, and the other parameters of the model."""
+def _with_class_weight(config: ExperimentConfig) -> dict[str, Any]:
+    """Return the parameters of the model, the weight of the classes by their number."""
     params = dict(config.model_params)
-    weight = params.pop("class_weight", None)
+    weight = params.get("class_weight")
     if isinstance(weight, Mapping):
-        weight = {int(number): factor for number, factor in weight.items()}
-    return weight, params
+        params["class_weight"] = {int(number): factor for number, factor in weight.items()}
+    return params
 
 
 _BUILDERS: dict[str, Callable[[ExperimentConfig, int], Estimator]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from .config import ExperimentConfig, check_same
 from .features import backbone_of, embed_images, remove_features, sees_features
 from .loop import is_complete, round_zero_path
 from .model_settings import has_backbone
+from .options import options_in_use
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .provenance import provenance, without_places
 from .records import Record, RunKey, pack_records, read_runs, unpack_records
@@ -89,7 +91,8 @@ def run_experiment(
     Raises
     ------
     ConfigMismatchError
-        The folder holds another experiment; the differences are listed.
+        The folder holds another experiment; the differences are listed, also those of options whose
+        default has changed since.
     FolderInUseError
         Another process is at work in it.
     RecordError
@@ -174,7 +177,7 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     """Check the folder against the config and the data, write ``study.toml`` and return it."""
     old = read_meta(out) if has_study(out) else None
     if old is not None:
-        check_same(old["config"], config, out)
+        check_same(old, config, out)
     data = load_data(config, 0)
     if old is not None and old["data_fingerprint"] != data.fingerprint:
         raise ConfigMismatchError(
@@ -193,6 +196,7 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     meta: dict[str, Any] = {
         "about": old.get("about") if old else None,  # the author's own sentence
         "config": config.to_dict(),
+        "options": options_in_use(config.to_dict()),
         "config_hash": config.digest,
         "class_names": list(data.class_names),
         "data_source": old["data_source"] if old else without_places(data.source),
@@ -206,12 +210,24 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
         before = [kept, *old.get("continued", [])]
         latest = before[-1]
         same = all(latest.get(k) == now[k] for k in ("versions", "git_commit", "command"))
-        goes_on = not same and _unfinished(config, read_runs(out, run_keys(config.to_dict())))
-        if goes_on:
+        unfinished = _unfinished(config, read_runs(out, run_keys(config.to_dict())))
+        if "options" not in old:
+            meta["options"] = _options_before(meta["options"], out) if unfinished else None
+        if unfinished and not same:
             before.append({**now, "began": meta["began"]})
         meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
     write_meta(out, meta)
     return _known(meta)
+
+
+def _options_before(options: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Warn that a study of an earlier version does not say which options it left at their default."""
+    warnings.warn(
+        f"{out} was begun by a version that did not write down options left at their default. They "
+        "are taken to be today's; if one has changed since, state the value there.",
+        stacklevel=4,
+    )
+    return options
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:

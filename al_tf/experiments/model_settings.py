@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from ..errors import check_one_of
 from ..network.fitting import FIT_MODES
+from .parameters import check_parameters, defaults_of
 
 MODELS = ("cnn", "probe", "finetuned", "logistic")
 BACKBONE = "efficientnet_lite0"
+CLASSIFIER_OPTIONS = (
+    "class_weight", "shrink", "perturb", "rescale", "validation_split", "patience",
+)  # fmt: skip
+"""Options of a network's classifier, which `model_params` hold beside those of what builds it."""
 
 
 class _Settings(Protocol):
@@ -65,50 +70,21 @@ def check_model(config: _Settings) -> None:
         )
 
 
-def check_parameters(
-    what: str,
-    function: Callable[..., Any],
-    params: Mapping[str, Any],
-    reserved: Iterable[str],
-    also: Iterable[str] = (),
-) -> None:
-    """Raise unless `function` takes all of `params`.
+def model_defaults(model: str) -> dict[str, Any]:
+    """Return the default of everything that `model_params` may hold for a model."""
+    builder, reserved = _model_builder(model)
+    defaults = defaults_of(builder, reserved)
+    if is_network(model):
+        from ..network.classifier import KerasImageClassifier
 
-    Parameters
-    ----------
-    what : str
-        The function's owner, for the message (``"Strategy 'margin'"``).
-    function : callable
-        What the parameters will be passed to.
-    params : mapping
-        By name.
-    reserved : iterable of str
-        Parameters of the function that are not the user's to set.
-    also : iterable of str
-        Further parameters that `what` has, for the message; they are not in `params`.
-
-    Raises
-    ------
-    ValueError
-        Lists the parameters that there are.
-    """
-    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    accepted = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind in kinds and p.name not in reserved
-    ] + list(also)
-    unknown = [name for name in params if name not in accepted]
-    if unknown:
-        raise ValueError(
-            f"{what} has no parameter {unknown[0]!r}. It has: {', '.join(accepted) or 'none'}."
-        )
+        classifier = defaults_of(KerasImageClassifier)
+        defaults |= {name: classifier[name] for name in CLASSIFIER_OPTIONS}
+    return defaults
 
 
 def _check_model_params(config: _Settings) -> None:
     builder, reserved = _model_builder(config.model)
-    # of the network's classifier, beside what builds the network
-    also = ("class_weight",) if is_network(config.model) else ()
+    also = CLASSIFIER_OPTIONS if is_network(config.model) else ()
     params = {name: value for name, value in config.model_params.items() if name not in also}
     check_parameters(f"The model {config.model!r}", builder, params, reserved, also)
     weight = config.model_params.get("class_weight")

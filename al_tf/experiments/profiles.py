@@ -9,6 +9,8 @@ from typing import Any
 
 from ..errors import check_one_of
 from ..parsing import parse_toml, read_text
+from .options import NEEDED, is_table_of_options, settings_of_study
+from .values import none_for_text
 
 Table = dict[str, Any]
 
@@ -33,7 +35,7 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
     profile : str or Path
         A name of `list_profiles`, or a TOML file. Its top level holds settings; a table
         ``[datasets.NAME]`` holds those that differ for a dataset. The ``study.toml`` of a study
-        gives that study's settings.
+        gives that study's settings, with every option whose default has changed since.
     dataset : str, optional
         The dataset, in place of the profile's own.
 
@@ -46,7 +48,7 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
     UnknownNameError
         No profile of that name, and no file.
     ValueError
-        Not TOML.
+        Not TOML, or the options of a study are not tables.
 
     Examples
     --------
@@ -64,7 +66,7 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
     except ValueError as error:
         raise ValueError(f"Profile {profile}: not TOML ({error}).") from None
     if isinstance(table.get("config"), dict) and "config_hash" in table:
-        table = table["config"]  # of a study
+        table = _settings_of_study(table, path)
     by_dataset = table.pop("datasets", {})
     if not isinstance(by_dataset, dict) or not all(
         isinstance(t, dict) for t in by_dataset.values()
@@ -74,6 +76,17 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
         table["dataset"] = dataset
     kind = str(table.get("dataset", "")).partition(":")[0]
     return {**table, **by_dataset.get(kind, {})}
+
+
+def _settings_of_study(meta: Table, path: Path) -> Table:
+    """Return the settings that repeat the study of a study.toml."""
+    read = {key: none_for_text(meta[key]) for key in ("config", "options") if key in meta}
+    if "options" in read and not is_table_of_options(read["options"]):
+        raise ValueError(f"Profile {path}: [options] should hold tables of options.")
+    lacking = [key for key in NEEDED if "options" in read and key not in read["config"]]
+    if lacking:
+        raise ValueError(f"Profile {path}: [config] of a study lacks {', '.join(lacking)}.")
+    return settings_of_study(read)
 
 
 def with_overrides(table: Mapping[str, Any], assignments: Iterable[str]) -> Table:

@@ -10,12 +10,16 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from ..errors import check_one_of
-from .model_settings import check_parameters
+from .parameters import check_parameters
 from .values import as_list, as_plain, check_fields, none_for_text
 
 UPPER_LINE = "oracle"
 """Label of the runs that `al_tf.ExperimentConfig.upper_line` adds."""
 RELABEL = ("never", "always", "when_doubtful")
+RESERVED = ("classifier", "X", "n_instances", "random_state")
+"""Arguments of a strategy that an experiment passes; the others are its options."""
+OF_THE_EXPERIMENT = ("name", "relabel", "doubt")
+"""What a strategy's table of settings may hold beside options."""
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 
 
@@ -62,9 +66,8 @@ class StrategySpec:
                 "strategy: set upper_line=True."
             )
         check_one_of("relabel", self.relabel, RELABEL)
-        reserved = ("classifier", "X", "n_instances", "random_state")
         what = f"Strategy {self.name!r}"
-        check_parameters(what, get_strategy(self.name), self.params, reserved)
+        check_parameters(what, get_strategy(self.name), self.params, RESERVED)
         if "committee" in strategy_info(self.name).needs:
             raise ValueError(
                 f"Strategy {self.name!r} needs a committee of models; an experiment trains one."

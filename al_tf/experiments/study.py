@@ -2,7 +2,8 @@
 
 Layout::
 
-    study.toml         the whole configuration, and what the numbers were made with
+    study.toml         the whole configuration, every option with the defaults that it leaves out,
+                       and what the numbers were made with
     records.jsonl.gz   every record: one JSON line per round of each run
     results.csv        the evaluated rounds as one tidy table
     verdict.csv, *.png written by `al_tf.report.write_report`
@@ -31,6 +32,7 @@ import numpy as np
 from ..errors import RecordError
 from ..files import write_atomically
 from ..parsing import parse_json, parse_toml, read_text
+from .options import is_table_of_options
 from .records import Record, RunKey, read_runs, records_sha256
 from .strategy_spec import UPPER_LINE
 from .values import none_for_text, text_for_none
@@ -63,10 +65,12 @@ def read_meta(out_dir: str | Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``config``, ``config_hash``, ``class_names``, ``data_source``, ``data_fingerprint``,
-        ``versions``, ``command``, ``platform``, ``began``; ``git_commit`` where the code was in a
-        checkout, ``continued`` where the experiment went on with other versions or commands, and
-        ``about`` where the author added a sentence on what the study asks.
+        ``config``; ``options``, those of dataset, model and strategies with the defaults that
+        ``config`` leaves out, which studies of earlier versions lack; ``config_hash``,
+        ``class_names``, ``data_source``, ``data_fingerprint``, ``versions``, ``command``,
+        ``platform``, ``began``; ``git_commit`` where the code was in a checkout, ``continued`` where
+        the experiment went on with other versions or commands, and ``about`` where the author added
+        a sentence on what the study asks.
 
     Raises
     ------
@@ -107,7 +111,13 @@ def read_meta(out_dir: str | Path) -> dict[str, Any]:
             f"{path}: no experiment's settings, with a list of strategies and one of seeds. "
             "Use another folder."
         )
-    return {**meta, "config": none_for_text(config)}
+    if "options" not in meta:
+        return {**meta, "config": none_for_text(config)}
+    if not is_table_of_options(meta["options"]):
+        raise RecordError(
+            f"{path}: its options are not those of an experiment. Use another folder."
+        )
+    return {**meta, **{key: none_for_text(meta[key]) for key in ("config", "options")}}
 
 
 def _is_list_of(kind: type, value: Any) -> bool:
@@ -124,7 +134,7 @@ def write_meta(out_dir: Path, meta: Mapping[str, Any]) -> None:
     import tomli_w
 
     tables = {k: v for k, v in meta.items() if v is not None}
-    tables["config"] = text_for_none(meta["config"])
+    tables |= {key: text_for_none(tables[key]) for key in ("config", "options") if key in tables}
     text = _HEADER + tomli_w.dumps(tables)
     path = out_dir / "study.toml"
     write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))

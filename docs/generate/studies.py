@@ -18,6 +18,7 @@ from sphinx.util import logging
 import al_tf
 from al_tf.analysis import verdict_table
 from al_tf.experiments import read_meta
+from al_tf.experiments.options import options_text, unusual_options
 from al_tf.report import read_experiments, report_drawings
 from al_tf.studies import metric_of, study_table
 
@@ -62,12 +63,10 @@ class CommittedStudy:
         return self.config.get("strategy", {}).get(label, {}).get("name", label)
 
     def variant_of(self, label: str) -> str:
-        """Return what the study changes of a strategy: its label, or options under its own name."""
-        options = self.config.get("strategy", {}).get(label, {})
-        if label != self.strategy_of(label):
-            return f"`{label}`"
-        stated = (f"`{k} = {json.dumps(v)}`" for k, v in options.items() if k != "name")
-        return ", ".join(stated)
+        """Return a label that is not the strategy's name, and options that are not today's defaults."""
+        own = [f"`{label}`"] if label != self.strategy_of(label) else []
+        options = unusual_options(self.meta, label).items()
+        return ", ".join([*own, *(f"`{name} = {json.dumps(value)}`" for name, value in options)])
 
     @property
     def labels(self) -> str:
@@ -179,7 +178,9 @@ def _page(study: CommittedStudy, pictures: list[str]) -> str:
     for _, row in study.verdict.iterrows():
         several = study.verdict.dataset.nunique() > 1
         label = f"{row.dataset}: {row.strategy}" if several else row.strategy
-        rows.append([_strategy_link(study, row.strategy, label), *verdict_rows(study, row)])
+        link = _strategy_link(study, row.strategy, label)
+        options = options_text(study.meta, row.strategy)
+        rows.append([f"{link} (`{options}`)" if options else link, *verdict_rows(study, row)])
     return "\n".join(
         [
             f"# {study.name}\n",

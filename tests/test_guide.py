@@ -1,5 +1,6 @@
 """What the committed studies say for a regime: nothing without a study, and what the study says."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_every_number_is_one_of_a_study_named_above_it():
     assert "imbalanced_fashion_mnist: fashion_mnist, 10 classes, cnn, 200 to 1,200" in above
     assert "better than random (f1_macro): " in above
     assert "margin: better than random in imbalanced_fashion_mnist" in below
+
+
+def test_options_that_are_not_today_s_defaults_are_named():
+    text = guide(Regime(200, 10, 1.0, "probe"))
+    study, _, rest = text.partition("unit_length_cifar10: cifar10")[2].partition("\n\n")
+    assert "typiclust (unit_length=False) +0.016" in study
+    assert "typiclust_unit +0.025" in study
+    (line,) = re.findall(r"(?m)^  typiclust \(unit_length=False\): (.*)", rest)
+    assert "unit_length_cifar10" in line
 
 
 def test_without_a_study_nothing_is_said():

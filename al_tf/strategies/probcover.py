@@ -114,7 +114,9 @@ def probcover(
     On such features, over twenty paired seeds from no label to 500 (studies ``unit_length_*``), the
     mean accuracy is above random on CIFAR-10 (+1.3 points) and below it on Fashion-MNIST (-1.2);
     without `unit_length` it is level with random on CIFAR-10 (-0.5) and below it on Fashion-MNIST
-    (-1.4).
+    (-1.4). On features of a CNN trained anew in each round `unit_length` raised it by 0.9 points (0.1
+    to 1.6) on Fashion-MNIST from 50 labels to 550 (ten paired seeds, on a GPU): without it, it is
+    below random, with it no difference to random is shown.
 
     References
     ----------

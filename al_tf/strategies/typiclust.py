@@ -65,7 +65,9 @@ def typiclust(
     On features of a network pretrained on ImageNet, over twenty paired seeds from no label to 500
     (studies ``unit_length_*``), `unit_length` raised the gain over random with the first ten labels
     of CIFAR-10 from 6 to 13 points of accuracy, and the mean gain up to 500 labels from 1.6 to
-    2.5; on Fashion-MNIST no difference is shown.
+    2.5; on Fashion-MNIST no difference is shown. Nor is it on features of a CNN trained anew in each
+    round: +0.2 points (-0.2 to 0.5) on Fashion-MNIST from 50 labels to 550 (ten paired seeds, on a
+    GPU).
 
     The formula is the paper's text. Its code takes squared distances, at most half of the cluster
     as neighbours, and only unlabeled images among them.

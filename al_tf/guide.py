@@ -178,7 +178,7 @@ def _summary(near: pd.DataFrame) -> str:
     return "\n".join(["Strategy by strategy:", *lines])
 
 
-def _with_options(name: str, options: str) -> str:
+def _with_options(name: Any, options: Any) -> str:
     """Return what to call a strategy whose options were not today's defaults."""
     return f"{name} ({options})" if options else name
 

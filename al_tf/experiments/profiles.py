@@ -80,7 +80,7 @@ def load_profile(profile: str | Path, dataset: str | None = None) -> Table:
 
 def _settings_of_study(meta: Table, path: Path) -> Table:
     """Return the settings that repeat the study of a study.toml."""
-    read = {key: none_for_text(meta[key]) for key in ("config", "options") if key in meta}
+    read: Table = {k: none_for_text(meta[k]) for k in ("config", "options") if k in meta}
     if "options" in read and not is_table_of_options(read["options"]):
         raise ValueError(f"Profile {path}: [options] should hold tables of options.")
     lacking = [key for key in NEEDED if "options" in read and key not in read["config"]]

@@ -102,21 +102,29 @@ def greedy_start(rows: np.ndarray, k: int, rng: np.random.RandomState) -> np.nda
     return chosen
 
 
-def lloyd(rows: np.ndarray, start: np.ndarray, memory_limit: int = MEMORY_LIMIT) -> np.ndarray:
+def lloyd(
+    rows: np.ndarray,
+    start: np.ndarray,
+    memory_limit: int = MEMORY_LIMIT,
+    *,
+    max_iterations: int = MAX_ITERATIONS,
+    tolerance: float = TOLERANCE,
+) -> np.ndarray:
     """Return the centroids ``(k, d)`` of Lloyd's algorithm from `start`, float32 as `rows`.
 
     Where a cluster loses its last row, scikit-learn computes the whole; its rule moves the cluster
     to another row.
     """
     k, centroids = len(start), start
-    enough = TOLERANCE * float(np.var(rows, axis=0).mean())
+    enough = tolerance * float(np.var(rows, axis=0).mean())
     labels, values = _nearest(rows, centroids, memory_limit)
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(max_iterations):
         sizes = np.bincount(labels, minlength=k)
         if not sizes.all():
             from sklearn.cluster import KMeans
 
-            fitted = KMeans(k, init=start, n_init=1, max_iter=MAX_ITERATIONS).fit(rows)
+            limits = {"max_iter": max_iterations, "tol": tolerance}
+            fitted = KMeans(k, init=start, n_init=1, **limits).fit(rows)
             return np.asarray(fitted.cluster_centers_)
         sums = [np.bincount(labels, weights=column, minlength=k) for column in rows.T]
         before, centroids = centroids, (np.array(sums) / sizes).T.astype(np.float32)

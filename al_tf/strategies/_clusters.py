@@ -1,16 +1,18 @@
-"""k-means for strategies: scikit-learn's, started by k-means++, on a sample of large pools."""
+"""k-means for strategies, as scikit-learn computes it: started by k-means++, on a sample of large pools."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..geometry import RowsInOrder, kmeans_plus_plus, make_frame, nearest_of_set
+from ..geometry._kmeans import lloyd
 from ..seeding import RandomState, check_random_state
 from ._select import top_k
 
 ROWS_PER_CLUSTER = 256  # more rows than this hardly move the centroids
 START_ROWS_PER_CLUSTER = 5
 MAX_ITERATIONS = 7  # the inertia is then that of MiniBatchKMeans with 3 starts
+FEW_ROWS = 1_024  # they are clustered before scikit-learn would be imported
 
 
 def cluster(
@@ -35,13 +37,16 @@ def cluster(
     labels : ndarray, shape (n,), intp
     centroids : ndarray, shape (at most K, d), float32
     """
-    from sklearn.cluster import KMeans
-
     rng = check_random_state(random_state)
     sample = rows
     if len(rows) > ROWS_PER_CLUSTER * n_clusters:
         sample = rows[np.sort(rng.choice(len(rows), ROWS_PER_CLUSTER * n_clusters, replace=False))]
     start = _start(sample, min(n_clusters, len(sample)), rng)
+    if len(sample) <= FEW_ROWS:
+        centroids = lloyd(sample, start, max_iterations=MAX_ITERATIONS, tolerance=0.0)
+        return nearest_of_set(rows, centroids)[1], centroids
+    from sklearn.cluster import KMeans
+
     kmeans = KMeans(len(start), init=start, n_init=1, max_iter=MAX_ITERATIONS, tol=0, copy_x=False)
     centroids = kmeans.fit(sample).cluster_centers_
     if sample is rows:

@@ -161,6 +161,16 @@ def test_kmeans_stops_where_no_row_changes_its_cluster():
     np.testing.assert_allclose(centroids, means, atol=2e-3)
 
 
+@pytest.mark.parametrize("tolerance", [0.0, 0.5])
+def test_as_many_steps_are_made_as_scikit_learn_makes(tolerance):
+    points = softmax(900, 3)
+    for steps in (1, 2, 7):
+        limits = {"max_iter": steps, "tol": tolerance}
+        expected = KMeans(9, init=points[:9], n_init=1, **limits).fit(points).cluster_centers_
+        centroids = lloyd(points, points[:9], max_iterations=steps, tolerance=tolerance)
+        np.testing.assert_allclose(centroids, expected, atol=2e-6)
+
+
 def test_a_cluster_that_loses_its_rows_gets_another_as_in_scikit_learn():
     points = softmax(300, 3)
     start = np.vstack([points[:9], np.full((1, 10), 50.0, dtype=np.float32)])

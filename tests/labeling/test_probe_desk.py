@@ -339,21 +339,28 @@ from al_tf.labeling.deferred_probe import DeferredProbe
 from al_tf.labeling.desk.protocol import Desk
 from tests.labeling.work import FakeBackbone
 
-folder, ledger = sys.argv[1:]
+folder, ledger, chosen_by = sys.argv[1:]
 DeferredProbe.made = lambda self: None  # what comes after the first image
 probe = DeferredProbe(FakeBackbone(12), class_weight="balanced")
 session = LabelingSession(
-    probe, FolderPool(folder, size=12), ledger, classes=["a", "b"], cold_start="typiclust"
+    probe, FolderPool(folder, size=12), ledger, classes=["a", "b"], cold_start="typiclust",
+    audit_share=0.0,
 )
 reply = Desk(session).handle({"do": "look"})
 assert reply["error"] is None and reply["item"]["image"], reply
+assert reply["item"]["strategy"] == chosen_by, reply
 print([name for name in ("sklearn", "pandas", "scipy.stats", "keras") if name in sys.modules])
 """
 
 
-def test_the_first_image_needs_none_of_the_slow_imports(tmp_path):
-    folder = make_folder(tmp_path / "images", 8)
-    command = [sys.executable, "-c", FIRST_IMAGE, str(folder), str(tmp_path / "labels.db")]
+@pytest.mark.parametrize("chosen_by", ["random", "typiclust"])
+def test_the_first_image_needs_none_of_the_slow_imports(tmp_path, chosen_by):
+    folder = make_folder(tmp_path / "images", 24)
+    if chosen_by == "typiclust":  # the features are known
+        pool = FolderPool(folder, size=12)
+        list(PoolFeatures(pool, FakeBackbone(12)).chunks(pool.ids))
+    ledger = tmp_path / "labels.db"
+    command = [sys.executable, "-c", FIRST_IMAGE, str(folder), str(ledger), chosen_by]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
 

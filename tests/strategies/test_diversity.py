@@ -201,6 +201,17 @@ def test_probcover_with_fewer_targets_than_images():
     np.testing.assert_allclose(scores.sum(), 1.0)
 
 
+@pytest.mark.parametrize(("n", "k"), [(1000, 10), (700, 200), (5000, 3), (40, 40)])
+def test_few_rows_are_clustered_as_scikit_learn_does(monkeypatch, n, k):
+    rows = np.random.default_rng(n).standard_normal((n, 30)).astype(np.float32)
+    rows = center_and_scale(rows)[0]
+    labels, centroids = cluster(rows, k, np.random.default_rng(0))
+    monkeypatch.setattr("al_tf.strategies._clusters.FEW_ROWS", 0)
+    expected_labels, expected = cluster(rows.copy(), k, np.random.default_rng(0))
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_allclose(centroids, expected, atol=1e-5)
+
+
 def test_the_purity_radius_is_a_quantile_of_distances_to_other_clusters():
     features = np.array([[0.0], [1.0], [10.0], [11.0]])
     assert purity_radius(features, 2, purity=0.5, random_state=0) == pytest.approx(9.5)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way
+from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way, short_turns
 
 
 class Work:
@@ -165,3 +165,19 @@ def test_a_thread_that_gives_way_leaves_the_others_as_they_are():
     thread.join()
     assert seen == [min(19, before + LESS_URGENT)] * 2
     assert niceness() == before
+
+
+def test_turns_are_short_inside_the_block_alone():
+    @short_turns()
+    def stop():
+        turns.append(sys.getswitchinterval())
+        with short_turns():
+            turns.append(sys.getswitchinterval())
+        turns.append(sys.getswitchinterval())
+        raise ValueError("stop")
+
+    usual, turns = sys.getswitchinterval(), []
+    with pytest.raises(ValueError, match="stop"):
+        stop()
+    assert max(turns) < usual / 5
+    assert sys.getswitchinterval() == pytest.approx(usual)

@@ -3,6 +3,7 @@
 import _thread
 import json
 import re
+import sys
 import threading
 
 import pytest
@@ -104,15 +105,17 @@ class TestRun:
         return lines
 
     def test_the_page_is_served_while_the_sessions_are_opened(self, desk):
-        seen = []
+        seen, turns, usual = [], [], sys.getswitchinterval()
 
         def open_sessions(server, tell):
             tell("Nearly there …")
+            turns.append(sys.getswitchinterval())
             seen.extend([get(server, "/")[0], news(server)])
             return [desk.session(annotator="ann")]
 
         lines = self.run(open_sessions)
         assert seen == [200, {"opening": "Nearly there …"}]
+        assert turns[0] < usual == sys.getswitchinterval()
         assert re.search(r"127\.0\.0\.1:\d+/\?token=", lines[0])
         assert lines[-2:] == ["The folder is open.", f"\nStopped with 0 labels in {desk.path}."]
 

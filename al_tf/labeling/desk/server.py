@@ -33,6 +33,7 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DeskError
+from ..background import short_turns
 from .access import LOCAL_HOST, Address, Door, doors_for
 from .data_urls import PictureUrls
 from .handler import DeskHandler, ServerWithDoors
@@ -120,6 +121,7 @@ class DeskServer(ServerWithDoors):
             door.desk = Desk(session, pictures)
         self.opening.succeed()
 
+    @short_turns()
     def run(
         self,
         open_sessions: Callable[[Tell], Sequence[LabelingSession]] | None = None,
@@ -127,7 +129,7 @@ class DeskServer(ServerWithDoors):
         open_browser: Callable[[str], Any] | None = None,
         announce: Tell = print,
     ) -> None:
-        """Serve until Ctrl-C.
+        """Serve until Ctrl-C; meanwhile the threads of this process take turns more often.
 
         Parameters
         ----------

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from ....errors import AlTfError, DataCorruptError, LabelStudioError
-from ....files import write_atomically
-from ....images import decode_image
+from ....errors import AlTfError, LabelStudioError
 from ...audit import AuditReserve, settled_group
 from ...background import BackgroundTask
 from ...choosing import Chooser, check_needs
@@ -25,22 +18,21 @@ from ...ledger import LabelLedger
 from ...pool import FolderPool
 from ...trainer import Trainer
 from ...training_set import training_labels
-from .addresses import ImageIndex, upload_name
-from .annotations import TaskAnswers, read_tasks
+from .annotations import read_tasks
 from .client import StudioClient
-from .files import ImportResult, match_tasks
+from .files import ImportResult
 from .interface import Control, read_interface
 from .ranking import OUR_VERSIONS, Ranker, Ranking
 from .recording import Recorder, record_all
-from .writing import PAUSE_SECONDS, PredictionWriter
+from .task_images import TaskImages
+from .writing import PredictionWriter, failures_logged, finish_writing
 
 _log = logging.getLogger("al_tf.labeling")
 
 ANNOTATOR = "label-studio"
-FETCHED_FOLDER = "from_label_studio"
 SETUP_SECONDS = 1.0
 """How long Label Studio may wait for a training under way; it gives up after three."""
-_PROJECTS, _FETCHED = "label studio: projects", "label studio: fetched"
+_PROJECTS = "label studio: projects"
 _CREATED = ("ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED")
 
 
@@ -89,13 +81,12 @@ class LiveLabeling:
     ) -> None:
         self.ledger, self.pool = ledger, pool
         self._settings, self._client = settings, client
-        self._index = ImageIndex(pool)
+        self._task_images = TaskImages(pool, ledger)
         self._lock = threading.RLock()
         self._trainer: Trainer | None = None
         self._ranker: Ranker | None = None
         self._projects: dict[int, _Project] = {}
         self._emails: dict[int, str] = {}
-        self._refused: dict[str, str] = {}
         self._to_sync: set[int] = set()
         self._outside = BackgroundTask(lambda: None)
         self._upkeep = BackgroundTask(lambda: None)  # what nobody waits for
@@ -273,19 +264,10 @@ class LiveLabeling:
 
     def _images_of(self, tasks: Sequence[Mapping[str, Any]], project: _Project) -> list[str | None]:
         with self._lock:
-            rows = [TaskAnswers(task.get("data") or {}, task.get("id")) for task in tasks]
-            fetched = self.ledger.setting(_FETCHED) or {}
-            ids = set(self.pool.ids)
-            images: list[str | None] = []
-            matched, _ = match_tasks(rows, self._index, project.control.image_key)
-            by_row = {id(row): image for image, row in matched}
-            for row in rows:
-                image = by_row.get(id(row))
-                kept = fetched.get(str(row.data.get(project.control.image_key)))
-                image = kept if kept in ids else image
-                images.append(image)
-                if image is not None and isinstance(row.number, int):
-                    project.images[row.number] = image
+            images = self._task_images.of(tasks, project.control.image_key)
+            for task, image in zip(tasks, images, strict=True):
+                if image is not None and isinstance(task.get("id"), int):
+                    project.images[task["id"]] = image
             return images
 
     # Answers ---------------------------------------------------------------------------------
@@ -386,7 +368,7 @@ class LiveLabeling:
             projects = dict(self._projects)
         for number, project in projects.items():
             if project.writer is not None:
-                with _logged(number):
+                with failures_logged(number):
                     if number in to_sync or not project.images:
                         self._fetch(number, project, project.writer.client)
                     self._write(project, project.writer)
@@ -397,21 +379,13 @@ class LiveLabeling:
         threading.current_thread().name = "al_tf predictions"
         version = self.version
         with self._lock:
-            writers = {n: p.writer for n, p in self._projects.items() if p.writer is not None}
+            projects = self._projects.values()
+            writers = [each.writer for each in projects if each.writer is not None]
 
         def go_on() -> bool:
             return not self._closing.is_set() and self.version == version
 
-        for number, writer in writers.items():
-            with _logged(number):
-                writer.delete_stale(go_on)
-        end = time.monotonic() + PAUSE_SECONDS
-        while go_on() and time.monotonic() < end:
-            self._closing.wait(0.2)
-        for number, writer in writers.items():
-            if go_on():
-                with _logged(number):
-                    writer.complete()
+        finish_writing(writers, go_on, self._closing)
 
     def _fetch(self, number: int, project: _Project, client: StudioClient) -> None:
         """Bring tasks, annotations and missing images of a project up to date."""
@@ -421,33 +395,12 @@ class LiveLabeling:
             self._emails |= emails
             images = self._images_of(tasks, project)
         missing = [t for t, image in zip(tasks, images, strict=True) if image is None]
-        if missing and self._download(missing, project, client):
+        key = project.control.image_key
+        if missing and self._task_images.fetch(missing, key, client):
             self.pool.refresh()
             self._train()
         with self._lock:
             self._record(tasks, project, complete=True)
-
-    def _download(
-        self, tasks: Sequence[Mapping[str, Any]], project: _Project, client: StudioClient
-    ) -> int:
-        """Keep the images of tasks that are not in the folder; return how many."""
-        fetched = dict(self.ledger.setting(_FETCHED) or {})
-        before = len(fetched)
-        for task in tasks:
-            address = (task.get("data") or {}).get(project.control.image_key)
-            if not isinstance(address, str) or not address or address in self._refused:
-                continue
-            try:
-                content = client.download(address)
-                decode_image(content, address)
-            except (LabelStudioError, DataCorruptError) as error:
-                self._refused[address] = str(error)
-                _log.warning("No image for task %s of Label Studio: %s", task.get("id"), error)
-                continue
-            fetched[address] = _keep(content, address, self.pool.folder / FETCHED_FOLDER)
-        if len(fetched) > before:
-            self.ledger.store(_FETCHED, fetched)
-        return len(fetched) - before
 
     def _write(self, project: _Project, writer: PredictionWriter) -> None:
         """Write the highest scores to a project, unless they are there or a first model comes."""
@@ -457,15 +410,6 @@ class LiveLabeling:
         with self._lock:
             images = dict(project.images)
         writer.write(ranking.version, ranking.predictions(images, project.control))
-
-
-@contextmanager
-def _logged(number: int) -> Iterator[None]:
-    """Log what fails in the background with a project; its next request tries again."""
-    try:
-        yield
-    except (AlTfError, OSError, KeyError, TypeError, ValueError) as error:
-        _log.warning("Project %d of Label Studio: %s", number, error)
 
 
 def _read(
@@ -483,18 +427,6 @@ def _read(
         raise LabelStudioError(
             f"An annotation has another form than Label Studio gives it ({error})."
         ) from error
-
-
-def _keep(content: bytes, address: str, folder: Path) -> str:
-    """Write a fetched image; return its content hash."""
-    image = hashlib.sha256(content).hexdigest()
-    name = upload_name(address) or Path(urlsplit(address).path).name
-    suffix = Path(name).suffix.lower()
-    folder.mkdir(exist_ok=True)
-    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in Path(name).stem)[:60]
-    target = folder / f"{stem}_{image[:12]}{suffix if suffix.isascii() else ''}"
-    write_atomically(target, lambda temporary: temporary.write_bytes(content))
-    return image
 
 
 def _project_number(value: Any) -> int:

@@ -8,13 +8,18 @@ further model comes; and what is more than `AT_ONCE` predictions is deleted one 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from ....errors import AlTfError
 from .client import StudioClient
 from .ranking import ours
+
+_log = logging.getLogger("al_tf.labeling")
 
 AT_ONCE = 50
 """Predictions that are written with each model, and deleted in one transaction."""
@@ -99,3 +104,38 @@ class PredictionWriter:
             start = time.monotonic()
             self.client.delete_prediction(number)
             time.sleep(time.monotonic() - start)
+
+
+def finish_writing(
+    writers: Sequence[PredictionWriter], go_on: Callable[[], bool], closing: threading.Event
+) -> None:
+    """Delete stale predictions, and write those that were left out, until a model comes.
+
+    Parameters
+    ----------
+    writers : sequence of PredictionWriter
+        Of all projects.
+    go_on : callable
+        False once there is another model, or the end is near.
+    closing : Event
+        Set at the end.
+    """
+    for writer in writers:
+        with failures_logged(writer.project):
+            writer.delete_stale(go_on)
+    end = time.monotonic() + PAUSE_SECONDS
+    while go_on() and time.monotonic() < end:
+        closing.wait(0.2)
+    for writer in writers:
+        if go_on():
+            with failures_logged(writer.project):
+                writer.complete()
+
+
+@contextmanager
+def failures_logged(project: int) -> Iterator[None]:
+    """Log what fails in the background with a project; its next request tries again."""
+    try:
+        yield
+    except (AlTfError, OSError, KeyError, TypeError, ValueError) as error:
+        _log.warning("Project %d of Label Studio: %s", project, error)

@@ -34,7 +34,7 @@ class PreparedBatch(NamedTuple):
     """A batch that was chosen before it was due."""
 
     situation: Situation
-    classifier: PoolClassifier
+    classifier: PoolClassifier | None
     candidates: list[Candidate]
 
 
@@ -103,12 +103,14 @@ class Batches:
             return slots
 
     def foresee(
-        self, slot: Slot, prepared: Callable[[Candidate, ScoredModel, PoolClassifier], None]
+        self,
+        slot: Slot,
+        prepared: Callable[[Candidate, ScoredModel | None, PoolClassifier | None], None],
     ) -> None:
         """Choose what follows the last image of a batch while it is looked at; see `Trainer.foresee`.
 
         `new` sets such a batch aside where it is due and would be chosen now: with the same labels,
-        nothing set aside meanwhile, and the model that was trained for it.
+        nothing set aside meanwhile, and the same model.
 
         Parameters
         ----------
@@ -116,13 +118,13 @@ class Batches:
             Of that image.
         prepared : callable
             Given the image that would come first after each of the likeliest answers, the model
-            trained on it, and what would choose.
+            then, and what chose it; None and None where there is no model yet.
         """
         self._prepared = []
 
-        def prepare(labels: Mapping[str, str], model: ScoredModel) -> None:
+        def prepare(labels: Mapping[str, str], model: ScoredModel | None) -> None:
             situation = self._situation([*self._ledger.standing(), _answer_to(slot)])
-            classifier = self._trainer.classifier_of(model, labels)
+            classifier = model and self._trainer.classifier_of(model, labels)
             candidates = self._choose(situation, classifier)
             self._prepared.append(PreparedBatch(situation, classifier, candidates))
             if candidates:
@@ -151,8 +153,8 @@ class Batches:
         """Return the batch that was chosen for what is the case now; None without one."""
         prepared, self._prepared = self._prepared, []
         for batch in prepared:
-            if classifier is not None and classifier.predicts_as(batch.classifier):
-                return batch.candidates if batch.situation == situation else None
+            if batch.situation == situation and _choose_alike(classifier, batch.classifier):
+                return batch.candidates
         return None
 
     def _chosen(self) -> list[Slot]:
@@ -176,6 +178,13 @@ class Batches:
             )
             if slots:  # else others were faster with every one of them
                 return slots
+
+
+def _choose_alike(one: PoolClassifier | None, other: PoolClassifier | None) -> bool:
+    """Tell whether a strategy would choose the same with both; without a model, None."""
+    if one is None or other is None:
+        return one is other
+    return one.chooses_as(other)
 
 
 def _answer_to(slot: Slot) -> Event:

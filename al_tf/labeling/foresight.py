@@ -1,4 +1,4 @@
-"""`Foresight`: models for the likeliest next answers, trained while somebody looks at the image."""
+"""`Foresight`: what follows the likeliest next answers, made ready while somebody looks at the image."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from .scored_model import ScoredModel
 FORESEEN = 2
 """Classes of an image for which a model is trained while it is looked at."""
 PAUSE = 0.1
-"""Seconds until the first of them is trained: nobody who looks has answered by then."""
+"""Seconds until the first of them is made ready: nobody who looks has answered by then."""
+Fit = Callable[[Mapping[str, str]], tuple[str, "FittedModel"]]
+Prepare = Callable[[Mapping[str, str], ScoredModel | None], None]
 
 
 def likeliest_labels(
-    labels: dict[str, str], slot: Slot, model: ScoredModel
+    labels: dict[str, str], slot: Slot, model: ScoredModel | None
 ) -> list[dict[str, str]]:
     """Return the labels that there may be after an answer to a slot, the likeliest first.
 
     Those for each of the `FORESEEN` most probable classes; of an image that no model learns from,
-    the labels as they are.
+    or without a model, the labels as they are.
     """
-    if slot.purpose != "query" or not model.knows(slot.image):
+    if model is None or slot.purpose != "query" or not model.knows(slot.image):
         return [labels]
     return [{**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)]
 
@@ -40,30 +42,27 @@ class FittedModel(NamedTuple):
 
 
 class Foresight:
-    """Trains on labels that are likely to be there in a moment, and forgets what was not needed."""
+    """Makes ready what will probably be asked for in a moment, and forgets what was not needed."""
 
     def __init__(self) -> None:
         self._task = BackgroundTask(lambda: None)
         self._lock = threading.Lock()
-        self._over = threading.Event()  # of the guesses that are being trained for
+        self._over = threading.Event()  # of the guesses that are being worked on
         self._models: dict[str, FittedModel] = {}
 
     def begin(
-        self,
-        guesses: Sequence[Mapping[str, str]],
-        fit: Callable[[Mapping[str, str]], tuple[str, FittedModel]],
-        prepare: Callable[[Mapping[str, str], ScoredModel], None],
+        self, guesses: Sequence[Mapping[str, str]], prepare: Prepare, fit: Fit | None = None
     ) -> None:
-        """Train a model on each of some guesses in the background, in place of those before.
+        """Make ready what follows each of some guesses, in the background, in place of those before.
 
         Parameters
         ----------
         guesses : sequence of dict of str to str
             The label of each image to train on, the likeliest guess first.
-        fit : callable
-            Returns the digest of a guess, by which `take` knows it, and the model.
         prepare : callable
-            Given each guess and its model, makes ready what follows.
+            Given each guess and the model trained on it, or None, makes ready what follows.
+        fit : callable, optional
+            Returns the digest of a guess, by which `take` knows it, and a model trained on it.
         """
         over = self._end()
 
@@ -71,12 +70,15 @@ class Foresight:
             if over.wait(PAUSE):
                 return
             for guess in guesses:
-                digest, fitted = fit(guess)
-                with self._lock:
-                    if over.is_set():
-                        return
-                    self._models[digest] = fitted
-                prepare(guess, fitted.model)
+                model = None
+                if fit is not None:
+                    digest, fitted = fit(guess)
+                    with self._lock:
+                        if over.is_set():
+                            return
+                        self._models[digest] = fitted
+                    model = fitted.model
+                prepare(guess, model)
 
         self._task.start(work)
 
@@ -88,7 +90,7 @@ class Foresight:
         return foreseen
 
     def close(self) -> None:
-        """Train no further model."""
+        """Make nothing ready any more."""
         self._task.close()
         self._end()
 

@@ -127,12 +127,16 @@ class ItemStream:
             self._batches.foresee(last, self._prepare)
 
     def _prepare(
-        self, candidate: Candidate, model: ScoredModel, classifier: PoolClassifier
+        self,
+        candidate: Candidate,
+        model: ScoredModel | None,
+        classifier: PoolClassifier | None,
     ) -> None:
         """Have the image ready that may come first in the next batch."""
+        round_then = self._trainer.round + (model is not self._trainer.model)
         slot = Slot(
             id=0, image=candidate.image, annotator=self._view.annotator, purpose=candidate.purpose,
-            round=self._trainer.round + 1, position=1, batch=1, strategy=candidate.strategy,
+            round=round_then, position=1, batch=1, strategy=candidate.strategy,
             score=candidate.score, expires=0.0, released=0,
         )  # fmt: skip
         item = build_item(slot, self._pool, model, classifier, self._view.hidden())

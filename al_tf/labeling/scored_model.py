@@ -211,12 +211,15 @@ class PoolClassifier:
         """Images to choose from: all that the model has scored, or its sample of a large pool."""
         return self._model.sample or self._model.ids
 
-    def predicts_as(self, other: PoolClassifier) -> bool:
-        """Tell whether another one says the same of each image, of however many it has scored."""
+    def chooses_as(self, other: PoolClassifier) -> bool:
+        """Tell whether another one has the same model, of however many scored images, and labels."""
         mine, its = self._model, other._model
-        return mine.estimator is its.estimator and (mine.classes, mine.counted_as) == (
-            its.classes, its.counted_as,
-        )  # fmt: skip
+        return (
+            mine.estimator is its.estimator
+            and (mine.classes, mine.counted_as) == (its.classes, its.counted_as)
+            and self.X_training.ids == other.X_training.ids
+            and np.array_equal(self.y_training, other.y_training)
+        )
 
     def known_of(self, images: Sequence[str]) -> list[str]:
         """Return those of some images for which the model's predictions are there at once."""

@@ -15,7 +15,7 @@ from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask, give_way
 from .deferred_probe import DeferredProbe
-from .foresight import FittedModel, Foresight, likeliest_labels
+from .foresight import FittedModel, Foresight, Prepare, likeliest_labels
 from .image_pool import ImagePool
 from .items import TrainingStatus
 from .kept_model import labels_digest, model_file
@@ -24,7 +24,7 @@ from .newest_model import NewestModel
 from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
 from .scored_model import PoolClassifier, ScoredModel, fit_and_score
 from .session_checks import check_estimator
-from .training_set import labeled_images, training_labels
+from .training_set import BaseSet, labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
 FIRST_IMAGE_SECONDS = 1.0
@@ -68,7 +68,7 @@ class Trainer:
         self.inputs = model_inputs(self._estimator, pool)
         base = getattr(learner, "X_training", None)
         known = ledger.class_list
-        self._base = None if base is None else (base, _identities(learner.y_training, known))
+        self._base = None if base is None else BaseSet(base, learner.y_training, known)
         self._pool, self._ledger = pool, ledger
         self._classes, self.annotator = classes, annotator
         self._task = BackgroundTask(self._notify)
@@ -139,15 +139,11 @@ class Trainer:
         self._notify()
         return begun
 
-    def foresee(
-        self,
-        answers: Mapping[str, Event],
-        slot: Slot,
-        prepare: Callable[[Mapping[str, str], ScoredModel], None],
-    ) -> None:
-        """Train on the `likeliest_labels` after an image that ends a batch, while it is looked at.
+    def foresee(self, answers: Mapping[str, Event], slot: Slot, prepare: Prepare) -> None:
+        """Make ready what follows the `likeliest_labels` after an image that ends a batch.
 
-        Only where a training is quick.
+        That is while it is looked at. Where a training is quick, a model is trained on them: the next
+        batch is chosen by it. Otherwise by the model in use.
 
         Parameters
         ----------
@@ -156,19 +152,24 @@ class Trainer:
         slot : Slot
             Of the image, the only one that waits.
         prepare : callable
-            Given the labels after each of these answers, and the model trained on them.
+            Given the labels after each of these answers, and the model that chooses then; None
+            where there is none yet.
         """
         model = self.model
-        if model is None or not isinstance(self.inputs, PoolFeatures) or not self.is_quick:
-            return
         guesses = likeliest_labels(training_labels(answers), slot, model)
+        if not isinstance(self.inputs, PoolFeatures):
+            if not self.is_quick:  # else the next batch waits for another model
+                self._foresight.begin(guesses, lambda guess, _: prepare(guess, model))
+            return
+        if model is None or not self.is_quick:
+            return
         base = self._base_now(self._ledger.class_list)
 
         def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel]:
             return labels_digest(guess, self._classes), self._fit(guess, base)
 
         self.inputs.pause(BATCH_END_SECONDS)
-        self._foresight.begin(guesses, fit, prepare)
+        self._foresight.begin(guesses, prepare, fit)
 
     def is_behind(self, answers: Mapping[str, Event]) -> bool:
         """Return whether there are other labels or classes than when `start` was last called.
@@ -374,10 +375,7 @@ class Trainer:
 
     def _base_now(self, classes: ClassList) -> tuple[Any, np.ndarray] | None:
         """Return the labeled set from elsewhere under the present names of its classes."""
-        if self._base is None:
-            return None
-        images, identities = self._base
-        return images, np.array([classes.name_of(identity) for identity in identities])
+        return None if self._base is None else self._base.named(classes)
 
     def _class_key(self) -> ClassKey:
         return tuple((each.name, each.merged) for each in self._ledger.class_list.classes)
@@ -388,12 +386,6 @@ class Trainer:
                 callback()
             except Exception:
                 _log.exception("A callback of LabelingSession.subscribe failed")
-
-
-def _identities(labels: Any, classes: ClassList) -> list[str]:
-    """Return what the ledger calls the classes of labels from elsewhere."""
-    known = set(classes.known_names)
-    return [classes.identity(name) if name in known else name for name in map(str, labels)]
 
 
 def _describe(error: BaseException) -> str:

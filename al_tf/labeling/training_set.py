@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .image_pool import ImagePool
-from .ledger import Event
+from .ledger import ClassList, Event
 from .pool_features import PoolFeatures
 
 
@@ -53,3 +53,26 @@ def labeled_images(
         parts.append(part)
         names.append(np.array([labels[image] for image in ids]))
     return np.concatenate(parts), np.concatenate(names)
+
+
+class BaseSet:
+    """Labeled images from elsewhere, whose classes may be renamed and merged like those of a ledger.
+
+    Parameters
+    ----------
+    images : array-like (n, …)
+    labels : sequence of str
+        Of each image.
+    classes : ClassList
+        Of the ledger, in which the labels are names of classes.
+    """
+
+    def __init__(self, images: Any, labels: Sequence[Any], classes: ClassList) -> None:
+        self._images, known = images, set(classes.known_names)
+        self._identities = [
+            classes.identity(name) if name in known else name for name in map(str, labels)
+        ]
+
+    def named(self, classes: ClassList) -> tuple[Any, np.ndarray]:
+        """Return the images, and their labels under the names of the classes now."""
+        return self._images, np.array([classes.name_of(each) for each in self._identities])

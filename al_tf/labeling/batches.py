@@ -124,7 +124,7 @@ class Batches:
 
         def prepare(labels: Mapping[str, str], model: ScoredModel | None) -> None:
             situation = self._situation([*self._ledger.standing(), _answer_to(slot)])
-            classifier = model and self._trainer.classifier_of(model, labels)
+            classifier = None if model is None else self._trainer.classifier_of(model, labels)
             candidates = self._choose(situation, classifier)
             self._prepared.append(PreparedBatch(situation, classifier, candidates))
             if candidates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -12,6 +13,8 @@ LESS_URGENT = 5
 """Steps of niceness: of a processor that two threads want, the less urgent one gets a quarter."""
 TURN_SECONDS = 0.0005
 """How long a thread that computes in Python keeps the others waiting; usually ten times that."""
+COLLECTED_AFTER = 1_000
+"""Collections of young garbage after which all objects are looked at, at the earliest; usually ten."""
 
 
 def give_way() -> None:
@@ -28,18 +31,22 @@ def give_way() -> None:
 
 
 @contextmanager
-def short_turns() -> Iterator[None]:
-    """Let the threads of this process take turns more often inside the block.
+def short_waits() -> Iterator[None]:
+    """Let no thread of this process hold the others up for long inside the block.
 
     One that answers a request waits for its turn whenever it has waited for the disk or the network,
-    which is dozens of times; meanwhile another one imports a library or prepares a training.
+    which is dozens of times; meanwhile another one imports a library or prepares a training. And all
+    wait while Python looks for garbage among all objects, of which an import of TensorFlow makes a
+    million: that is done more rarely.
     """
-    usual = sys.getswitchinterval()
+    usual, (young, middle, old) = sys.getswitchinterval(), gc.get_threshold()
     sys.setswitchinterval(min(usual, TURN_SECONDS))
+    gc.set_threshold(young, middle, max(old, COLLECTED_AFTER))
     try:
         yield
     finally:
         sys.setswitchinterval(usual)
+        gc.set_threshold(young, middle, old)
 
 
 class BackgroundTask:

@@ -19,6 +19,7 @@ from typing import Any
 from ..folders import list_one, walk_images
 from ..progress import progress_bar
 from ..seeding import stream
+from .background import give_way
 from .file_index import FileIndex, Seen, file_mark, look_at
 from .folder_contents import FolderContents
 from .folder_marks import FolderMarks
@@ -281,6 +282,7 @@ class FolderFiles(FolderContents):
             self._index.close()
 
     def _read_all(self, progress: bool) -> None:
+        give_way()  # to the page, and to whoever holds the interpreter while features are computed
         try:
             with progress_bar(
                 total=self.n_unread, desc="Reading image files", unit="file", shown=progress,

@@ -1,12 +1,13 @@
 """`BackgroundTask`: what `wait` and `close` promise, whenever other threads start further work."""
 
+import gc
 import os
 import sys
 import threading
 
 import pytest
 
-from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way, short_turns
+from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way, short_waits
 
 
 class Work:
@@ -167,17 +168,22 @@ def test_a_thread_that_gives_way_leaves_the_others_as_they_are():
     assert niceness() == before
 
 
-def test_turns_are_short_inside_the_block_alone():
-    @short_turns()
+def test_waits_are_short_inside_the_block_alone():
+    def settings():
+        return sys.getswitchinterval(), gc.get_threshold()
+
+    @short_waits()
     def stop():
-        turns.append(sys.getswitchinterval())
-        with short_turns():
-            turns.append(sys.getswitchinterval())
-        turns.append(sys.getswitchinterval())
+        seen.append(settings())
+        with short_waits():
+            seen.append(settings())
+        seen.append(settings())
         raise ValueError("stop")
 
-    usual, turns = sys.getswitchinterval(), []
+    usual, seen = settings(), []
     with pytest.raises(ValueError, match="stop"):
         stop()
-    assert max(turns) < usual / 5
-    assert sys.getswitchinterval() == pytest.approx(usual)
+    for turn, thresholds in seen:
+        assert turn < usual[0] / 5
+        assert thresholds == (*usual[1][:2], 1_000)
+    assert settings() == usual

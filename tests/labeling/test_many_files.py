@@ -181,6 +181,19 @@ class TestBackground:
         finish(pool, reads)
         assert pool.ids == all_ids
 
+    def test_what_nobody_waits_for_gives_way(self, folder, reads, monkeypatch):
+        given = []
+        monkeypatch.setattr(folder_files, "give_way", lambda: given.append(len(reads)))
+        pool = FolderPool(folder, size=12)
+        assert (len(reads), given) == (FILES, [])
+        pool.close()
+        monkeypatch.setattr("al_tf.labeling.folder_pool.FIRST_SECONDS", 0)
+        monkeypatch.setattr("al_tf.labeling.folder_pool.FIRST_IMAGES", 1)
+        pool = FolderPool(folder, size=12, background=True)
+        finish(pool, reads)
+        assert given == [FILES + folder_files.PART]
+        pool.close()
+
     def test_files_are_read_in_a_random_order_that_stays_the_same(self, folder, reads):
         FolderPool(folder)
         first = reads[:]

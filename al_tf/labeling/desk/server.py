@@ -33,7 +33,7 @@ from socketserver import TCPServer
 from typing import TYPE_CHECKING, Any
 
 from ...errors import DeskError
-from ..background import short_turns
+from ..background import short_waits
 from .access import LOCAL_HOST, Address, Door, doors_for
 from .data_urls import PictureUrls
 from .handler import DeskHandler, ServerWithDoors
@@ -121,7 +121,7 @@ class DeskServer(ServerWithDoors):
             door.desk = Desk(session, pictures)
         self.opening.succeed()
 
-    @short_turns()
+    @short_waits()
     def run(
         self,
         open_sessions: Callable[[Tell], Sequence[LabelingSession]] | None = None,
@@ -129,7 +129,7 @@ class DeskServer(ServerWithDoors):
         open_browser: Callable[[str], Any] | None = None,
         announce: Tell = print,
     ) -> None:
-        """Serve until Ctrl-C; meanwhile the threads of this process take turns more often.
+        """Serve until Ctrl-C; meanwhile no thread of this process holds the others up for long.
 
         Parameters
         ----------

@@ -24,6 +24,8 @@ class ImageSource(ABC):
         Text that differs where the images differ, for caches; None where it is unknown.
     in_memory : bool
         Whether reading an image is a copy, and no work of its own.
+    reads_in_parallel : bool
+        Whether several threads may read at once.
 
     Examples
     --------
@@ -40,6 +42,7 @@ class ImageSource(ABC):
     dtype: np.dtype
     fingerprint: str | None = None
     in_memory: bool = False
+    reads_in_parallel: bool = False
 
     @property
     @abstractmethod

@@ -76,6 +76,7 @@ class LazyImageFolder(ImageSource):
     """
 
     dtype = np.dtype(np.uint8)
+    reads_in_parallel = True
 
     def __init__(
         self,

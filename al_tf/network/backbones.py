@@ -21,11 +21,12 @@ from ..progress import progress_bar
 from . import efficientnet_lite
 from .applications import APPLICATIONS, load_application
 from .device import without_start_messages
+from .embedding import embed
 from .feature_store import FeatureStore
-from .forward_pass import compiled_forward
+from .forward_pass import Forward, compiled_forward
 from .hub_presets import PREFIX, load_preset
 from .own_network import SUFFIX, load_own_network
-from .pixels import check_images, check_pixels, pixel_digests, prepared
+from .pixels import check_images, prepared
 from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ class Backbone:
             Folder where features are kept, by the content of each image; by default the user's
             cache, ``False`` for none. An image is embedded once for each backbone and size, in
             whatever array, folder or process it turns up again; after a stop in the middle, all
-            but the last batch is there. `al-tf cache` shows and clears what is kept.
+            but the last two batches are there. `al-tf cache` shows and clears what is kept.
         progress : bool
             Show a progress bar when it takes more than two seconds.
 
@@ -269,7 +270,7 @@ class Backbone:
     def features_and_digests(
         self, X: ImageSource, store: FeatureStore, bar: Any
     ) -> tuple[np.ndarray, list[bytes]]:
-        """Read images once, a part at a time; embed those that neither came before nor are kept.
+        """Read images once, a batch at a time; embed those that neither came before nor are kept.
 
         Returns
         -------
@@ -277,44 +278,15 @@ class Backbone:
         digests : list of bytes
             Of each image, as `pixel_digests` makes them: the keys of the store.
         """
-        features = np.empty((len(X), self.dim), np.float32)
-        digests_of_all: list[bytes] = []
-        first_row: dict[bytes, int] = {}
-        waiting: dict[bytes, np.ndarray] = {}
-        repeats: list[tuple[int, int]] = []
-        batch, part = self.images_a_pass(X.shape[1:]), _images_a_part(X.shape[1:])
-
-        def embed() -> None:
-            forward = self._forward(X.shape[1:], X.dtype == np.uint8)
-            new = forward(np.stack([*waiting.values()]))
-            features[[first_row[digest] for digest in waiting]] = new
-            store.put([*waiting], new)
-            waiting.clear()
-
-        for start in range(0, len(X), part):
-            pixels = check_pixels(X.read_range(start, min(start + part, len(X))), start)
-            digests = pixel_digests(pixels)
-            digests_of_all += digests
-            kept = store.get([digest for digest in digests if digest not in first_row])
-            for row, (digest, image) in enumerate(zip(digests, pixels, strict=True), start):
-                if digest in first_row:
-                    repeats.append((row, first_row[digest]))
-                    continue
-                first_row[digest] = row
-                if digest in kept:
-                    features[row] = kept[digest]
-                else:
-                    waiting[digest] = image.copy()  # a view would hold on to the whole part
-                if len(waiting) == batch:
-                    embed()
-            X.release()
-            bar.update(len(pixels))
-        if waiting:
-            embed()
-        if repeats:
-            rows, sources = zip(*repeats, strict=True)
-            features[[*rows]] = features[[*sources]]
-        return features, digests_of_all
+        shape = X.shape[1:]
+        return embed(
+            X,
+            lambda: self._forward(shape, X.dtype == np.uint8),
+            store,
+            bar,
+            dim=self.dim,
+            batch=self.images_a_pass(shape),
+        )
 
     def keras_model(
         self, input_shape: tuple[int, ...], *, scaled: bool = False, train_batch_norm: bool = False
@@ -358,9 +330,7 @@ class Backbone:
         height, width = np.broadcast_to(self.size, 2).tolist()
         return max(1, min(_PASS_PIXELS // (height * width), _images_a_part(image_shape)))
 
-    def _forward(
-        self, image_shape: tuple[int, ...], is_uint8: bool
-    ) -> Callable[[np.ndarray], np.ndarray]:
+    def _forward(self, image_shape: tuple[int, ...], is_uint8: bool) -> Forward:
         """Return the compiled function for images of one shape."""
         key = (tuple(image_shape), is_uint8)
         with self._lock:

@@ -99,9 +99,12 @@ def _jax_forward(model: keras.Model, largest: int) -> Forward:
         rows = max(
             len(images), min(largest, SMALL_BATCH if len(images) <= SMALL_BATCH else largest)
         )
-        filled = np.zeros((rows, *images.shape[1:]), images.dtype)
-        filled[: len(images)] = images
+        n = len(images)
+        if n < rows:
+            filled = np.zeros((rows, *images.shape[1:]), images.dtype)
+            filled[:n] = images
+            images = filled
         with full_float32():
-            return np.asarray(run(trainable, others, filled))[: len(images)]
+            return np.asarray(run(trainable, others, images))[:n]
 
     return forward

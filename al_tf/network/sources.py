@@ -23,6 +23,8 @@ class ArraySource(ImageSource):
     array : ndarray (n, …)
     """
 
+    reads_in_parallel = True
+
     def __init__(self, array: np.ndarray) -> None:
         self.array, self.dtype = array, array.dtype
         self.in_memory = not isinstance(array, np.memmap)
@@ -87,6 +89,8 @@ class MappedFile(ImageSource):
         The whole file, in C order.
     """
 
+    reads_in_parallel = True
+
     def __init__(self, mapped: np.memmap) -> None:
         if mapped.mode != "r":
             mapped.flush()
@@ -147,6 +151,7 @@ class SomeImages(ImageSource):
     def __init__(self, source: ImageSource, rows: np.ndarray) -> None:
         self._source, self._rows, self.dtype = source, rows, source.dtype
         self.in_memory = source.in_memory
+        self.reads_in_parallel = source.reads_in_parallel
 
     @property
     def shape(self) -> tuple[int, ...]:

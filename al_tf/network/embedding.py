@@ -1,0 +1,152 @@
+"""Images to features: while the network computes, threads read and name the images that are next."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from ..image_arrays import ImageSource
+from .feature_store import FeatureStore
+from .forward_pass import Forward
+from .pixels import check_pixels, pixel_digests
+
+_MAX_READERS = 8
+_PASSES_AHEAD = 2
+"""Batches that the network has or that wait for it."""
+
+
+def read_ahead(X: ImageSource, at_once: int) -> Iterator[tuple[np.ndarray, list[bytes]]]:
+    """Yield all images in their order with their digests, read in threads a little ahead.
+
+    Parameters
+    ----------
+    X : ImageSource (n, …)
+        One thread reads it, or several if it says that it `reads_in_parallel`.
+    at_once : int
+        Images that are read at once.
+
+    Yields
+    ------
+    pixels : ndarray (at most at_once, …)
+        As `check_pixels` returns them.
+    digests : list of bytes
+        As `pixel_digests` makes them.
+
+    Raises
+    ------
+    ValueError, DataCorruptError
+        What reading raises, after all images before have been yielded.
+    """
+
+    def read(start: int) -> tuple[np.ndarray, list[bytes]]:
+        pixels = check_pixels(X.read_range(start, min(start + at_once, len(X))), start)
+        return pixels, pixel_digests(pixels)
+
+    n_readers = min(_MAX_READERS, os.cpu_count() or 1) if X.reads_in_parallel else 1
+    readers = ThreadPoolExecutor(n_readers, thread_name_prefix="al_tf reading")
+    try:
+        starts = iter(range(0, len(X), at_once))
+        ahead = deque(readers.submit(read, start) for start in islice(starts, n_readers + 1))
+        while ahead:
+            part = ahead.popleft().result()
+            ahead.extend(readers.submit(read, start) for start in islice(starts, 1))
+            yield part
+    finally:
+        readers.shutdown(cancel_futures=True)
+
+
+def embed(
+    X: ImageSource,
+    compiled: Callable[[], Forward],
+    store: FeatureStore,
+    bar: Any,
+    *,
+    dim: int,
+    batch: int,
+) -> tuple[np.ndarray, list[bytes]]:
+    """Read images once; embed those that neither came before nor are kept.
+
+    Parameters
+    ----------
+    X : ImageSource (n, …)
+    compiled : callable
+        Returns the network as a function of images; called when there is something to compute.
+    store : FeatureStore
+        What is computed is kept there at once.
+    bar : progress bar
+        Moved on by each image.
+    dim : int
+        Number of features.
+    batch : int
+        Images a pass.
+
+    Returns
+    -------
+    features : ndarray of float32 (n, dim)
+    digests : list of bytes
+        Of each image, the keys of the store.
+    """
+    features = np.empty((len(X), dim), np.float32)
+    digests_of_all: list[bytes] = []
+    first_row: dict[bytes, int] = {}
+    repeats: list[tuple[int, int]] = []
+    names: list[bytes] = []
+    images: np.ndarray | None = None
+    passes: deque[tuple[list[bytes], Future[np.ndarray]]] = deque()
+
+    def start_pass() -> None:
+        nonlocal names, images
+        assert images is not None
+        passes.append((names, network.submit(compiled(), images[: len(names)])))
+        names, images = [], None  # the pass holds on to them
+        if len(passes) == _PASSES_AHEAD:
+            finish_pass()
+
+    def finish_pass() -> None:
+        of_pass, result = passes[0]
+        new = result.result()
+        features[[first_row[name] for name in of_pass]] = new
+        store.put(of_pass, new)
+        passes.popleft()
+
+    with ThreadPoolExecutor(1, thread_name_prefix="al_tf network") as network:
+        try:
+            for pixels, digests in read_ahead(X, batch):
+                kept = store.get([digest for digest in digests if digest not in first_row])
+                for row, (digest, image) in enumerate(
+                    zip(digests, pixels, strict=True), len(digests_of_all)
+                ):
+                    if digest in first_row:
+                        repeats.append((row, first_row[digest]))
+                        continue
+                    first_row[digest] = row
+                    if digest in kept:
+                        features[row] = kept[digest]
+                        continue
+                    if images is None:
+                        images = np.empty((batch, *pixels.shape[1:]), pixels.dtype)
+                    images[len(names)] = image
+                    names.append(digest)
+                    if len(names) == batch:
+                        start_pass()
+                digests_of_all += digests
+                X.release()
+                bar.update(len(pixels))
+            if names:
+                start_pass()
+            while passes:
+                finish_pass()
+        finally:  # after an error or Ctrl-C, what the network has finished is kept too
+            for of_pass, result in passes:
+                if not result.cancel() and result.exception() is None:
+                    store.put(of_pass, result.result())
+    if repeats:
+        rows, sources = zip(*repeats, strict=True)
+        features[[*rows]] = features[[*sources]]
+    return features, digests_of_all

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 CLASS_LIST = "Comma-separated; repeat the option for each name if one has a comma in it."
 
-Ledger = Annotated[Path, typer.Argument(help="The ledger's file.")]
+Ledger = Annotated[
+    Path, typer.Argument(help="The ledger: the file where `al-tf label` keeps the labels.")
+]
 Model = Annotated[
     str | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""The command ``agreement``: how far annotators agree, and each one's part of the work."""
+"""The command ``agreement``: how far annotators agree, and how much each has done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def agreement(
         Path | None, typer.Option(help="CSV file for the images labeled by two, with both labels.")
     ] = None,
 ) -> None:
-    """Print how far annotators agree, which classes they confuse, and each one's part of the work."""
+    """Print how far annotators agree, which classes they confuse, and how much each has done."""
     from ..labeling import LabelLedger
     from ..labeling.exchange.export import write_csv
     from ..labeling.second_opinions import annotator_table, measure_agreement, opinion_table

@@ -13,7 +13,7 @@ def embed(
         str, typer.Argument(help="A folder of images, or a dataset (see `al-tf data list`).")
     ],
     backbone: Annotated[
-        str | None, typer.Option(help="Pretrained network; default: that of the desk.")
+        str | None, typer.Option(help="Name of the pretrained network. Default: that of the desk.")
     ] = None,
     size: Annotated[
         int | None, typer.Option(help="Side in pixels that the network sees, as for `al-tf label`.")
@@ -23,9 +23,9 @@ def embed(
         typer.Option(help="Scale images to this side first, as `al-tf run --size` (datasets)."),
     ] = None,
 ) -> None:
-    """Compute the features of all images now; the desk and experiments find them later.
+    """Compute the features of all images now, and keep them for the desk and for experiments.
 
-    After Ctrl-C the same command goes on.
+    After Ctrl-C, the same command continues.
     """
     if Path(source).is_dir():
         if image_size is not None:

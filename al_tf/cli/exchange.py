@@ -35,12 +35,13 @@ def export(
     ] = False,
     link: Annotated[bool, typer.Option("--link", help="With folders: links, not copies.")] = False,
     model: Annotated[
-        Path | None, typer.Option(help="With label-studio: predictions of this .keras file.")
+        Path | None,
+        typer.Option(help="With label-studio: add the predictions of this .keras file."),
     ] = None,
     url_prefix: Annotated[
         str | None,
         typer.Option(
-            help="With label-studio: put before each file name, such as https://HOST/ or s3://BUCKET/. "
+            help="With label-studio: text before each file name, such as https://HOST/ or s3://BUCKET/. "
             "Default: files that Label Studio reads from this disk."
         ),
     ] = None,
@@ -119,7 +120,7 @@ def import_labels(
     ] = None,
     control: Annotated[
         str | None,
-        typer.Option(help="Name of the Choices that holds the class, if several might."),
+        typer.Option(help="Name of the Choices tag that holds the class, where there are several."),
     ] = None,
 ) -> None:
     """Record the annotations of a Label Studio export in a ledger."""

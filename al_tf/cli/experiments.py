@@ -52,7 +52,8 @@ _Imbalance = Annotated[
     str | None, typer.Option(help="Long tail of the pool: smallest / largest class.")
 ]
 _Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="key=value for any setting; repeatable.")
+    list[str] | None,
+    typer.Option("--set", help="key=value for any setting of a study.toml; repeatable."),
 ]
 _Jobs = Annotated[
     int | None, typer.Option(help="Worker processes, by default one per core; 0: this process.")

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ..labeling.desk_settings import DeskSettings
     from ..labeling.exchange.label_studio.live import LiveLabeling
 
-_Ledger = Annotated[Path, typer.Option(help="Where answers and settings are kept.")]
+_Ledger = Annotated[
+    Path, typer.Option(help="The ledger: the file where labels and settings are kept.")
+]
 _Images = Annotated[
     Path,
     typer.Option(

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 _Folder = Annotated[Path, typer.Argument(help="Where the images are; subfolders included.")]
 _NewLedger = Annotated[
     Path,
-    typer.Option(help="Where answers and settings are kept; the same file continues."),
+    typer.Option(
+        help="The ledger: the file where labels and settings are kept. The same file continues."
+    ),
 ]
 _ClassNames = Annotated[
     list[str] | None, typer.Option(help=f"{CLASS_LIST} Needed for a new ledger.")
@@ -50,7 +52,7 @@ _Referees = Annotated[
 _Overlap = Annotated[
     float | None,
     typer.Option(
-        help="Share of the images that a second annotator is asked for. "
+        help="Part of the images, from 0 to 1, that a second annotator labels as well. "
         "Default: the ledger's, else 0."
     ),
 ]

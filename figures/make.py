@@ -43,13 +43,15 @@ def execute(source: Path, profile: str, results: Path, target: Path) -> None:
     values = {"PROFILE": profile, "RESULTS": str(results.parent)}
     defined = papermill.inspect_notebook(str(source))
     target.parent.mkdir(parents=True, exist_ok=True)
+    watched = sys.stderr.isatty()  # a log has no use for bars
     try:
         papermill.execute_notebook(
             str(source),
             str(target),
             parameters={name: value for name, value in values.items() if name in defined},
             cwd=str(results),
-            stderr_file=sys.stderr if sys.stderr.isatty() else None,  # progress bars of cells
+            progress_bar={"desc": source.stem} if watched else False,
+            stderr_file=sys.stderr if watched else None,  # progress bars of cells
             extra_arguments=QUIET,
         )
     finally:
@@ -161,7 +163,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.profile == "report":
         bring_studies(results)
     outcomes = []
-    for source in sources:
+    for number, source in enumerate(sources, 1):
+        print(f"{number} of {len(sources)}: {source.stem} …", file=sys.stderr, flush=True)
         start = time.perf_counter()
         outcome, why = make(source, args.profile, results)
         outcomes.append((source, outcome, time.perf_counter() - start, why))

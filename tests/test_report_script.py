@@ -53,6 +53,14 @@ def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
     assert said["stderr"] == "round 2"  # of a bar, what was seen last
 
 
+def test_a_log_names_the_notebook_at_work_and_draws_no_bars(script, tmp_path, capsys):
+    add(script, "01_good", WORK)
+    add(script, "02_good", WORK)
+    script.main(["--results", str(tmp_path / "out")])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["1 of 2: 01_good …", "2 of 2: 02_good …"]
+
+
 def test_outputs_name_no_folder_of_the_machine(script, tmp_path, monkeypatch):
     monkeypatch.setenv("AL_TF_DATA_DIR", str(tmp_path / "sets"))
     text = f"{tmp_path}/sets/tiles, {Path.home()}/x, {script.ROOT}/figures, data of 3/4"

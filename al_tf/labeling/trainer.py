@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -131,7 +131,7 @@ class Trainer:
         """
         labels = training_labels(answers)
         self._begun_with = (len(labels), self._class_key())
-        self._has_features = isinstance(self.inputs, PoolFeatures) and self.inputs.has_all(labels)
+        self._has_features = self._have_features(labels)
         base = self._base_now(self._ledger.class_list)
         if len({*labels.values(), *(() if base is None else base[1])}) < 2:
             return False
@@ -142,8 +142,8 @@ class Trainer:
     def foresee(self, answers: Mapping[str, Event], slot: Slot, prepare: Prepare) -> None:
         """Make ready what follows the `likeliest_labels` after an image that ends a batch.
 
-        That is while it is looked at. Where a training is quick, a model is trained on them: the next
-        batch is chosen by it. Otherwise by the model in use.
+        That is while it is looked at. Where a training is quick, a model is trained on them, which
+        chooses the next batch. Otherwise the model in use does.
 
         Parameters
         ----------
@@ -155,14 +155,13 @@ class Trainer:
             Given the labels after each of these answers, and the model that chooses then; None
             where there is none yet.
         """
-        model = self.model
-        guesses = likeliest_labels(training_labels(answers), slot, model)
-        if not isinstance(self.inputs, PoolFeatures):
-            if not self.is_quick:  # else the next batch waits for another model
-                self._foresight.begin(guesses, lambda guess, _: prepare(guess, model))
+        model, labels = self.model, training_labels(answers)
+        guesses = likeliest_labels(labels, slot, model)
+        if not self._is_quick(self._have_features([*labels, slot.image])):
+            self._foresight.begin(guesses, lambda guess, _: prepare(guess, model))
             return
-        if model is None or not self.is_quick:
-            return
+        if model is None or not isinstance(self.inputs, PoolFeatures):
+            return  # the next batch waits for a model that is not foreseen
         base = self._base_now(self._ledger.class_list)
 
         def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel]:
@@ -237,10 +236,16 @@ class Trainer:
     @property
     def is_quick(self) -> bool:
         """Whether a training is expected to take less than a second or so."""
+        return self._is_quick(self._has_features)
+
+    def _is_quick(self, has_features: bool) -> bool:
         seconds = self._newest.trained[2]
         if isinstance(self.inputs, PoolFeatures):
-            return self._has_features and (seconds is None or seconds < QUICK_SECONDS)
+            return has_features and (seconds is None or seconds < QUICK_SECONDS)
         return seconds is not None and seconds < QUICK_SECONDS
+
+    def _have_features(self, images: Iterable[str]) -> bool:
+        return isinstance(self.inputs, PoolFeatures) and self.inputs.has_all(images)
 
     def let_load(self, timeout: float) -> None:
         """Wait so many seconds at most for the model that an earlier session has kept."""

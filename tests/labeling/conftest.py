@@ -1,8 +1,10 @@
 import signal
+import threading
 
 import pytest
 
 from al_tf.labeling import LabelLedger
+from al_tf.labeling.choosing import Chooser
 
 from .work import CLASSES, Desk
 
@@ -25,3 +27,17 @@ def ctrl_c():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def batches_chosen(monkeypatch):
+    """Return the threads in which batches are chosen, one name for each."""
+    threads = []
+    batch = Chooser.batch
+
+    def counted(*args, **options):
+        threads.append(threading.current_thread().name)
+        return batch(*args, **options)
+
+    monkeypatch.setattr(Chooser, "batch", counted)
+    return threads

@@ -221,6 +221,21 @@ class TestForesight:
         assert items("without.db") == foreseen
         assert chosen.count(here) == 8
 
+    def test_without_features_the_next_batch_is_chosen_ahead_by_the_model_in_use(
+        self, open_desk, desk, batches_chosen, backbone
+    ):
+        backbone.held = threading.Event()
+        session = open_desk(batch_size=10, cold_start="typiclust")
+        desk.answer(session, 9)
+        item = session.next()
+        assert session._trainer._foresight._task.wait(10)
+        here = threading.current_thread().name
+        before = batches_chosen.count(here)
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        assert session.next().strategy == "random"
+        assert batches_chosen.count(here) == before
+        backbone.held.set()
+
     def test_nothing_is_trained_ahead_after_closing(self, open_desk, desk, fits):
         session = open_desk(batch_size=10)
         session.wait()

@@ -8,7 +8,7 @@ import pytest
 
 from al_tf import ActiveLearner, Committee
 from al_tf.errors import LedgerError, StaleItemError, TrainingFailedError, UnknownNameError
-from al_tf.labeling import LabelLedger, choosing, foresight, trainer
+from al_tf.labeling import LabelLedger, foresight, trainer
 from al_tf.strategies import get_strategy
 
 from .work import CLASSES, Desk, NearestMean, make_images, processes, work_until_empty
@@ -329,19 +329,6 @@ class TestForesight:
         monkeypatch.setattr(foresight, "PAUSE", 0.0)
 
     @pytest.fixture
-    def chosen(self, monkeypatch):
-        """Return the threads in which batches are chosen, one name for each."""
-        threads = []
-        batch = choosing.Chooser.batch
-
-        def counted(*args, **options):
-            threads.append(threading.current_thread().name)
-            return batch(*args, **options)
-
-        monkeypatch.setattr(choosing.Chooser, "batch", counted)
-        return threads
-
-    @pytest.fixture
     def go(self):
         """Let trainings go on; cleared, they wait."""
         go = threading.Event()
@@ -359,7 +346,7 @@ class TestForesight:
         return item
 
     def test_the_next_batch_and_its_first_picture_are_there_before_the_last_answer(
-        self, desk, go, chosen
+        self, desk, go, batches_chosen
     ):
         session = self.open_session(desk, go, repeat_share=0.1)
         ready = []
@@ -368,16 +355,16 @@ class TestForesight:
         for round in range(4):  # the first two are chosen without a model
             item = self.at_the_end_of_a_batch(session, desk)
             go.clear()
-            before = chosen.count(here)
+            before = batches_chosen.count(here)
             session.label(desk.truth(item.image_id), slot=item.slot)
             following = session.next()
-            assert chosen.count(here) == before
+            assert batches_chosen.count(here) == before
             assert (following.position, following.round) == (1, max(0, round))
             assert (following.image_id, following.why) in {(i.image_id, i.why) for i in ready}
             go.set()
             session.wait()
 
-    def test_a_batch_is_chosen_anew_where_it_would_be_another_one(self, desk, go, chosen):
+    def test_a_batch_is_chosen_anew_where_it_would_be_another_one(self, desk, go, batches_chosen):
         here = threading.current_thread().name
 
         def set_aside(session, item):
@@ -396,17 +383,17 @@ class TestForesight:
         session.wait()
         for change in (set_aside, train, lose_an_image):
             item = self.at_the_end_of_a_batch(session, desk)
-            before = chosen.count(here)
+            before = batches_chosen.count(here)
             go.clear() if change is not train else None
             change(session, item)
             session.next()
-            assert chosen.count(here) > before + (change is lose_an_image)
+            assert batches_chosen.count(here) > before + (change is lose_an_image)
             go.set()
             session.wait()
 
     @pytest.mark.parametrize("strategy", ["margin", "badge", "kcenter"])
     def test_the_batches_are_those_without_it(
-        self, desk, go, chosen, monkeypatch, tmp_path, strategy
+        self, desk, go, batches_chosen, monkeypatch, tmp_path, strategy
     ):
         def items(ledger):
             session = self.open_session(
@@ -431,19 +418,21 @@ class TestForesight:
             return items
 
         foreseen, here = items("with.db"), threading.current_thread().name
-        assert chosen.count(here) < 4  # at first, and where an answer was not among the likeliest
+        assert (
+            batches_chosen.count(here) < 4
+        )  # at first, and where an answer was not among the likeliest
         monkeypatch.setattr(trainer.Trainer, "foresee", lambda *_: None)
         assert items("without.db") == foreseen
-        assert chosen.count(here) > 8
+        assert batches_chosen.count(here) > 8
 
-    def test_nothing_is_chosen_ahead_after_closing(self, desk, go, chosen):
+    def test_nothing_is_chosen_ahead_after_closing(self, desk, go, batches_chosen):
         session = self.open_session(desk, go)
         desk.answer(session, 4)
         session.close()
-        before = len(chosen)
+        before = len(batches_chosen)
         assert session.next().position == 5
         assert session._trainer._foresight._task.wait(10)
-        assert len(chosen) == before
+        assert len(batches_chosen) == before
 
 
 class TestColdStart:

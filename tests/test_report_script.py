@@ -45,10 +45,12 @@ def test_parameters_are_set_and_taken_out_again(script, tmp_path, capsys):
     assert script.main(["--profile", "smoke", "--results", str(tmp_path / "out")]) == 0
     assert "01_good  digits         done" in capsys.readouterr().out
     done = nbformat.read(tmp_path / "out" / "smoke" / "notebooks" / "01_good.ipynb", as_version=4)
-    assert [c.source for c in done.cells] == [PARAMETERS, WORK]
-    assert [sorted(c.metadata) for c in done.cells] == [["tags"], []]
+    first, note, last = done.cells
+    assert (first.source, last.source) == (PARAMETERS, WORK)
+    assert (list(first.metadata), list(last.metadata)) == (["tags"], [])
+    assert note.source.startswith("*Executed with profile smoke, which has few seeds and rounds.")
     assert "papermill" not in done.metadata
-    said = {o.name: o.text for o in done.cells[1].outputs}
+    said = {o.name: o.text for o in last.outputs}
     assert said["stdout"] == f"smoke digits {tmp_path / 'out'}\n"
     assert said["stderr"] == "round 2"  # of a bar, what was seen last
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -188,28 +188,30 @@ def _forward(
     """Return the rows chosen one after another, their gains, and the inverse of M after them."""
     leverage, worth = _forms(X, inverse, inverse @ fisher @ inverse)
     forms = _Forms(leverage, worth, weights, np.ones(len(X), dtype=bool))
-    picks: list[_Pick] = []
+    chosen: list[int] = []
     gains: list[float] = []
-    while len(picks) < k:
+    while len(chosen) < k:
         now = forms.gains()
         candidates = np.lexsort((rank, now))[-CANDIDATES:]
-        room = min(ROUND, k - len(picks), len(candidates))
+        room = min(ROUND, k - len(chosen), len(candidates))
         new = _pick_among(
-            X[candidates], forms.take(candidates), rank[candidates], room, picks, inverse, fisher
+            X[candidates], forms.take(candidates), rank[candidates], room, inverse, fisher
         )
-        new = [replace(pick, row=int(candidates[pick.row])) for pick in new]
         products = _products(X, [vector for pick in new for vector in (pick.a, pick.b)])
+        first = len(chosen)
         for pick, u, v in zip(new, products[::2], products[1::2], strict=True):
-            if first_of_highest(now, rank) != pick.row:
+            row = int(candidates[pick.row])
+            if first_of_highest(now, rank) != row:
                 break
-            picks.append(pick)
-            gains.append(float(now[pick.row]))
-            forms.free[pick.row] = False
+            chosen.append(row)
+            gains.append(float(now[row]))
+            forms.free[row] = False
             forms.lower(pick, u, v)
             now = forms.gains()
-    a, c = np.array([pick.a for pick in picks]), np.array([pick.c for pick in picks])
-    chosen = np.array([pick.row for pick in picks], dtype=np.intp)
-    return chosen, np.array(gains), inverse - (a * c[:, None]).T @ a
+        kept = new[: len(chosen) - first]
+        a, c = np.array([pick.a for pick in kept]), np.array([pick.c for pick in kept])
+        inverse = inverse - (a * c[:, None]).T @ a
+    return np.array(chosen, dtype=np.intp), np.array(gains), inverse
 
 
 def _pick_among(
@@ -217,14 +219,12 @@ def _pick_among(
     forms: _Forms,
     rank: np.ndarray,
     room: int,
-    picks: list[_Pick],
     inverse: np.ndarray,
     fisher: np.ndarray,
 ) -> list[_Pick]:
-    """Return `room` choices among a few rows; `inverse` is that of M before the `picks`."""
+    """Return `room` choices among a few rows; `inverse` is that of M before them."""
     rows = rows.astype(np.float64)
-    a = np.array([pick.a for pick in picks]).reshape(len(picks), rows.shape[1])
-    c = np.array([pick.c for pick in picks])
+    a, c = np.empty((0, rows.shape[1])), np.empty(0)
 
     def solve(y: np.ndarray) -> np.ndarray:
         return inverse @ y - a.T @ (c * (a @ y))
@@ -255,18 +255,41 @@ def _backward(
     solved = X @ inverse
     forms, worths = solved @ X.T, solved @ fisher @ solved.T
     kept = np.arange(len(X))
-    for _ in range(len(X) - k):
-        # 1 - w h > 0, as the row itself is part of M; rounding may hide it
-        remaining = np.maximum(1 - weights[kept] * forms[kept, kept], np.finfo(np.float64).eps)
-        drop = int(np.argmin(weights[kept] * worths[kept, kept] / remaining))
-        j = kept[drop]
-        c = weights[j] / remaining[drop]
-        of_a, of_b = forms[:, j].copy(), worths[:, j].copy()
-        forms += c * np.outer(of_a, of_a)
-        mixed = np.outer(of_a, of_b)
-        worths += c * (mixed + mixed.T) + c**2 * of_b[j] * np.outer(of_a, of_a)
-        kept = np.delete(kept, drop)
+    while len(kept) > k:
+        room = min(ROUND, len(kept) - k)
+        stay, forms, worths = _drop_some(forms, worths, weights[kept], room)
+        kept = kept[stay]
     return kept
+
+
+def _drop_some(
+    forms: np.ndarray, worths: np.ndarray, weights: np.ndarray, room: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Drop `room` rows; return which stay, and A and B of these afterwards.
+
+    A and B follow in one product at the end. Before, only their diagonals are kept up to date, and
+    the columns of each row that is dropped.
+    """
+    a, b = np.empty((2, room, len(forms)))
+    c, s = np.empty((2, room))
+    leverage, worth = forms.diagonal().copy(), worths.diagonal().copy()
+    stay = np.ones(len(forms), dtype=bool)
+    for i in range(room):
+        # 1 - w h > 0, as the row itself is part of M; rounding may hide it
+        remaining = np.maximum(1 - weights * leverage, np.finfo(np.float64).eps)
+        j = int(np.argmin(np.where(stay, weights * worth / remaining, np.inf)))
+        of_a, of_b = c[:i] * a[:i, j], c[:i] * b[:i, j]
+        a[i] = forms[j] + of_a @ a[:i]
+        b[i] = worths[j] + of_a @ b[:i] + (of_b + c[:i] * s[:i] * of_a) @ a[:i]
+        c[i], s[i] = weights[j] / remaining[j], b[i, j]
+        leverage += c[i] * a[i] ** 2
+        worth += c[i] * a[i] * (2 * b[i] + c[i] * s[i] * a[i])
+        stay[j] = False
+    a, b, places = a[:, stay], b[:, stay], np.ix_(stay, stay)
+    scaled = (a * c[:, None]).T
+    mixed = scaled @ b
+    worths = worths[places] + mixed + mixed.T + (scaled * (c * s)) @ a
+    return stay, forms[places] + scaled @ a, worths
 
 
 def _products(X: Rows, vectors: list[np.ndarray]) -> np.ndarray:

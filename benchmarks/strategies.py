@@ -44,7 +44,6 @@ LARGEST = {  # quadratic, or many passes over the pool: not run on larger ones
     "softmax_kde": 50_000,
     "kde": 50_000,
 }
-LARGEST_OF_LARGE_BATCH = {"bait": 10_000}  # 1,000 images of these take two minutes
 LEFT_OUT = {"expected_error"}  # for small pools: refits the model for every image
 ONCE = {("kde", 50_000), ("softmax_outlier", 50_000)}  # half a minute and more each
 PEERS = {"kde": 50_000, "kcenter": 50_000, "badge": 50_000, "typiclust": 10_000}
@@ -139,7 +138,6 @@ def cells(args) -> list[tuple[str, int, int, str]]:
             if n > LARGEST.get(name, n):
                 continue
             once = args.quick or name == "kde" or (name, n) in ONCE
-            once = once or n > LARGEST_OF_LARGE_BATCH.get(name, n)
             for batch in (100,) if once or args.wide else (100, 1000):
                 chosen.append((name, n, batch, "al_tf"))
             if args.peers_python and n <= peers.get(name, 0):

@@ -14,6 +14,7 @@ from ._threads import for_each, ordered_map
 ROWS = 2048  # a step's worth of rows
 CANDIDATES = 1024  # rows whose gains are kept up to date while others wait
 ROUND = 32  # rows chosen among the candidates before the others are brought up to date
+DROPS = 128  # rows dropped before the products of all that are left follow
 
 
 def a_optimal(
@@ -256,7 +257,7 @@ def _backward(
     forms, worths = solved @ X.T, solved @ fisher @ solved.T
     kept = np.arange(len(X))
     while len(kept) > k:
-        room = min(ROUND, len(kept) - k)
+        room = min(DROPS, len(kept) - k)
         stay, forms, worths = _drop_some(forms, worths, weights[kept], room)
         kept = kept[stay]
     return kept

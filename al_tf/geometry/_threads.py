@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 
 _MINE = threading.local()
 _ONE_KERNEL_AT_A_TIME = threading.RLock()  # the BLAS thread limit belongs to the process
+_BEFORE: list[int] = []  # threads that BLAS may use outside `one_blas_thread`, while inside it
 
 
 def ordered_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
@@ -87,15 +88,27 @@ def _without_blas_warnings(function: Callable[[Task], Result]) -> Callable[[Task
 
 @contextmanager
 def one_blas_thread() -> Iterator[int]:
-    """Limit BLAS to one thread inside the block; yields the number of threads it had before."""
+    """Limit BLAS to one thread inside the block; yields the number of threads it had before.
+
+    Kernels inside the block run on that many threads, and start sooner: the limit is set already.
+    """
     with _ONE_KERNEL_AT_A_TIME:
+        if _BEFORE:
+            yield _BEFORE[-1]
+            return
         n_threads = n_workers()
-        with _blas().limit(limits=1):
-            yield n_threads
+        _BEFORE.append(n_threads)
+        try:
+            with _blas().limit(limits=1):
+                yield n_threads
+        finally:
+            _BEFORE.clear()
 
 
 def n_workers() -> int:
     """Return how many threads BLAS may use now: the user's own limit, else the cores."""
+    if before := _BEFORE[:]:
+        return before[-1]
     limits = [library["num_threads"] for library in _blas().info()]
     return max(limits) if limits else os.cpu_count() or 1
 

@@ -2,31 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..geometry._points import slices
-from ..geometry._threads import for_each
+from ..geometry._threads import for_each, one_blas_thread, scratch
 from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, check_proba, sampled_proba
 from .uncertainty import plogp
 
 BLOCK = 128  # images whose gains are bounded before the largest are computed
-FEW = 16  # images whose gains are computed at once
-PARTS = 2  # of these, for as many threads
+WAVE = 8  # blocks bounded at once, when a large gain is known
+FEW = 64  # images whose gains are computed at once
+TILE = 2**19  # bytes of mixed probabilities at once: they stay in a core's cache
+PARTS = 2  # of fewer images, for as many threads
 GROUPS = 128  # of alike configurations; more are grouped for bounds
 NOISE = 0.1  # by which drawn configurations may change a gain
+ROUGH = 1e-3  # nats: gains below this are not bounded in float32
+ROUNDING = {np.float32: 1e-5, np.float64: 1e-12}  # nats: far more than is lost in a gain
+DECIMALS = 12  # of gains: those of copies are equal
 STEPS = 3  # of k-means
 EXHAUSTED = 1e-6  # nats: gains below this are rounding
+
+
+class Mixtures(NamedTuple):
+    """Posteriors of the samples given the labels of the images chosen so far.
+
+    Attributes
+    ----------
+    posteriors : ndarray, shape (C, S)
+        Given each configuration of these labels; rows sum to 1.
+    likelihoods : ndarray, shape (C,)
+        Probability of each configuration; they sum to 1.
+    """
+
+    posteriors: np.ndarray
+    likelihoods: np.ndarray
+
+    def astype(self, dtype: npt.DTypeLike) -> Mixtures:
+        """Return the same in another precision."""
+        posteriors = np.where(self.posteriors > np.finfo(dtype).eps ** 2, self.posteriors, 0.0)
+        return Mixtures(posteriors.astype(dtype), self.likelihoods.astype(dtype))
 
 
 def joint_gains(
     samples: np.ndarray,
     posteriors: np.ndarray,
     likelihoods: np.ndarray,
-    entropies: np.ndarray | None = None,
+    expected: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return what each image's label adds to the information about the weights, in nats.
 
@@ -36,25 +62,28 @@ def joint_gains(
     Parameters
     ----------
     samples : ndarray, shape (S, n, K)
-        Class probabilities.
+        Class probabilities, in the precision of `posteriors` and `likelihoods`.
     posteriors : ndarray, shape (C, S)
         Rows sum to 1.
     likelihoods : ndarray, shape (C,)
         Probability of each configuration; they sum to 1.
-    entropies : ndarray, shape (n, S), optional
-        Those of the samples, in nats, where they are known.
+    expected : ndarray, shape (n,), optional
+        ``E_c sum_s q_cs H(p_s)``, in nats, where it is known.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (n,), float64
         0 or more.
     """
     n_samples, n, n_classes = samples.shape
-    if entropies is None:
-        entropies = -plogp(samples).sum(axis=2).T
-    expected = entropies @ (likelihoods @ posteriors)
-    mixed = posteriors @ samples.reshape(n_samples, -1)  # (C, n K)
-    marginal = -(likelihoods @ plogp(mixed))
+    if expected is None:
+        expected = -plogp(samples).sum(axis=2).T @ (likelihoods @ posteriors)
+    mixed = scratch("mixed", (len(posteriors), n * n_classes), posteriors.dtype)
+    np.matmul(posteriors, samples.reshape(n_samples, -1), out=mixed)
+    np.maximum(mixed, np.finfo(mixed.dtype).eps ** 2, out=mixed)  # 0 ln 0 = 0
+    logarithm = np.log(mixed, out=scratch("logarithm", mixed.shape, mixed.dtype))
+    logarithm *= mixed
+    marginal = -(likelihoods @ logarithm).astype(np.float64)
     return np.maximum(marginal.reshape(n, n_classes).sum(axis=1) - expected, 0.0)
 
 
@@ -106,20 +135,22 @@ def batch_bald(
         raise ValueError(f"max_configurations must be 1 or more; got {max_configurations}.")
     rng = check_random_state(random_state)
     samples = sampled_proba(classifier, X, n_samples, rng, joint=True)
-    pool = _Pool(samples, canonical_order(check_proba(samples.mean(axis=0)), rng))
+    order = canonical_order(check_proba(samples.mean(axis=0)), rng)
     rank = rng.permutation(n)  # the higher wins a tie
-    bound = pool.single.copy()  # the information given other labels is never more
     given = _Configurations(n_samples, max_configurations, rng)
     chosen, scores = np.empty(n_instances, dtype=np.intp), np.zeros(n_instances)
-    for step in range(n_instances):
-        best, gain = _most_informative(pool, bound, rank, given)
-        if gain < EXHAUSTED:
-            rest = np.lexsort((rank, np.where(np.isfinite(bound), pool.single, -np.inf)))
-            chosen[step:] = rest[::-1][: n_instances - step]
-            break
-        chosen[step], scores[step], bound[best] = best, gain, -np.inf
-        given.add(samples[:, pool.order[best]].astype(np.float64))
-    return pool.order[chosen], scores
+    with one_blas_thread():  # its threads would spin while those of the kernels work
+        pool = _Pool(samples, order)
+        bound = pool.single.copy()  # the information given other labels is never more
+        for step in range(n_instances):
+            best, gain = _most_informative(pool, bound, rank, given)
+            if gain < EXHAUSTED:
+                rest = np.lexsort((rank, np.where(np.isfinite(bound), pool.single, -np.inf)))
+                chosen[step:] = rest[::-1][: n_instances - step]
+                break
+            chosen[step], scores[step], bound[best] = best, gain, -np.inf
+            given.add(samples[:, order[best]].astype(np.float64))
+    return order[chosen], scores
 
 
 class _Pool:
@@ -135,6 +166,7 @@ class _Pool:
 
     def __init__(self, samples: np.ndarray, order: np.ndarray) -> None:
         self.samples, self.order = samples, order
+        self._direct = samples.flags.c_contiguous  # `numpy.take` would copy the whole otherwise
         n_samples, n, n_classes = samples.shape
         self.entropies, single = np.empty((n, n_samples)), np.empty(n)
 
@@ -148,16 +180,25 @@ class _Pool:
         for_each(fill, slices(n, BLOCK))
         self.single = single[order]
 
-    def gains(self, rows: np.ndarray, given: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Return `joint_gains` of some images, given configurations."""
-        gains = np.empty(len(rows))
+    def gains(self, rows: np.ndarray, given: Mixtures, mean: np.ndarray) -> np.ndarray:
+        """Return `joint_gains` of some images in the precision of `given`.
+
+        `mean` ``(S,)`` is the mean of the posteriors, in float64.
+        """
+        gains, dtype = np.empty(len(rows)), given.posteriors.dtype
+        n_samples, _, n_classes = self.samples.shape
 
         def fill(part: slice) -> None:
             images = self.order[rows[part]]
-            block = self.samples[:, images].astype(np.float64)
-            gains[part] = joint_gains(block, *given, self.entropies[images])
+            block = scratch("samples", (n_samples, len(images), n_classes), dtype)
+            if self._direct and dtype == self.samples.dtype:
+                np.take(self.samples, images, axis=1, out=block, mode="clip")
+            else:
+                block[:] = self.samples[:, images]
+            gains[part] = joint_gains(block, *given, self.entropies[images] @ mean)
 
-        for_each(fill, slices(len(rows), -(-len(rows) // PARTS)))
+        most = TILE // (len(given.likelihoods) * n_classes * dtype.itemsize)
+        for_each(fill, slices(len(rows), max(1, min(most, -(-len(rows) // PARTS)))))
         return gains
 
 
@@ -166,30 +207,37 @@ def _most_informative(
 ) -> tuple[int, float]:
     """Return the image with the largest gain; bounds of those looked at are brought up to date.
 
-    Images are looked at in blocks, as long as their bounds reach the largest gain: first given
-    groups of configurations, which bounds the gain, then, where that still reaches it, given all.
-    Bounds by configurations that were drawn for an earlier choice have a margin.
+    Images are looked at in blocks, as long as their bounds reach the largest gain. Each is looked
+    at up to three times, as long as it may be the best: its gain given groups of configurations,
+    which is an upper bound; its gain given all; and this again in float64. Bounds by configurations
+    that were drawn for an earlier choice have a margin.
     """
-    every, groups = (given.posteriors, given.likelihoods), given.grouped()
+    dtype = np.float32 if bound.max() > ROUGH else np.float64
+    every, groups, rounding = given.every, given.grouped(), ROUNDING[dtype]
+    mean = every.likelihoods @ every.posteriors
+    rough_every, rough_groups = every.astype(dtype), groups and groups.astype(dtype)
+    reach = bound * (1 + NOISE) if given.drawn else bound + ROUNDING[np.float64]
     waiting = np.isfinite(bound)
-    reach = bound * (1 + NOISE) if given.drawn else bound.copy()
-    best, gain = -1, -np.inf
+    best, gain, size = -1, -np.inf, BLOCK
     while len(rows := np.flatnonzero(waiting & (reach >= gain))):
-        if len(rows) > BLOCK:
-            rows = rows[np.argpartition(bound[rows], -BLOCK)[-BLOCK:]]
-        waiting[rows] = False
-        if groups is not None:
-            bound[rows] = reach[rows] = pool.gains(rows, groups)
+        if len(rows) > size:
+            rows = rows[np.argpartition(bound[rows], -size)[-size:]]
+        waiting[rows], size = False, WAVE * BLOCK
+        if rough_groups:
+            bound[rows] = reach[rows] = pool.gains(rows, rough_groups, mean) + rounding
         highest_first = rows[np.argsort(-reach[rows], kind="stable")]
         for part in slices(len(rows), FEW):
             few = highest_first[part]
             few = few[reach[few] >= gain]
             if not len(few):
                 break
-            bound[few] = gains = pool.gains(few, every)
-            top = np.lexsort((rank[few], gains))[-1]
-            if (gains[top], rank[few[top]]) > (gain, rank[best]):
-                best, gain = int(few[top]), float(gains[top])
+            rough = pool.gains(few, rough_every, mean)
+            bound[few] = rough + rounding
+            few = few[rough + rounding >= max(gain, rough.max() - rounding)]
+            bound[few] = gains = pool.gains(few, every, mean).round(DECIMALS)
+            for image, image_gain in zip(few.tolist(), gains.tolist(), strict=True):
+                if (image_gain, rank[image]) > (gain, rank[best]):
+                    best, gain = image, image_gain
     return best, gain
 
 
@@ -202,7 +250,12 @@ class _Configurations:
         self.drawn = False
         self._most, self._rng = most, rng
 
-    def grouped(self) -> tuple[np.ndarray, np.ndarray] | None:
+    @property
+    def every(self) -> Mixtures:
+        """All of them."""
+        return Mixtures(self.posteriors, self.likelihoods)
+
+    def grouped(self) -> Mixtures | None:
         """Return posteriors and likelihoods of groups of alike configurations, if there are many.
 
         Entropy is concave: gains given the mean posteriors of groups, in `joint_gains`, are never
@@ -220,7 +273,7 @@ class _Configurations:
             weighted = (self.posteriors * self.likelihoods[:, None])[by_group]
             likelihoods = np.add.reduceat(self.likelihoods[by_group], first)
             means = np.add.reduceat(weighted, first, axis=0) / likelihoods[:, None]
-        return means, likelihoods
+        return Mixtures(means, likelihoods)
 
     def add(self, proba: np.ndarray) -> None:
         """Extend every configuration by the label of one image, given its ``(S, K)``."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from al_tf import geometry
 from al_tf.geometry._points import LARGEST_TILE, tile_size
-from al_tf.geometry._threads import n_workers, ordered_map, scratch
+from al_tf.geometry._threads import n_workers, one_blas_thread, ordered_map, scratch
 
 from .naive import rows
 
@@ -70,6 +71,24 @@ def test_tiles_of_all_threads_fit_into_the_memory_limit(limit, n_threads):
     assert 32 <= side <= LARGEST_TILE
     assert side == 32 or 16 * n_threads * side**2 <= limit
     assert side == LARGEST_TILE or 16 * n_threads * (side + 1) ** 2 > limit
+
+
+def test_inside_the_limit_of_blas_kernels_keep_their_threads():
+    def blas():
+        return {part["num_threads"] for part in threadpool_info() if part["user_api"] == "blas"}
+
+    with threadpool_limits(2):
+        with one_blas_thread() as n_threads:
+            assert n_threads == n_workers() == 2
+            with one_blas_thread() as again:
+                assert again == 2
+            both = threading.Barrier(2, timeout=10)
+            list(ordered_map(lambda task: both.wait(), range(2)))  # one thread would wait for ever
+            assert blas() == {1}
+        assert n_workers() == 2
+        with pytest.raises(KeyError), one_blas_thread():
+            raise KeyError
+        assert n_workers() == 2
 
 
 def test_scratch_memory_is_kept_apart_by_name_and_kind_and_grows():

@@ -52,6 +52,7 @@ def test_the_choice_does_not_depend_on_the_candidates(candidates, at_once, monke
     expected, gains = geometry.a_optimal(X, weights, 12, 0.2 * np.eye(5), random_state=0)
     monkeypatch.setattr("al_tf.geometry._a_optimal.CANDIDATES", candidates)
     monkeypatch.setattr("al_tf.geometry._a_optimal.ROUND", at_once)
+    monkeypatch.setattr("al_tf.geometry._a_optimal.DROPS", at_once)
     chosen, again = geometry.a_optimal(X, weights, 12, 0.2 * np.eye(5), random_state=0)
     assert chosen.tolist() == expected.tolist()
     np.testing.assert_allclose(again, gains, rtol=1e-9)

@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 from al_tf.strategies._order import canonical_order
 from al_tf.strategies.bald import bald_score
 from al_tf.strategies.batch_bald import (
+    Mixtures,
     _Configurations,
     _most_informative,
     _Pool,
@@ -107,7 +108,7 @@ def plain_picks(samples, k, seed, max_configurations):
     given = _Configurations(len(samples), max_configurations, rng)
     chosen = []
     for _ in range(k):
-        gains = joint_gains(samples[:, order], given.posteriors, given.likelihoods)
+        gains = joint_gains(samples[:, order], given.posteriors, given.likelihoods).round(12)
         gains[chosen] = -1
         chosen.append(np.lexsort((rank, gains))[-1])
         given.add(samples[:, order[chosen[-1]]])
@@ -118,7 +119,6 @@ def plain_picks(samples, k, seed, max_configurations):
 @pytest.mark.parametrize("copies", [1, 2])
 @pytest.mark.parametrize(("block", "few"), [(20, 16), (3, 1)])
 def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, monkeypatch):
-    """Of copies, either may be picked: rounding may tell them apart."""
     monkeypatch.setattr(batch_bald_module, "BLOCK", block)
     monkeypatch.setattr(batch_bald_module, "FEW", few)
     monkeypatch.setattr(batch_bald_module, "GROUPS", 30)
@@ -131,7 +131,54 @@ def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, m
     expected = plain_picks(samples, 12, seed, 200)
     options = {"n_samples": 40, "max_configurations": 200, "random_state": seed}
     indices, _ = batch_bald(Draws(samples), np.zeros((120, 1)), 12, **options)
-    np.testing.assert_array_equal(indices // copies, expected // copies)
+    np.testing.assert_array_equal(indices, expected)
+
+
+def test_gains_too_near_for_single_precision_are_told_apart():
+    samples = draws(20, 30, 3)
+    best = bald_score(samples).argmax()
+    samples[:, :20] = samples[:, [best]]
+    samples[:, :20, 0] *= 1 - 1e-9 * np.random.default_rng(0).permutation(20)[:, None].T
+    samples /= samples.sum(axis=2, keepdims=True)
+    gains = joint_gains(samples, np.full((1, 20), 0.05), np.ones(1))
+    assert len(np.unique(gains[:20].astype(np.float32))) < 15 < len(np.unique(gains[:20]))
+    for form in (samples, np.ascontiguousarray(samples.swapaxes(0, 1)).swapaxes(0, 1)):
+        indices, scores = batch_bald(Draws(form), np.zeros((30, 1)), 1, n_samples=20)
+        assert indices[0] == gains.argmax()
+        assert scores[0] == pytest.approx(gains.max(), abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1, 12, 40])
+def test_gains_of_single_precision_are_within_its_rounding(scale):
+    """At 40, configurations have posteriors far below the smallest number of float32."""
+    logits = scale * np.random.default_rng(0).normal(size=(50, 40, 5))
+    samples = np.exp(logits - logits.max(axis=2, keepdims=True))
+    samples /= samples.sum(axis=2, keepdims=True)
+    given = _Configurations(50, 500, np.random.default_rng(0))
+    for image in range(6):
+        given.add(samples[:, image])
+    exact = joint_gains(samples, *given.every)
+    single = joint_gains(samples.astype(np.float32), *given.every.astype(np.float32))
+    np.testing.assert_allclose(single, exact, atol=batch_bald_module.ROUNDING[np.float32] / 3)
+
+
+def test_numbers_that_are_slow_in_single_precision_become_zero():
+    """Processors take a hundred times as long for those next to the smallest."""
+    few = Mixtures(np.array([[1 - 1e-40, 1e-40], [0.5, 0.5]]), np.array([0.5, 0.5]))
+    assert few.astype(np.float32).posteriors.tolist() == [[1, 0], [0.5, 0.5]]
+    assert few.astype(np.float64).posteriors[1].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("rough", [0.0, np.inf])
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_of_either_precision_give_the_same_picks(rough, seed, monkeypatch):
+    samples = draws(20, 200, 4, seed)
+    options = {"n_samples": 20, "max_configurations": 256, "random_state": 0}
+    expected, gains = batch_bald(Draws(samples), np.zeros((200, 1)), 8, **options)
+    monkeypatch.setattr(batch_bald_module, "ROUGH", rough)
+    again, same = batch_bald(Draws(samples.astype(np.float32)), np.zeros((200, 1)), 8, **options)
+    assert again.tolist() == expected.tolist()
+    np.testing.assert_allclose(same, gains, atol=1e-6)
 
 
 def test_no_choice_depends_on_the_number_of_threads():

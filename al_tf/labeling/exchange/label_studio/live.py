@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ....errors import AlTfError, LabelStudioError
+from ....errors import LabelStudioError
 from ...audit import AuditReserve, settled_group
 from ...background import BackgroundTask
 from ...choosing import Chooser, check_needs
@@ -18,12 +18,12 @@ from ...ledger import LabelLedger
 from ...pool import FolderPool
 from ...trainer import Trainer
 from ...training_set import training_labels
-from .annotations import read_tasks
 from .client import StudioClient
 from .files import ImportResult
 from .interface import Control, read_interface
 from .ranking import OUR_VERSIONS, Ranker, Ranking
 from .recording import Recorder, record_all
+from .requests import annotated_tasks, project_number, read_annotations
 from .task_images import TaskImages
 from .writing import PredictionWriter, failures_logged, finish_writing
 
@@ -119,7 +119,7 @@ class LiveLabeling:
         LabelStudioError
             The labeling interface does not fit the ledger's classes; the message says why.
         """
-        number = _project_number(request.get("project"))
+        number = project_number(request.get("project"))
         project = self._open_project(number, str(request.get("schema") or ""))
         host, token = request.get("hostname"), request.get("access_token")
         if self._client is None and host and token:
@@ -149,7 +149,7 @@ class LiveLabeling:
         tasks = request.get("tasks")
         if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
             raise LabelStudioError("Expected a list of tasks.")
-        number = _project_number(request.get("project"))
+        number = project_number(request.get("project"))
         project = self._open_project(number, str(request.get("label_config") or ""))
         images = self._images_of(tasks, project)
         if None in images:
@@ -173,7 +173,7 @@ class LiveLabeling:
             self._train()
             return None
         if action in ("TASKS_CREATED", "PROJECT_UPDATED"):
-            number = _project_number(about.get("id"))
+            number = project_number(about.get("id"))
             self._open_project(number, str(about.get("label_config") or ""))
             if action == "TASKS_CREATED":  # the other one comes with each version that is shown
                 self._reach_out(number)
@@ -273,17 +273,9 @@ class LiveLabeling:
     # Answers ---------------------------------------------------------------------------------
 
     def _annotated(self, about: Mapping[str, Any], annotations: Any, tasks: Any) -> ImportResult:
-        number = _project_number(about.get("id"))
+        number = project_number(about.get("id"))
         project = self._open_project(number, str(about.get("label_config") or ""))
-        annotations = annotations if isinstance(annotations, list) else [annotations]
-        tasks = tasks if isinstance(tasks, list) else [tasks]
-        by_number = {task.get("id"): task for task in tasks if isinstance(task, Mapping)}
-        whole = []
-        for annotation in annotations:
-            task = by_number.get((annotation or {}).get("task"))
-            if task is None or not isinstance(task.get("data"), Mapping):
-                raise LabelStudioError("Expected an annotation with its task.")
-            whole.append({**task, "annotations": [annotation]})
+        whole = annotated_tasks(annotations, tasks)
         with self._lock:
             result = self._record(whole, project, complete=False)
         if result.unmatched:
@@ -295,7 +287,9 @@ class LiveLabeling:
     ) -> ImportResult:
         """Record the annotations of tasks, and train if anything is new."""
         names = self.ledger.class_list.known_names
-        reading = _read(tasks, names, complete, self._emails, project.control.name)
+        reading = read_annotations(
+            tasks, names, complete=complete, emails=self._emails, control=project.control.name
+        )
         images = self._images_of(tasks, project)
         ranking = None if self._ranker is None else self._ranker.last
         recorder = Recorder(self.ledger)
@@ -410,27 +404,3 @@ class LiveLabeling:
         with self._lock:
             images = dict(project.images)
         writer.write(ranking.version, ranking.predictions(images, project.control))
-
-
-def _read(
-    tasks: Sequence[Mapping[str, Any]],
-    classes: Sequence[str],
-    complete: bool,
-    emails: Mapping[int, str],
-    control: str,
-) -> Any:
-    try:
-        return read_tasks(tasks, classes, complete=complete, emails=emails, control=control)
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        if isinstance(error, AlTfError):
-            raise
-        raise LabelStudioError(
-            f"An annotation has another form than Label Studio gives it ({error})."
-        ) from error
-
-
-def _project_number(value: Any) -> int:
-    text = str(value or "").partition(".")[0]
-    if not (text.isascii() and text.isdecimal()):
-        raise LabelStudioError(f"Expected the number of a project; got {value!r}.")
-    return int(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
@@ -17,7 +18,8 @@ from matplotlib.figure import Figure
 
 WIDTH = 8.0
 """Inches; at 100 dots per inch, the 800 pixels that a README shows."""
-
+CAPTION_LETTERS = 15
+"""Letters of a caption on an inch, few enough for broad ones."""
 
 _RC: Any = {
     "font.size": 10,
@@ -137,8 +139,10 @@ def strategy_legend(fig: Figure, axes: Sequence[Axes], names: Sequence[str]) -> 
 
 
 def caption(fig: Figure, text: str) -> None:
-    """Write above the panels what is drawn."""
-    fig.suptitle(text, fontsize=9, color="#444444")
+    """Write above the panels what is drawn, in lines that the figure is wide enough for."""
+    width = int(CAPTION_LETTERS * fig.get_figwidth())
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, width)]
+    fig.suptitle("\n".join(lines), fontsize=9, color="#444444")
 
 
 def in_order(names: pd.Series, first: str = "random") -> list[str]:

@@ -24,7 +24,7 @@ from al_tf.plots.looks import (
     Look,
     strategy_look,
 )
-from al_tf.plots.style import WIDTH
+from al_tf.plots.style import WIDTH, caption
 from al_tf.strategies import BUILT_IN
 
 from .figures import simulated
@@ -43,6 +43,21 @@ class TestOneLook:
         for fig in figures:
             drawn = {colors.to_hex(line.get_color()).upper() for line in fig.axes[0].lines}
             assert expected in drawn
+
+    def test_captions_fit_on_their_figures(self):
+        table = simulated(2)
+        figures = [
+            plots.learning_curves(analysis.learning_curve_table(table)),
+            plots.forest_plot(analysis.verdict_table(table)),
+            plots.savings_plot(analysis.label_savings(table, targets=[0.7])),
+            plots.penalty_heatmap(analysis.penalty_matrix(table)),
+        ]
+        caption(figures[0], " ".join(["a long caption"] * 30))
+        for fig in figures:
+            fig.draw_without_rendering()
+            written = fig._suptitle.get_window_extent()
+            assert written.x0 >= 0
+            assert written.x1 <= fig.bbox.x1
 
     def test_built_in_strategies_have_colours_of_their_own(self):
         looks = {name: strategy_look(name) for name in BUILT_IN}

@@ -144,8 +144,8 @@ def savings_plot(table: pd.DataFrame, baseline: str = "random") -> Figure:
         axes[-1].set_xlabel(f"labels {baseline} needs / labels the strategy needs")
         caption(
             fig,
-            "Right of 1: fewer labels for the same result. 95 % bootstrap interval; "
-            "one that starts at 0: the target was not reached in every draw",
+            "Right of 1: fewer labels for the same result. 95 % bootstrap interval,\n"
+            "from 0 where the target was not reached in every draw",
         )
     return fig
 

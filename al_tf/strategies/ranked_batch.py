@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from ..geometry import nearest_of_set
+from ..geometry._points import slices
 from ..seeding import RandomState, check_random_state
 from ._select import check_pool, labeled_features, proba_and_features
 from .uncertainty import uncertainty_score
 
 BLOCK = 256  # images whose distances are brought up to date at once
+TILE = 2**21  # bytes of differences at once: they stay in a core's cache
 
 
 def rank_batch(
@@ -59,6 +61,7 @@ def rank_batch(
     )
     seen = np.zeros(n, dtype=np.intp)  # how many of the chosen images a distance takes into account
     chosen, scores = np.empty(n_instances, dtype=np.intp), np.empty(n_instances)
+    rows_of_chosen = np.empty((n_instances, features.shape[1]), dtype=np.float32)
     for step in range(n_instances):
         alpha = (n - step) / (n + m) if m + step else 0.0
         value = alpha * (1 - 1 / (1 + distance)) + (1 - alpha) * uncertainties
@@ -66,30 +69,28 @@ def rank_batch(
         while seen[best := int(np.argmax(value))] < step:
             block = np.argpartition(value, max(n - BLOCK, 0))[-BLOCK:]
             block = block[seen[block] < step]
-            _bring_up_to_date(distance, seen, block, features, order, chosen[:step])
+            rows = features[order[block]].astype(np.float32, copy=False)
+            nearest = _nearest_of_unseen(rows, seen[block], rows_of_chosen[:step])
+            distance[block], seen[block] = np.minimum(distance[block], nearest), step
             value[block] = alpha * (1 - 1 / (1 + distance[block]))
             value[block] += (1 - alpha) * uncertainties[block]
         chosen[step], scores[step], seen[best] = best, value[best], n_instances
+        rows_of_chosen[step] = features[order[best]]
     return order[chosen], scores
 
 
-def _bring_up_to_date(
-    distance: np.ndarray,
-    seen: np.ndarray,
-    block: np.ndarray,
-    features: np.ndarray,
-    order: np.ndarray,
-    chosen: np.ndarray,
-) -> None:
-    """Lower the distances of some images to those to the chosen images they have not seen."""
-    block = block[np.argsort(seen[block])]
-    rows = features[order[block]].astype(np.float32, copy=False)
-    for place in range(seen[block[0]], len(chosen)):
-        behind = slice(np.searchsorted(seen[block], place, side="right"))
-        to_chosen = features[order[chosen[place]]].astype(np.float32, copy=False)
-        apart = np.sqrt(((rows[behind] - to_chosen) ** 2).sum(axis=1))
-        distance[block[behind]] = np.minimum(distance[block[behind]], apart)
-    seen[block] = len(chosen)
+def _nearest_of_unseen(rows: np.ndarray, seen: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return each row's distance to the nearest of ``chosen[seen:]``, one or more of these."""
+    unseen = len(chosen) - seen
+    first = np.cumsum(unseen) - unseen
+    row = np.repeat(np.arange(len(rows)), unseen)  # of each pair
+    place = np.arange(len(row)) + np.repeat(seen - first, unseen)
+    apart = np.empty(len(row), dtype=np.float32)
+    for part in slices(len(row), max(1, TILE // (4 * rows.shape[1]))):
+        difference = rows[row[part]] - chosen[place[part]]
+        apart[part] = np.sqrt((difference**2).sum(axis=1))
+    nearest: np.ndarray = np.minimum.reduceat(apart, first)
+    return nearest
 
 
 def ranked_batch(

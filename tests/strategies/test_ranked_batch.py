@@ -61,6 +61,7 @@ def test_the_labeled_set_counts(learner, pool):
 @pytest.mark.parametrize("block", [1, 3, 50])
 def test_the_choice_is_that_of_a_pass_over_all_images_for_each(block, with_labels, monkeypatch):
     monkeypatch.setattr("al_tf.strategies.ranked_batch.BLOCK", block)
+    monkeypatch.setattr("al_tf.strategies.ranked_batch.TILE", 100)  # a few pairs
     rng = np.random.default_rng(0)
     features = np.repeat(rng.normal(size=(40, 3)), 2, axis=0).astype(np.float32)
     uncertainties, labeled = rng.random(80), features[:5] if with_labels else None

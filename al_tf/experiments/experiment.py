@@ -22,7 +22,7 @@ from .config import ExperimentConfig, check_same
 from .features import backbone_of, embed_images, remove_features, sees_features
 from .loop import is_complete, round_zero_path
 from .model_settings import has_backbone
-from .options import options_in_use
+from .options import SIZE, options_in_use
 from .parallel import Failures, Run, run_here, run_in_processes, run_on_dask
 from .provenance import provenance, without_places
 from .records import Record, RunKey, pack_records, read_runs, unpack_records
@@ -33,6 +33,8 @@ from .vectorized import check_vectorized, run_together
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ..network.backbones import Backbone
 
 BACKENDS = ("processes", "dask")
 
@@ -184,11 +186,12 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
             f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
             f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
         )
-    backbone = backbone_of(config).fingerprint if has_backbone(config.model) else None
-    if old is not None and old.get("backbone_fingerprint") != backbone:
+    backbone = backbone_of(config) if has_backbone(config.model) else None
+    fingerprint = None if backbone is None else backbone.fingerprint
+    if old is not None and old.get("backbone_fingerprint") != fingerprint:
         raise ConfigMismatchError(
             f"The backbone {config.backbone!r} is not the one that {out} was begun with: "
-            f"fingerprint {str(old.get('backbone_fingerprint'))[:12]} then, {str(backbone)[:12]} "
+            f"fingerprint {str(old.get('backbone_fingerprint'))[:12]} then, {str(fingerprint)[:12]} "
             "now. Use another folder."
         )
     make_setting(config, config.seeds[0])  # too small a pool, a wrong noise matrix: now
@@ -196,12 +199,12 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     meta: dict[str, Any] = {
         "about": old.get("about") if old else None,  # the author's own sentence
         "config": config.to_dict(),
-        "options": options_in_use(config.to_dict()),
+        "options": options_in_use(config.to_dict()) | _size_of(backbone),
         "config_hash": config.digest,
         "class_names": list(data.class_names),
         "data_source": old["data_source"] if old else without_places(data.source),
         "data_fingerprint": data.fingerprint,
-        "backbone_fingerprint": backbone,
+        "backbone_fingerprint": fingerprint,
         **now,
         "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -218,6 +221,12 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
         meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
     write_meta(out, meta)
     return _known(meta)
+
+
+def _size_of(backbone: Backbone | None) -> dict[str, Any]:
+    """Return the option that a backbone sees images of a size; one that no setting states is left out."""
+    size = None if backbone is None else backbone.size
+    return {SIZE: size} if isinstance(size, int) else {}
 
 
 def _options_before(options: dict[str, Any], out: Path) -> dict[str, Any]:

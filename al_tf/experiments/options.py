@@ -5,6 +5,8 @@ Settings state options in three places: ``dataset_options``, ``model_params`` an
 another version may have another one. So ``study.toml`` holds, beside the settings in ``[config]``, all
 options as they were used, in tables of the same names below ``[options]``:
 
+The size of a backbone that settings leave to it stands there as well.
+
 - `settings_of_study` gives the settings that repeat a study, whatever the defaults are by now;
 - `changed_options` says which options keep an experiment from going on with this version.
 
@@ -23,6 +25,7 @@ from .strategy_spec import OF_THE_EXPERIMENT, RESERVED
 
 Table = dict[str, Any]
 DATASET, MODEL, STRATEGY = "dataset_options", "model_params", "strategy"
+SIZE = "backbone_size"
 NEEDED = ("dataset", "model", "strategies", DATASET, MODEL)
 """Settings of an experiment that say which options it has."""
 
@@ -156,6 +159,9 @@ def settings_of_study(meta: Mapping[str, Any]) -> Table:
     config, options = dict(meta["config"]), meta.get("options")
     if options is None:
         return config
+    size = options.get(SIZE)
+    if size is not None and config.get(SIZE) is None and size != default_size(config["backbone"]):
+        config[SIZE] = size
     by_default = options_in_use(config)
     for key in (DATASET, MODEL):
         config[key] = {**config[key], **_unlike(options[key], by_default[key])}
@@ -165,6 +171,13 @@ def settings_of_study(meta: Mapping[str, Any]) -> Table:
             stated = config[STRATEGY].get(label, {"name": label})
             config[STRATEGY][label] = {**stated, **further}
     return config
+
+
+def default_size(backbone: str) -> Any:
+    """Return the side in pixels that a backbone resizes images to unless settings state one."""
+    from ..network.backbones import load_backbone
+
+    return load_backbone(backbone).size
 
 
 def unusual_options(meta: Mapping[str, Any], label: str) -> Table:
@@ -205,6 +218,8 @@ def contradictions(meta: Mapping[str, Any]) -> list[str]:
         for place, table in stated.items()
         for name in _unlike(table, used.get(place, {}))
     ]
+    if None not in (config.get(SIZE), options.get(SIZE)) and config[SIZE] != options[SIZE]:
+        wrong.append(SIZE)
     return [*wrong, *(place for place in used if place not in stated)]
 
 

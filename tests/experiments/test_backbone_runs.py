@@ -10,6 +10,7 @@ from al_tf import build_finetuned
 from al_tf.errors import ConfigMismatchError
 from al_tf.experiments import (
     ExperimentConfig,
+    load_profile,
     load_records,
     make_plan,
     read_meta,
@@ -19,7 +20,7 @@ from al_tf.experiments import features as features_module
 from al_tf.experiments.estimators import build_estimator
 from al_tf.experiments.plan import MEASURED_IMAGES, _sample
 from al_tf.experiments.setting import make_setting
-from al_tf.network.backbones import Backbone
+from al_tf.network.backbones import Backbone, load_backbone
 
 from .helpers import fast_config, numbers
 
@@ -143,6 +144,21 @@ def test_the_backbone_is_written_down_and_experiments_without_one_keep_their_dig
     assert ExperimentConfig(model=model).to_dict()["backbone"] == "efficientnet_lite0"
     committed = read_meta(Path(__file__).parents[2] / "figures" / "fashion_mnist")
     assert ExperimentConfig.from_dict(committed["config"]).digest == committed["config_hash"]
+
+
+def test_the_size_that_a_backbone_chose_is_written_down_and_read(backbone, tmp_path, monkeypatch):
+    config = probe_config(backbone, rounds=1)
+    run_experiment(config, tmp_path / "out", jobs=0, progress=False)
+    meta = read_meta(tmp_path / "out")
+    size = load_backbone(backbone).size
+    assert "backbone_size" not in meta["config"]
+    assert meta["options"]["backbone_size"] == size
+    study = tmp_path / "out" / "study.toml"
+    assert ExperimentConfig.from_dict(load_profile(study)) == config
+    monkeypatch.setattr("al_tf.experiments.options.default_size", lambda _: size + 1)
+    again = ExperimentConfig.from_dict(load_profile(study))
+    assert again.backbone_size == size
+    run_experiment(again, tmp_path / "out", jobs=0, progress=False)  # the same experiment
 
 
 def test_a_probe_samples_without_dropout():

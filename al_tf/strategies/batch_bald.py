@@ -43,13 +43,16 @@ class Mixtures(NamedTuple):
     likelihoods: np.ndarray
 
     def astype(self, dtype: npt.DTypeLike) -> Mixtures:
-        """Return the same in another precision.
+        """Return the same in another precision, as `_cast` does with the posteriors."""
+        return Mixtures(_cast(self.posteriors, dtype), self.likelihoods.astype(dtype))
 
-        Posteriors far below its rounding become 0: products of numbers next to the smallest of
-        float32 take a processor a hundred times as long as others.
-        """
-        posteriors = np.where(self.posteriors > np.finfo(dtype).eps ** 2, self.posteriors, 0.0)
-        return Mixtures(posteriors.astype(dtype), self.likelihoods.astype(dtype))
+
+def _cast(posteriors: np.ndarray, dtype: npt.DTypeLike) -> np.ndarray:
+    """Return posteriors in another precision, 0 where they are far below its rounding.
+
+    Products of numbers next to the smallest take a processor a hundred times as long as others.
+    """
+    return np.where(posteriors > np.finfo(dtype).eps ** 2, posteriors, 0.0).astype(dtype)
 
 
 def joint_gains(
@@ -269,11 +272,12 @@ class _Configurations:
             return None
         alike = np.argsort(self.posteriors.argmax(axis=1), kind="stable")
         means = self.posteriors[alike[np.linspace(0, len(alike) - 1, GROUPS).astype(np.intp)]]
-        weighted, rows = self.posteriors * self.likelihoods[:, None], self.every.astype(np.float32)
+        weighted = _cast(self.posteriors, np.float64) * self.likelihoods[:, None]
+        rows = _cast(self.posteriors, np.float32)
         for _ in range(STEPS):
-            centres = means.astype(np.float32)
-            far = scratch("far", (len(weighted), len(centres)), np.float32)
-            np.matmul(rows.posteriors, -2 * centres.T, out=far)
+            centres = _cast(means, np.float32)
+            far = scratch("far", (len(rows), len(centres)), np.float32)
+            np.matmul(rows, -2 * centres.T, out=far)
             far += np.einsum("ij,ij->i", centres, centres)
             group = far.argmin(axis=1)
             by_group = np.argsort(group, kind="stable")

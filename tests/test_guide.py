@@ -27,7 +27,9 @@ FIGURES = Path(__file__).parent.parent / "figures"
 def test_the_table_is_what_the_studies_say():
     folders = sorted(path.parent for path in FIGURES.glob("*/study.toml"))
     said = table_of_studies(folders).reset_index(drop=True)
-    pd.testing.assert_frame_equal(committed_studies(), said, obj="make guide writes it anew:")
+    pd.testing.assert_frame_equal(
+        committed_studies(), said, rtol=0, atol=1.01e-4, obj="make guide writes it anew:"
+    )  # of four decimals, of which the last may be rounded otherwise by older versions
 
 
 def test_wrong_answers_do_not_make_classes_look_alike():

@@ -214,8 +214,10 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
         latest = before[-1]
         same = all(latest.get(k) == now[k] for k in ("versions", "git_commit", "command"))
         unfinished = _unfinished(config, read_runs(out, run_keys(config.to_dict())))
-        if "options" not in old:
-            meta["options"] = _options_before(meta["options"], out) if unfinished else None
+        if "options" not in old and unfinished:
+            _warn_of_defaults(out)
+        elif "options" not in old:
+            meta["options"] = None
         if unfinished and not same:
             before.append({**now, "began": meta["began"]})
         meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
@@ -229,14 +231,13 @@ def _size_of(backbone: Backbone | None) -> dict[str, Any]:
     return {SIZE: size} if isinstance(size, int) else {}
 
 
-def _options_before(options: dict[str, Any], out: Path) -> dict[str, Any]:
+def _warn_of_defaults(out: Path) -> None:
     """Warn that a study of an earlier version does not say which options it left at their default."""
     warnings.warn(
         f"{out} was begun by a version that did not write down options left at their default. They "
         "are taken to be today's; if one has changed since, state the value there.",
         stacklevel=4,
     )
-    return options
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 Settings state options in three places: ``dataset_options``, ``model_params`` and a table
 ``[strategy.LABEL]`` for each strategy. An option that they leave out has the default of the code, and
 another version may have another one. So ``study.toml`` holds, beside the settings in ``[config]``, all
-options as they were used, in tables of the same names below ``[options]``:
-
-The size of a backbone that settings leave to it stands there as well.
+options as they were used, in tables of the same names below ``[options]``. The size of a backbone that
+settings leave to it stands there as well.
 
 - `settings_of_study` gives the settings that repeat a study, whatever the defaults are by now;
 - `changed_options` says which options keep an experiment from going on with this version.

@@ -96,57 +96,88 @@ def embed(
     digests_of_all: list[bytes] = []
     first_row: dict[bytes, int] = {}
     repeats: list[tuple[int, int]] = []
-    names: list[bytes] = []
-    images: np.ndarray | None = None
-    passes: deque[tuple[list[bytes], Future[np.ndarray]]] = deque()
-
-    def start_pass() -> None:
-        nonlocal names, images
-        assert images is not None
-        passes.append((names, network.submit(compiled(), images[: len(names)])))
-        names, images = [], None  # the pass holds on to them
-        if len(passes) == _PASSES_AHEAD:
-            finish_pass()
-
-    def finish_pass() -> None:
-        of_pass, result = passes[0]
-        new = result.result()
-        features[[first_row[name] for name in of_pass]] = new
-        store.put(of_pass, new)
-        passes.popleft()
-
-    with ThreadPoolExecutor(1, thread_name_prefix="al_tf network") as network:
-        try:
-            for pixels, digests in read_ahead(X, batch):
-                kept = store.get([digest for digest in digests if digest not in first_row])
-                for row, (digest, image) in enumerate(
-                    zip(digests, pixels, strict=True), len(digests_of_all)
-                ):
-                    if digest in first_row:
-                        repeats.append((row, first_row[digest]))
-                        continue
-                    first_row[digest] = row
-                    if digest in kept:
-                        features[row] = kept[digest]
-                        continue
-                    if images is None:
-                        images = np.empty((batch, *pixels.shape[1:]), pixels.dtype)
-                    images[len(names)] = image
-                    names.append(digest)
-                    if len(names) == batch:
-                        start_pass()
-                digests_of_all += digests
-                X.release()
-                bar.update(len(pixels))
-            if names:
-                start_pass()
-            while passes:
-                finish_pass()
-        finally:  # after an error or Ctrl-C, what the network has finished is kept too
-            for of_pass, result in passes:
-                if not result.cancel() and result.exception() is None:
-                    store.put(of_pass, result.result())
+    with _Passes(compiled, store, features, batch) as passes:
+        for pixels, digests in read_ahead(X, batch):
+            kept = store.get([digest for digest in digests if digest not in first_row])
+            for row, (digest, image) in enumerate(
+                zip(digests, pixels, strict=True), len(digests_of_all)
+            ):
+                if digest in first_row:
+                    repeats.append((row, first_row[digest]))
+                    continue
+                first_row[digest] = row
+                if digest in kept:
+                    features[row] = kept[digest]
+                else:
+                    passes.add(digest, row, image)
+            digests_of_all += digests
+            X.release()
+            bar.update(len(pixels))
+        passes.finish()
     if repeats:
         rows, sources = zip(*repeats, strict=True)
         features[[*rows]] = features[[*sources]]
     return features, digests_of_all
+
+
+class _Passes:
+    """Batches of images that go through the network in a thread of its own, one after the other.
+
+    Leaving the block after an error or Ctrl-C keeps what the network has finished.
+    """
+
+    def __init__(
+        self,
+        compiled: Callable[[], Forward],
+        store: FeatureStore,
+        features: np.ndarray,
+        batch: int,
+    ) -> None:
+        self._compiled, self._store, self._features = compiled, store, features
+        self._batch = batch
+        self._digests: list[bytes] = []
+        self._rows: list[int] = []
+        self._images: np.ndarray | None = None
+        self._passes: deque[tuple[list[bytes], list[int], Future[np.ndarray]]] = deque()
+        self._network = ThreadPoolExecutor(1, thread_name_prefix="al_tf network")
+
+    def __enter__(self) -> _Passes:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for digests, _, result in self._passes:  # none, but after an error
+            if not result.cancel() and result.exception() is None:
+                self._store.put(digests, result.result())
+        self._network.shutdown()
+
+    def add(self, digest: bytes, row: int, image: np.ndarray) -> None:
+        """Put an image into the batch that is next, and start it when it is full."""
+        if self._images is None:
+            self._images = np.empty((self._batch, *image.shape), image.dtype)
+        self._images[len(self._rows)] = image
+        self._digests.append(digest)
+        self._rows.append(row)
+        if len(self._rows) == self._batch:
+            self._start()
+
+    def finish(self) -> None:
+        """Wait until the features of all images are there."""
+        if self._rows:
+            self._start()
+        while self._passes:
+            self._finish_first()
+
+    def _start(self) -> None:
+        assert self._images is not None
+        result = self._network.submit(self._compiled(), self._images[: len(self._rows)])
+        self._passes.append((self._digests, self._rows, result))
+        self._digests, self._rows, self._images = [], [], None  # the pass holds on to them
+        if len(self._passes) == _PASSES_AHEAD:
+            self._finish_first()
+
+    def _finish_first(self) -> None:
+        digests, rows, result = self._passes[0]
+        new = result.result()
+        self._features[rows] = new
+        self._store.put(digests, new)
+        self._passes.popleft()

@@ -29,6 +29,23 @@ def test_each_choice_raises_the_objective_most(learner, pool):
         assert scores[step] == pytest.approx(max(gains.values()), abs=1e-9)
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.6, 1e5])
+def test_old_values_as_bounds_change_no_choice(answers, weight):
+    rng = np.random.default_rng(0)
+    proba = np.round(rng.dirichlet(np.full(4, 0.3), 400), 1) + 1e-3  # with many ties
+    proba /= proba.sum(axis=1, keepdims=True)
+    learner, pool = answers(proba=proba), np.zeros((400, 2))
+    indices, scores = cbal(learner, pool, 400, random_state=0, weight=weight)
+    missing, free = missing_labels(learner, 4, 400), np.ones(400, dtype=bool)
+    for row, score in zip(indices, scores, strict=True):
+        closer = np.abs(missing).sum() - np.abs(missing - proba).sum(axis=1)
+        added = entropy_score(proba) + weight * closer
+        tolerance = 1e-12 * (1 + weight * np.abs(missing).sum())
+        assert score == pytest.approx(added[row], abs=tolerance)
+        assert score >= added[free].max() - tolerance
+        missing, free[row] = missing - proba[row], False
+
+
 def test_a_class_lacks_its_share_of_all_labels_after_the_batch(pool):
     y = np.array(["a"] * 6 + ["b"] * 2)
     learner = FakeLearner(FakeClassifier(["a", "b", "c"]), pool[:8], y)

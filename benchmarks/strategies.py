@@ -297,27 +297,34 @@ def report_million(args, rows: list[_harness.Row], facts: _harness.Row) -> None:
 
 
 def draw(rows: list[_harness.Row], path: Path, width: int) -> None:
+    """Draw a line for each strategy, the slowest at the top, with a mark for each size of pool."""
     import matplotlib
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
-    styles = [f"C{i % 10}{line}" for line in ("o-", "s--", "^-.", "d:") for i in range(10)]
-    names = list(dict.fromkeys(r["strategy"] for r in rows if r["batch"] == 100))
+    rows = [r for r in rows if r["batch"] == 100 and r["side"] != "floor"]
+    sizes = sorted({r["pool"] for r in rows})
+    own = sorted((r for r in rows if r["side"] == "al_tf"), key=lambda r: r["seconds"])
+    place = {name: i for i, name in enumerate(dict.fromkeys(r["strategy"] for r in own))}
+    figure, axes = plt.subplots(
+        1, 2, figsize=(11, 1.5 + len(place) / 4), layout="constrained", sharey=True
+    )
     for ax, key, unit in zip(
         axes, ("seconds", "peak_mb"), ("seconds a query", "peak MB"), strict=True
     ):
-        for name, style in zip(names, styles, strict=False):
-            own = [r for r in rows if r["strategy"] == name and r["batch"] == 100]
-            for side, mark in (("al_tf", style), ("peer", style[:2] + "x:")):
-                shown = [r for r in own if r["side"] == side]
-                label = f"{name} (peer)" if side == "peer" else name
+        for i, n in enumerate(sizes):
+            for side, mark in (("al_tf", "o"), ("peer", "x")):
+                shown = [r for r in rows if r["pool"] == n and r["side"] == side]
+                label = f"{n:,} images" + ", scikit-learn or scikit-activeml" * (side == "peer")
                 if shown:
-                    ax.plot([r["pool"] for r in shown], [r[key] for r in shown], mark, label=label)
-        ax.set(xscale="log", yscale="log", xlabel="pool", ylabel=unit)
+                    values = [max(r[key], 0.1) if key == "peak_mb" else r[key] for r in shown]
+                    levels = [place[r["strategy"]] for r in shown]
+                    ax.plot(values, levels, f"C{i}{mark}", label=label)
+        ax.set(xscale="log", xlabel=unit, yticks=range(len(place)), yticklabels=list(place))
         ax.grid(alpha=0.3)
-    axes[1].legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside lower center", ncols=2)
     figure.suptitle(f"One query of 100 images, features of {width:,} columns")
     figure.savefig(path, dpi=120)
     plt.close(figure)

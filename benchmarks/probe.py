@@ -100,8 +100,8 @@ def measured(name: str, size: int, labels: Sequence[int], seeds: range) -> list[
                     C,
                     floor=floor,
                 )
-                found = scores(head.proba(test), dataset.y_test)
-                values.setdefault((n, C, floor), []).append(found)
+                measures = scores(head.proba(test), dataset.y_test)
+                values.setdefault((n, C, floor), []).append(measures)
     return [
         {"dataset": name, "size": size, "labels": n, "C": C, "floor": floor, **summary(each)}
         for (n, C, floor), each in values.items()

@@ -49,14 +49,14 @@ def list_folder(folder: Path) -> FolderListing:
     leave behind (``.DS_Store``, ``Thumbs.db``, ``__MACOSX/``) is not counted.
     """
     left_out: Counter[str] = Counter()
-    names = sorted(name for name, _ in walk_images(folder, left_out))
+    names = sorted(name for files in walk_images(folder, left_out) for name, _ in files)
     return FolderListing(tuple(folder / name for name in names), +left_out)
 
 
 def walk_images(
     folder: Path, left_out: Counter[str], listed: Callable[[str, str], object] | None = None
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the image files beneath a folder in no particular order; which, see `list_folder`.
+) -> Iterator[list[tuple[str, os.DirEntry[str]]]]:
+    """Yield the image files of each folder beneath one, in no particular order; see `list_folder`.
 
     Parameters
     ----------
@@ -69,9 +69,8 @@ def walk_images(
 
     Yields
     ------
-    name : str
-        Below the folder, with ``/`` between its parts.
-    entry : os.DirEntry
+    list of (str, os.DirEntry)
+        Names below `folder`, with ``/`` between their parts.
     """
     waiting = [("", os.fspath(folder))]
     while waiting:
@@ -80,7 +79,7 @@ def walk_images(
             listed(prefix, parent)
         folders, files = list_one(prefix, parent, left_out)
         waiting += folders
-        yield from files
+        yield files
 
 
 def list_one(
@@ -118,10 +117,10 @@ def list_one(
             left_out["linked folder"] += 1
         elif not entry.name.startswith((".", "__MACOSX")):
             inner.append((f"{prefix}{entry.name}/", entry.path))
-    for entry in files.values():
-        reason = _why_left_out(entry)
+    for name, entry in files.items():
+        reason = _why_left_out(name, entry)
         if reason is None:
-            images.append((prefix + entry.name, entry))
+            images.append((prefix + name, entry))
         elif reason:
             left_out[reason] += 1
     return inner, images
@@ -142,13 +141,12 @@ def _sorted_out(
     return folders, files
 
 
-def _why_left_out(entry: os.DirEntry[str]) -> str | None:
+def _why_left_out(name: str, entry: os.DirEntry[str]) -> str | None:
     """Return why a file is no image, None if it may be one; empty where it is not worth a word."""
-    name = entry.name
-    if name.startswith("."):
+    if name[0] == ".":
         return "" if name.startswith("._") or name in _SYSTEM_FILES else "hidden"
-    _, dot, extension = name.rpartition(".")
-    extension = (dot + extension).lower() if dot else ""
+    dot = name.rfind(".")
+    extension = name[dot:].lower() if dot > 0 else ""
     if extension not in _EXTENSIONS:
         return "" if name in _SYSTEM_FILES else extension or "without an extension"
     try:

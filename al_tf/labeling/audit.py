@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from ..folders import part_of_name
 from .image_pool import ImagePool
 from .ledger import LabelLedger
 
-_GROUP = "group"
+_AUDIT, _GROUP = "audit", "group"
 
 
 def audit_rank(image: str, seed: int) -> float:
     """Return the number drawn for an image that is no part of anything; see `AuditReserve`."""
-    return drawn_number(image, seed, "audit")
+    return drawn_number(image, seed, _AUDIT)
 
 
 def drawn_number(image: str, seed: int, purpose: str) -> float:
     """Return a number in [0, 1) drawn for an image: the same in every session and process."""
-    digest = hashlib.sha256(f"{seed}\x1f{purpose}\x1f{image}".encode()).digest()
-    return int.from_bytes(digest[:7], "big") / 2**56
+    return drawn_numbers([image], seed, purpose)[0]
+
+
+def drawn_numbers(images: Iterable[str], seed: int, purpose: str) -> list[float]:
+    """Return the `drawn_number` of each of many images."""
+    begin, sha256, number = f"{seed}\x1f{purpose}\x1f".encode(), hashlib.sha256, int.from_bytes
+    return [
+        number(sha256(begin + image.encode()).digest()[:7], "big") / 2**56 for image in images
+    ]
 
 
 class AuditReserve:
@@ -60,10 +67,15 @@ class AuditReserve:
         with self._lock:
             new = self._pool.arrivals[self._n_seen :]
             self._n_seen += len(new)
-            drawn = [image for image in new if image in self and image not in self._drawn]
+            numbers = drawn_numbers(map(self.part_of, new), self.seed, _AUDIT)
+            inside = dict.fromkeys(
+                image for image, number in zip(new, numbers, strict=True) if number < self.share
+            )
+            drawn = [image for image in inside if image not in self._drawn]
             if drawn:
                 self._drawn.update(dict.fromkeys(drawn))
-                self._ordered = sorted([*self._ordered, *((self.order(i), i) for i in drawn)])
+                places = zip(drawn_numbers(drawn, self.seed, _AUDIT), drawn, strict=True)
+                self._ordered = sorted([*self._ordered, *places])
         return self._drawn.keys()
 
     def in_order(self) -> Iterator[str]:

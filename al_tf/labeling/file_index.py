@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -26,12 +27,15 @@ BUSY_SECONDS = 10.0
 SETTLED_NS = 2_000_000_000
 """A file changed more recently is not kept: it might change again and show the same time."""
 TRIES = 3
+ROWS_AT_ONCE = 4_096
 _VERSION = 1
 _APPLICATION_ID = 0x616C6669
 _SCHEMA = (
     "CREATE TABLE file (name BLOB PRIMARY KEY, size INTEGER NOT NULL, changed INTEGER NOT NULL,"
     " digest BLOB NOT NULL, grey INTEGER NOT NULL) WITHOUT ROWID"
 )
+_FILE_NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
+"""How bytes become a name, as in `os.fsdecode`."""
 
 
 class Seen(NamedTuple):
@@ -44,7 +48,7 @@ class Seen(NamedTuple):
     image: str | None
     """Content hash; None of a file that cannot be read."""
     grey: bool
-    problem: str | None
+    problem: str | None = None
     """Why it cannot be read."""
 
 
@@ -72,7 +76,7 @@ def _read(path: Path, mark: tuple[int, int]) -> Seen:
     try:
         data = read_image_file(path)
         *_, is_grey = header_of(data, str(path))
-        return Seen(*mark, hashlib.sha256(data).hexdigest(), is_grey, None)
+        return Seen(*mark, hashlib.sha256(data).hexdigest(), is_grey)
     except FileNotFoundError:
         raise
     except (DataCorruptError, OSError, MemoryError) as error:
@@ -129,19 +133,23 @@ class FileIndex:
         if kind != (_APPLICATION_ID, _VERSION):
             raise sqlite3.DatabaseError("not an index of files")
 
-    def known(self) -> Iterator[tuple[str, Seen]]:
-        """Yield the name of each file, below the folder, and what was seen of it."""
+    def known(self) -> dict[str, Seen]:
+        """Return what was seen of each file, by its name below the folder; nearly sorted by name."""
+        known: dict[str, Seen] = {}
         with self._lock:
             if self._connection is None:
-                return
+                return known
             try:
                 rows = self._connection.execute(
-                    "SELECT name, size, changed, digest, grey FROM file"
+                    "SELECT name, size, changed, digest, grey FROM file ORDER BY name"
                 )
-                for name, size, changed, digest, grey in rows:
-                    yield os.fsdecode(name), Seen(size, changed, digest.hex(), bool(grey), None)
+                while part := rows.fetchmany(ROWS_AT_ONCE):
+                    names, sizes, changes, digests, greys = zip(*part, strict=True)
+                    seen = map(Seen, sizes, changes, map(bytes.hex, digests), map(bool, greys))
+                    known.update(zip([n.decode(*_FILE_NAMES) for n in names], seen, strict=True))
             except (sqlite3.Error, AttributeError, TypeError) as error:  # damaged rows, too
                 self._give_up(error)
+        return known
 
     def keep(self, files: Mapping[str, Seen]) -> None:
         """Keep what was seen of some files, by name; those that cannot be read are tried again."""

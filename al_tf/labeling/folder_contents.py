@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from .file_index import Seen, file_mark
@@ -32,7 +33,7 @@ class FolderContents:
         self._copies: dict[str, tuple[str, ...]] = {}  # names by image, sorted
         self._gone: dict[str, tuple[str, ...]] = {}  # last names of images without a file
         self.arrivals: list[str] = []
-        self._order: list[str] = []  # images that were sorted by name last time, some gone
+        self._order: list[str] = []  # images nearly sorted by name, some twice or gone
         self._ids: tuple[str, ...] | None = ()
 
     @property
@@ -43,7 +44,7 @@ class FolderContents:
             return ids
         with self._lock:
             if self._ids is None:
-                order = [image for image in self._order if image in self._copies]
+                order = [i for i in dict.fromkeys(self._order) if i in self._copies]
                 known = set(order)
                 order += [image for image in self._copies if image not in known]
                 order.sort(key=lambda image: self._copies[image][0])
@@ -107,6 +108,25 @@ class FolderContents:
         else:
             self._copies[seen.image] = tuple(sorted((*copies, name)))
         self._ids = None
+
+    def _enter_all(self, files: dict[str, Seen], order: Iterable[str]) -> None:
+        """Note what many readable files hold, while nothing is known of any.
+
+        Parameters
+        ----------
+        files : dict of str to Seen
+            By name, nearly sorted.
+        order : iterable of str
+            The names in the order in which their images become known.
+        """
+        copies = self._copies
+        for name in order:
+            image = str(files[name].image)
+            names = copies.get(image)
+            copies[image] = (name,) if names is None else tuple(sorted((*names, name)))
+        self.arrivals += copies
+        self._seen = files
+        self._order, self._ids = [str(seen.image) for seen in files.values()], None
 
     def _remove(self, name: str) -> None:
         """Forget what a file held, if that was known; the image of a file alone is gone."""

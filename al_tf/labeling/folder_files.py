@@ -10,11 +10,13 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..folders import list_one, walk_images
 from ..progress import progress_bar
@@ -29,9 +31,10 @@ READERS = 2
 PART = 32
 """Files that a thread reads at once."""
 LISTED_AT_ONCE, LISTING_PAUSE = 100, 0.0005
-"""Files, and seconds that others have before more are listed."""
+"""Files, and seconds that others have before more are looked at."""
 TOLD_AFTER = 1_000
 """Files after which whoever waits is told how many there are."""
+Files = list[tuple[str, os.DirEntry[str]]]
 KEEP_SECONDS = 1.0
 """How long what was seen waits to be kept on disk, at most."""
 
@@ -114,21 +117,19 @@ class FolderFiles(FolderContents):
             begin = time.perf_counter()
             left_out: Counter[str] = Counter()
             marks = FolderMarks()
-            entries = walk_images(self.folder, left_out, marks.note)
+            earlier = {} if self.n_files or self._index is None else self._index.known()
+            folders = walk_images(self.folder, left_out, marks.note)
             if gently:
-                entries = _every(LISTED_AT_ONCE, entries, lambda n: time.sleep(LISTING_PAUSE))
+                folders = _in_steps(folders, LISTED_AT_ONCE, lambda n: time.sleep(LISTING_PAUSE))
             elif listed is not None:
-                entries = _every(TOLD_AFTER, entries, listed)
-            fresh, n_same = self._compare(entries)
+                folders = _in_steps(folders, TOLD_AFTER, listed)
+            fresh, same = self._compare(folders, earlier or self._seen)
             with self._lock:
-                n_there = n_same + sum(name in self._seen for name in fresh)
-                some_vanished = n_there < self.n_files
-            there = self._names_now() if some_vanished else None
-            with self._lock:
-                if there is not None:
+                if earlier:
+                    self._recall(earlier, same)
+                elif len(same) + sum(name in self._seen for name in fresh) < self.n_files:
+                    there = {*fresh, *same}
                     self._drop([name for name in self._names_known() if name not in there])
-                if not self._seen:
-                    self._recall(fresh)
                 self._await(fresh)
                 self.left_out = +left_out
             self._marks = marks
@@ -141,7 +142,7 @@ class FolderFiles(FolderContents):
         """
         with self._scanning:
             waiting = self._marks.changed(self.folder)
-            looked_into, entries = set(), []
+            looked_into, entries = set(), Files()
             while waiting:
                 prefix, path = waiting.pop()
                 self._marks.note(prefix, path)
@@ -151,7 +152,7 @@ class FolderFiles(FolderContents):
                 entries += files
             if not looked_into:
                 return
-            fresh, _ = self._compare(entries)
+            fresh, _ = self._compare([entries], self._seen)
             there = {name for name, _ in entries}
             with self._lock:
                 self._drop(
@@ -164,50 +165,44 @@ class FolderFiles(FolderContents):
                 self._await(fresh)
 
     def _compare(
-        self, entries: Iterable[tuple[str, os.DirEntry[str]]]
-    ) -> tuple[dict[str, tuple[int, int]], int]:
-        """Return new and changed files with their marks, and the number of all others."""
-        fresh: dict[str, tuple[int, int]] = {}
-        n_same = 0
-        for name, entry in entries:
-            try:
-                mark = file_mark(entry.stat())
-            except OSError:
-                continue  # vanished while we looked
-            waits = name in self._unread  # asked first: it becomes seen before it stops to wait
-            seen = self._seen.get(name)
-            if waits or (seen is not None and seen[:2] == mark):
-                n_same += 1
-            else:
-                fresh[name] = mark
-        return fresh, n_same
+        self, parts: Iterable[Files], before: Mapping[str, Seen]
+    ) -> tuple[list[str], list[str]]:
+        """Return the names of new and changed files, and of all others.
 
-    def _await(self, fresh: Iterable[str]) -> None:
+        The disk is asked for the marks of those alone of which something is known `before`.
+        """
+        fresh, same = [], []
+        for files in parts:
+            for name, entry in files:
+                if name in self._unread:  # asked first: it becomes seen before it stops to wait
+                    same.append(name)
+                elif (seen := before.get(name)) is None:
+                    fresh.append(name)
+                else:
+                    try:
+                        changed = file_mark(entry.stat()) != seen[:2]
+                    except FileNotFoundError:
+                        continue  # vanished while we looked
+                    except OSError:
+                        changed = False  # for all that can be known
+                    (fresh if changed else same).append(name)
+        return fresh, same
+
+    def _await(self, fresh: Sequence[str]) -> None:
         """Have new and changed files read."""
-        for name in fresh:
+        for name in self._seen.keys() & fresh:
             self._remove(name)
         self._unread.update(fresh)
         self._queue.extend(_shuffled(fresh))
 
-    def _recall(self, fresh: dict[str, tuple[int, int]]) -> None:
-        """Enter the files that are as they were in an earlier session, and drop them from `fresh`."""
-        if self._index is None:
-            return
-        known, stale = {}, []
-        for name, seen in self._index.known():
-            if fresh.get(name) == seen[:2]:
-                del fresh[name]
-                known[name] = seen
-            else:
-                stale.append(name)
-        for name in _shuffled(known):
-            self._enter(name, known[name])
-        self._order = [*dict.fromkeys(str(seen.image) for seen in known.values())]  # nearly sorted
-        if len(stale) > len(self._seen):
+    def _recall(self, earlier: dict[str, Seen], same: Sequence[str]) -> None:
+        """Enter what an earlier session has seen of the files that are the same."""
+        stale = earlier.keys() - same
+        for name in stale:
+            del earlier[name]
+        self._enter_all(earlier, _shuffled(earlier))
+        if len(stale) > len(earlier) and self._index is not None:
             self._index.forget(stale)
-
-    def _names_now(self) -> set[str]:
-        return {name for name, _ in walk_images(self.folder, Counter())}
 
     def _names_known(self) -> Iterator[str]:
         return chain(self._seen, self._unread - self._seen.keys())
@@ -328,17 +323,22 @@ class FolderFiles(FolderContents):
         new.clear()
 
 
-def _every(
-    n: int, entries: Iterable[tuple[str, os.DirEntry[str]]], do: Callable[[int], object]
-) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield entries, and do something with their number before every `n` of them."""
-    for number, entry in enumerate(entries):
-        if number % n == 0:
-            do(number)
-        yield entry
+def _in_steps(
+    folders: Iterable[Files], n: int, do: Callable[[int], object]
+) -> Iterator[Files]:
+    """Yield files in parts, and do something with their number whenever `n` more have come."""
+    number = due = 0
+    for files in folders:
+        for start in range(0, len(files), n):
+            if number >= due:
+                do(number)
+                due = number + n
+            part = files[start : start + n]
+            number += len(part)
+            yield part
 
 
 def _shuffled(names: Iterable[str]) -> list[str]:
     """Return names in random order, the same one whenever they are the same."""
-    ordered = sorted(names)
-    return [ordered[i] for i in stream(0, "reading files").permutation(len(ordered))]
+    ordered = np.array(sorted(names), dtype=object)
+    return ordered[stream(0, "reading files").permutation(len(ordered))].tolist()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from ..seeding import stream
 from .file_index import Seen, file_mark
 
 
@@ -33,7 +36,7 @@ class FolderContents:
         self._copies: dict[str, tuple[str, ...]] = {}  # names by image, sorted
         self._gone: dict[str, tuple[str, ...]] = {}  # last names of images without a file
         self.arrivals: list[str] = []
-        self._order: list[str] = []  # images nearly sorted by name, some twice or gone
+        self._order: list[str] = []  # images that were sorted by name last time, some gone
         self._ids: tuple[str, ...] | None = ()
 
     @property
@@ -44,7 +47,7 @@ class FolderContents:
             return ids
         with self._lock:
             if self._ids is None:
-                order = [i for i in dict.fromkeys(self._order) if i in self._copies]
+                order = [image for image in self._order if image in self._copies]
                 known = set(order)
                 order += [image for image in self._copies if image not in known]
                 order.sort(key=lambda image: self._copies[image][0])
@@ -79,18 +82,21 @@ class FolderContents:
 
     def is_unchanged(self, image: str) -> bool:
         """Tell whether the file of an image is as it was when it was read."""
-        for name in self._copies.get(image, ())[:1]:
-            seen = self._seen.get(name)
-            try:
-                return seen is not None and file_mark((self.folder / name).stat()) == seen[:2]
-            except OSError:
-                return False
-        return False
+        names = self._copies.get(image, ())
+        seen = self._seen.get(names[0]) if names else None
+        return seen is not None and self._is_as(names[0], seen)
 
     def all_grey(self) -> bool:
         """Tell whether all images read so far are grey."""
         with self._lock:
             return all(seen.grey for seen in self._seen.values() if seen.image is not None)
+
+    def _is_as(self, name: str, seen: Seen) -> bool:
+        """Tell whether a file is there as it was when it was seen."""
+        try:
+            return file_mark((self.folder / name).stat()) == seen[:2]
+        except OSError:
+            return False
 
     # Changes, by who holds the lock ---------------------------------------------------------
 
@@ -109,24 +115,23 @@ class FolderContents:
             self._copies[seen.image] = tuple(sorted((*copies, name)))
         self._ids = None
 
-    def _enter_all(self, files: dict[str, Seen], order: Iterable[str]) -> None:
+    def _enter_all(self, files: dict[str, Seen]) -> None:
         """Note what many readable files hold, while nothing is known of any.
+
+        Their images become known in random order.
 
         Parameters
         ----------
         files : dict of str to Seen
             By name, nearly sorted.
-        order : iterable of str
-            The names in the order in which their images become known.
         """
         copies = self._copies
-        for name in order:
-            image = str(files[name].image)
+        for name, seen in files.items():
+            image = str(seen.image)
             names = copies.get(image)
             copies[image] = (name,) if names is None else tuple(sorted((*names, name)))
-        self.arrivals += copies
-        self._seen = files
-        self._order, self._ids = [str(seen.image) for seen in files.values()], None
+        self._seen, self._order, self._ids = files, [*copies], None
+        self.arrivals += shuffled(self._order)
 
     def _remove(self, name: str) -> None:
         """Forget what a file held, if that was known; the image of a file alone is gone."""
@@ -142,6 +147,12 @@ class FolderContents:
         else:
             self._copies[seen.image] = tuple(other for other in copies if other != name)
         self._ids = None
+
+
+def shuffled(ordered: Sequence[str]) -> list[str]:
+    """Return names or images in random order, the same one whenever they are the same."""
+    order = stream(0, "reading files").permutation(len(ordered))
+    return np.array(ordered, dtype=object)[order].tolist()
 
 
 def shown_name(name: str) -> str:

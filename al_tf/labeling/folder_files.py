@@ -16,14 +16,11 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..folders import list_one, walk_images
 from ..progress import progress_bar
-from ..seeding import stream
 from .background import give_way
 from .file_index import FileIndex, Seen, file_mark, look_at
-from .folder_contents import FolderContents
+from .folder_contents import FolderContents, shuffled
 from .folder_marks import FolderMarks
 
 READERS = 2
@@ -54,6 +51,8 @@ class FolderFiles(FolderContents):
         Number of files that are not images, by reason, at the last `scan`.
     scan_seconds : float
         How long the last `scan` took.
+    n_by_name : int
+        Number of files that the last `scan` took for the same by their names alone.
     problems, arrivals
         As in `FolderContents`.
     """
@@ -62,7 +61,7 @@ class FolderFiles(FolderContents):
         super().__init__(folder)
         self._index = index
         self.left_out: Counter[str] = Counter()
-        self.scan_seconds = 0.0
+        self.scan_seconds, self.n_by_name = 0.0, 0
         self._scanning = threading.Lock()
         self._unread: set[str] = set()
         self._queue: deque[str] = deque()  # the unread in the order of reading, and some read since
@@ -101,13 +100,21 @@ class FolderFiles(FolderContents):
 
     # Scanning ------------------------------------------------------------------------------
 
-    def scan(self, *, gently: bool = False, listed: Callable[[int], object] | None = None) -> None:
+    def scan(
+        self,
+        *,
+        by_name: bool = False,
+        gently: bool = False,
+        listed: Callable[[int], object] | None = None,
+    ) -> None:
         """List the folder: new and changed files are to be read, those that vanished are dropped.
 
         No file is opened.
 
         Parameters
         ----------
+        by_name : bool
+            Take a file for the same if its name is known: a later scan notices if it was written to.
         gently : bool
             Pause now and then, so that other threads go on at their pace.
         listed : callable, optional
@@ -123,7 +130,7 @@ class FolderFiles(FolderContents):
                 folders = _in_steps(folders, LISTED_AT_ONCE, lambda n: time.sleep(LISTING_PAUSE))
             elif listed is not None:
                 folders = _in_steps(folders, TOLD_AFTER, listed)
-            fresh, same = self._compare(folders, earlier or self._seen)
+            fresh, same = self._compare(folders, earlier or self._seen, by_name)
             with self._lock:
                 if earlier:
                     self._recall(earlier, same)
@@ -132,7 +139,7 @@ class FolderFiles(FolderContents):
                     self._drop([name for name in self._names_known() if name not in there])
                 self._await(fresh)
                 self.left_out = +left_out
-            self._marks = marks
+            self._marks, self.n_by_name = marks, by_name * len(same)
             self.scan_seconds = time.perf_counter() - begin
 
     def scan_changed(self) -> None:
@@ -165,9 +172,9 @@ class FolderFiles(FolderContents):
                 self._await(fresh)
 
     def _compare(
-        self, parts: Iterable[Files], before: Mapping[str, Seen]
+        self, parts: Iterable[Files], before: Mapping[str, Seen], by_name: bool = False
     ) -> tuple[list[str], list[str]]:
-        """Return the names of new and changed files, and of all others.
+        """Return the names of new and changed files, and of all others; see `scan`.
 
         The disk is asked for the marks of those alone of which something is known `before`.
         """
@@ -178,6 +185,8 @@ class FolderFiles(FolderContents):
                     same.append(name)
                 elif (seen := before.get(name)) is None:
                     fresh.append(name)
+                elif by_name:
+                    same.append(name)
                 else:
                     try:
                         changed = file_mark(entry.stat()) != seen[:2]
@@ -193,14 +202,14 @@ class FolderFiles(FolderContents):
         for name in self._seen.keys() & fresh:
             self._remove(name)
         self._unread.update(fresh)
-        self._queue.extend(_shuffled(fresh))
+        self._queue.extend(shuffled(sorted(fresh)))
 
     def _recall(self, earlier: dict[str, Seen], same: Sequence[str]) -> None:
         """Enter what an earlier session has seen of the files that are the same."""
         stale = earlier.keys() - same
         for name in stale:
             del earlier[name]
-        self._enter_all(earlier, _shuffled(earlier))
+        self._enter_all(earlier)
         if len(stale) > len(earlier) and self._index is not None:
             self._index.forget(stale)
 
@@ -244,7 +253,13 @@ class FolderFiles(FolderContents):
         self._keep(new)
 
     def read_first(self, names: Iterable[str]) -> None:
-        """Read some files now, as far as they are still to be read."""
+        """Read some files now, as far as they are new or were written to."""
+        names = list(names)
+        changed = [
+            name for name in names if (seen := self._seen.get(name)) and not self._is_as(name, seen)
+        ]
+        with self._lock:
+            self._await(changed)
         wanted = iter([name for name in names if name in self._unread])
         new: dict[str, Seen] = {}
         with ThreadPoolExecutor(READERS) as readers:
@@ -336,9 +351,3 @@ def _in_steps(
             part = files[start : start + n]
             number += len(part)
             yield part
-
-
-def _shuffled(names: Iterable[str]) -> list[str]:
-    """Return names in random order, the same one whenever they are the same."""
-    ordered = np.array(sorted(names), dtype=object)
-    return ordered[stream(0, "reading files").permutation(len(ordered))].tolist()

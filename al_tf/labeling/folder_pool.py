@@ -29,6 +29,8 @@ QUICK_SCAN = 0.05
 """Seconds that listing a folder takes at most to be quick."""
 LISTING_PAUSE = 0.5
 """Seconds until the folder is listed in the background: what was asked meanwhile comes first."""
+CHECKING_PAUSE = 2.0
+"""The same at the start, until known files are asked whether they were written to: the first image comes first."""
 SAMPLED = 64
 """Files, roughly, of which some are asked for the bits that they use."""
 REST = 10
@@ -66,6 +68,9 @@ class FolderPool(ImagePool):
         next pool of this folder reads only files that are new or changed.
     background : bool
         Read files for a quarter of a second, and the others in a thread, in random order; `ids` grows.
+        Files that an earlier pool knew are taken for the same by their names, and looked at in a
+        moment: until then `ids` may hold an image whose file was written to since (`pixels`
+        notices it).
     listed : callable, optional
         Called now and then while the folder is first listed, with the number of image files so far.
 
@@ -112,8 +117,11 @@ class FolderPool(ImagePool):
         self._background, self._progress = background, progress
         self._refreshing: threading.Thread | None = None
         self._closed = threading.Event()
-        self._files.scan(listed=listed)
+        self._files.scan(by_name=background, listed=listed)
         self._rest_until = time.monotonic() + REST * self._files.scan_seconds
+        if self._files.n_by_name:
+            self._rest_until = 0.0
+            self._refresh_after(CHECKING_PAUSE)
         self._read()
         if not len(self._files):
             wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
@@ -208,17 +216,20 @@ class FolderPool(ImagePool):
         """
         if now_if_quick and self._files.scan_seconds < QUICK_SCAN:
             self.refresh()
-            return
+        else:
+            self._refresh_after(LISTING_PAUSE)
+
+    def _refresh_after(self, seconds: float) -> None:
         with self._lock:
             if self._refreshing is None:
                 self._refreshing = threading.Thread(
-                    target=self._refresh_later, name="al_tf listing", daemon=True
+                    target=self._refresh_later, args=(seconds,), name="al_tf listing", daemon=True
                 )
                 self._refreshing.start()
 
-    def _refresh_later(self) -> None:
+    def _refresh_later(self, seconds: float) -> None:
         try:
-            if self._closed.wait(LISTING_PAUSE):
+            if self._closed.wait(seconds):
                 return
             if time.monotonic() < self._rest_until:
                 self._files.scan_changed()

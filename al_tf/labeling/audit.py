@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
 
 from ..folders import part_of_name
 from .image_pool import ImagePool
@@ -26,9 +27,7 @@ def drawn_number(image: str, seed: int, purpose: str) -> float:
 def drawn_numbers(images: Iterable[str], seed: int, purpose: str) -> list[float]:
     """Return the `drawn_number` of each of many images."""
     begin, sha256, number = f"{seed}\x1f{purpose}\x1f".encode(), hashlib.sha256, int.from_bytes
-    return [
-        number(sha256(begin + image.encode()).digest()[:7], "big") / 2**56 for image in images
-    ]
+    return [number(sha256(begin + image.encode()).digest()[:7], "big") / 2**56 for image in images]
 
 
 class AuditReserve:
@@ -52,7 +51,7 @@ class AuditReserve:
         self.share, self.seed = share, seed
         self.part_of = part_function(pool, group)
         self._pool, self._n_seen = pool, 0  # of the pool's arrivals
-        self._drawn: dict[str, None] = {}
+        self._drawn: dict[str, int] = {}  # and their places among the arrivals
         self._ordered: list[tuple[float, str]] = []
         self._lock = threading.Lock()
 
@@ -60,28 +59,54 @@ class AuditReserve:
         return audit_rank(self.part_of(str(image)), self.seed) < self.share
 
     def drawn(self) -> Collection[str]:
-        """Return the images of the pool that are in the reserve, and some that have gone.
-
-        Each image is drawn once, when it is new.
-        """
-        with self._lock:
-            new = self._pool.arrivals[self._n_seen :]
-            self._n_seen += len(new)
-            numbers = drawn_numbers(map(self.part_of, new), self.seed, _AUDIT)
-            inside = dict.fromkeys(
-                image for image, number in zip(new, numbers, strict=True) if number < self.share
-            )
-            drawn = [image for image in inside if image not in self._drawn]
-            if drawn:
-                self._drawn.update(dict.fromkeys(drawn))
-                places = zip(drawn_numbers(drawn, self.seed, _AUDIT), drawn, strict=True)
-                self._ordered = sorted([*self._ordered, *places])
+        """Return the images of the pool that are in the reserve, and some that have gone."""
+        self._draw(len(self._pool.arrivals))
         return self._drawn.keys()
 
-    def in_order(self) -> Iterator[str]:
-        """Yield the same in the order in which they are shown."""
-        self.drawn()
-        return (image for _, image in self._ordered)
+    def without(self, images: Sequence[str]) -> list[str]:
+        """Return those of some images of the pool that are not in the reserve."""
+        n = len(self._pool.arrivals)
+        if n - self._n_seen <= len(images):  # no more work than for these
+            self._draw(n)
+            return [image for image in images if image not in self._drawn]
+        numbers = drawn_numbers(map(self.part_of, images), self.seed, _AUDIT)
+        return [i for i, number in zip(images, numbers, strict=True) if number >= self.share]
+
+    def first(self, n: int, is_free: Callable[[str], bool], among: int) -> list[str]:
+        """Return the first `n` free images of the reserve, in the order in which they are shown.
+
+        Parameters
+        ----------
+        n : int
+        is_free : callable
+            Tells whether an image may be returned.
+        among : int
+            How many images of the pool, in the order of their arrival, are drawn for; more where
+            the reserve has fewer than `n` free images among these.
+        """
+        while True:
+            self._draw(among)
+            in_order = (image for _, image in self._ordered if self._drawn[image] < among)
+            images = [*islice(filter(is_free, in_order), n)]
+            if len(images) == n or among >= len(self._pool.arrivals):
+                return images
+            among *= 2
+
+    def _draw(self, n: int) -> None:
+        """Draw for each of the first `n` arrivals of the pool, once."""
+        with self._lock:
+            new = self._pool.arrivals[self._n_seen : n]
+            numbers = drawn_numbers(map(self.part_of, new), self.seed, _AUDIT)
+            drawn = {
+                image: place
+                for place, image in enumerate(new, self._n_seen)
+                if numbers[place - self._n_seen] < self.share and image not in self._drawn
+            }
+            if drawn:
+                self._drawn.update(drawn)
+                places = zip(drawn_numbers(drawn, self.seed, _AUDIT), drawn, strict=True)
+                self._ordered = sorted([*self._ordered, *places])
+            self._n_seen += len(new)
 
     def order(self, image: str) -> float:
         """Return the place in [0, 1) of an image of the reserve: they are shown in this order."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ COLD_STARTS = ("random", "typiclust")
 MAX_GROUPED = 1_000
 """Images among which typical ones are looked for before there is a model."""
 MAX_CANDIDATES = SCORED_AT_ONCE
-"""Images of a large pool among which a batch is chosen."""
+"""Images of a large pool among which a batch is chosen; its audit images among as many more each time."""
 
 
 def overlap_rank(image: str, seed: int) -> float:
@@ -254,12 +253,15 @@ class Chooser:
         second = [i for i in due if i in pool and overlap_rank(i, self.seed) < self.overlap]
         n_first = size - min(len(second), (size + 1) // 2)
         counts = {purpose: n for purpose, n in counts.items() if purpose != "second"}
-        in_order = self.reserve.in_order()
-        reserve = list(islice((i for i in in_order if i in pool and i not in unavailable), size))
+        reserve = self.reserve.first(
+            size,
+            lambda image: image in pool and image not in unavailable,
+            among=MAX_CANDIDATES * (1 + sum(counts.values()) // size),
+        )
         n_audit = min(quota(self.reserve.share, counts, "audit", n_first), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(repeatable))
         n_chosen = n_first - n_audit - n_repeat
-        open_to_all = self._candidates(pool, unavailable, classifier, n_chosen, rng)
+        open_to_all = self._candidates(pool, inputs, unavailable, classifier, n_chosen, rng)
         chosen = self._chosen(pool, inputs, open_to_all, n_chosen, classifier, rng)
         if n_chosen and not chosen:  # what is left is the audit reserve
             n_audit, n_repeat = min(n_first, len(reserve)), 0
@@ -305,6 +307,7 @@ class Chooser:
     def _candidates(
         self,
         pool: ImagePool,
+        inputs: ImagePool | PoolFeatures,
         unavailable: set[str],
         classifier: PoolClassifier | None,
         n: int,
@@ -312,19 +315,32 @@ class Chooser:
     ) -> list[str]:
         """Return available images to choose `n` from: all, or a random sample of a large pool."""
         if len(pool) > MAX_CANDIDATES:
-            known = pool.arrivals if classifier is None else classifier.candidates
-            if len(known) > MAX_CANDIDATES:
-                drawn = np.unique(rng.integers(len(known), size=MAX_CANDIDATES))
-                known = [known[row] for row in drawn.tolist()]
-            free = [image for image in self._free(known, unavailable) if image in pool]
-            if len(free) >= n:
-                return list(dict.fromkeys(free))
+            for known in self._known(pool, inputs, classifier):
+                if len(known) > MAX_CANDIDATES:
+                    drawn = np.unique(rng.integers(len(known), size=MAX_CANDIDATES))
+                    known = [known[row] for row in drawn.tolist()]
+                free = [image for image in self._free(known, unavailable) if image in pool]
+                if len(free) >= n:
+                    return list(dict.fromkeys(free))
         return self._free(pool.ids, unavailable)
+
+    def _known(
+        self,
+        pool: ImagePool,
+        inputs: ImagePool | PoolFeatures,
+        classifier: PoolClassifier | None,
+    ) -> Iterator[Sequence[str]]:
+        """Yield images of a large pool, those that can be compared first; all in random order."""
+        if classifier is not None:
+            yield classifier.candidates
+            return
+        if self.cold_start != "random" and isinstance(inputs, PoolFeatures):
+            yield inputs.table.images(len(inputs.table))
+        yield pool.arrivals
 
     def _free(self, images: Sequence[str], unavailable: set[str]) -> list[str]:
         """Return those of some images that are available, and not in the audit reserve."""
-        reserve = self.reserve.drawn()
-        return [image for image in images if image not in unavailable and image not in reserve]
+        return self.reserve.without([image for image in images if image not in unavailable])
 
     def _composes_batches(self) -> bool:
         from ..strategies import strategy_info

@@ -31,7 +31,7 @@ LISTED_AT_ONCE, LISTING_PAUSE = 100, 0.0005
 """Files, and seconds that others have before more are looked at."""
 TOLD_AFTER = 1_000
 """Files after which whoever waits is told how many there are."""
-Files = list[tuple[str, os.DirEntry[str]]]
+Files = Sequence[tuple[str, os.DirEntry[str]]]
 KEEP_SECONDS = 1.0
 """How long what was seen waits to be kept on disk, at most."""
 
@@ -125,7 +125,7 @@ class FolderFiles(FolderContents):
             left_out: Counter[str] = Counter()
             marks = FolderMarks()
             earlier = {} if self.n_files or self._index is None else self._index.known()
-            folders = walk_images(self.folder, left_out, marks.note)
+            folders: Iterable[Files] = walk_images(self.folder, left_out, marks.note)
             if gently:
                 folders = _in_steps(folders, LISTED_AT_ONCE, lambda n: time.sleep(LISTING_PAUSE))
             elif listed is not None:
@@ -149,7 +149,7 @@ class FolderFiles(FolderContents):
         """
         with self._scanning:
             waiting = self._marks.changed(self.folder)
-            looked_into, entries = set(), Files()
+            looked_into, entries = set(), list[tuple[str, os.DirEntry[str]]]()
             while waiting:
                 prefix, path = waiting.pop()
                 self._marks.note(prefix, path)
@@ -254,7 +254,7 @@ class FolderFiles(FolderContents):
 
     def read_first(self, names: Iterable[str]) -> None:
         """Read some files now, as far as they are new or were written to."""
-        names = list(names)
+        names = [*dict.fromkeys(names)]
         changed = [
             name for name in names if (seen := self._seen.get(name)) and not self._is_as(name, seen)
         ]
@@ -338,9 +338,7 @@ class FolderFiles(FolderContents):
         new.clear()
 
 
-def _in_steps(
-    folders: Iterable[Files], n: int, do: Callable[[int], object]
-) -> Iterator[Files]:
+def _in_steps(folders: Iterable[Files], n: int, do: Callable[[int], object]) -> Iterator[Files]:
     """Yield files in parts, and do something with their number whenever `n` more have come."""
     number = due = 0
     for files in folders:

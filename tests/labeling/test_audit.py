@@ -79,6 +79,36 @@ def test_what_makes_no_groups_is_refused_before_anything_is_stored(pool, tmp_pat
     opened(pool, tmp_path / "labels.db", group=PART).close()
 
 
+def test_what_is_outside_is_the_same_before_and_after_all_images_were_drawn_for(pool):
+    reserve = AuditReserve(pool, 0.3, seed=1, group=PART)
+    outside = [image for image in pool.ids if image not in reserve]
+    assert reserve.without(pool.ids) == outside
+    assert set(reserve.drawn()) == set(pool.ids) - set(outside)
+    assert reserve.without(pool.ids) == outside
+
+
+def test_of_a_large_pool_the_first_are_those_among_its_first_arrivals(pool):
+    reserve = AuditReserve(pool, 0.3, seed=1)
+
+    def expected(n, among, free):
+        held = [image for image in pool.arrivals[:among] if image in reserve and free(image)]
+        return sorted(held, key=reserve.order)[:n]
+
+    def first(n, among, free):
+        images = AuditReserve(pool, 0.3, seed=1).first(n, free, among)
+        assert reserve.first(n, free, among) == images  # whatever it was asked before
+        return images
+
+    def anything(image):
+        return True
+
+    assert first(3, 40, anything) == expected(3, 40, anything) != expected(3, 120, anything)
+    held = expected(40, 120, anything)
+    late = set(held) - set(expected(40, 40, anything))
+    assert first(3, 40, late.__contains__) == expected(3, 80, late.__contains__)
+    assert first(len(held) + 1, 40, anything) == held  # all, as there are no more
+
+
 def test_the_order_within_the_reserve_is_drawn_by_image(pool):
     reserve = AuditReserve(pool, 0.5, seed=3, group=PART)
     held = sorted((image for image in pool.ids if image in reserve), key=reserve.order)

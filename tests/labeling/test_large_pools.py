@@ -10,7 +10,14 @@ import numpy as np
 import pytest
 
 from al_tf.datasets import LazyImageFolder
-from al_tf.labeling import ArrayPool, FolderPool, choosing, feature_table, scored_model
+from al_tf.labeling import (
+    ArrayPool,
+    FolderPool,
+    choosing,
+    feature_table,
+    pool_features,
+    scored_model,
+)
 from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.feature_table import FeatureTable, as_float32
 from al_tf.labeling.pool_features import EmbeddingStoppedError, PoolFeatures
@@ -284,6 +291,29 @@ class TestScoring:
             return images
 
         assert shown("one.db") == shown("two.db")
+
+
+class TestColdStart:
+    def test_typical_images_are_chosen_among_the_few_that_have_features(
+        self, small_blocks, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(pool_features, "READ_AT_ONCE", 12)
+        desk = Desk(tmp_path / "labels.db", n=120)
+        backbone = FakeBackbone()
+        PoolFeatures(desk.pool, backbone).embed_pool()
+        monkeypatch.setattr(PoolFeatures, "embed_pool", lambda self: None)
+        first = []
+        for name in ("one.db", "two.db"):
+            with desk.session(
+                LinearProbeClassifier(backbone), ledger=tmp_path / name, batch_size=5,
+                cold_start="typiclust", audit_share=0.1, repeat_share=0.0,
+            ) as session:  # fmt: skip
+                session.next()
+                first.append(session.ledger.queue.waiting("annotator"))
+        chosen = [slot.image for slot in first[0] if slot.purpose == "query"]
+        assert {slot.strategy for slot in first[0] if slot.purpose == "query"} == {"typiclust"}
+        assert set(chosen) <= set(desk.pool.arrivals[:12])
+        assert [slot.image for slot in first[1]] == [slot.image for slot in first[0]]
 
 
 class TestPause:

@@ -8,7 +8,14 @@ import time
 import pytest
 
 from al_tf.errors import ImageGoneError
-from al_tf.labeling import FolderPool, LabelingSession, LabelLedger, file_index, folder_files
+from al_tf.labeling import (
+    FolderPool,
+    LabelingSession,
+    LabelLedger,
+    file_index,
+    folder_files,
+    folder_pool,
+)
 from al_tf.labeling.audit import audit_rank
 from al_tf.labeling.desk.protocol import Desk
 from al_tf.labeling.file_index import FileIndex, look_at
@@ -116,6 +123,47 @@ class TestKnownFiles:
         assert sorted(reads) == ["3.png", "5a.png", "new.png"]
         assert pool.ids == FolderPool(folder).ids
 
+    def test_the_disk_is_asked_for_the_marks_of_known_files_alone(self, folder, monkeypatch):
+        asked = []
+        mark = folder_files.file_mark
+        monkeypatch.setattr(folder_files, "file_mark", lambda stat: asked.append(1) or mark(stat))
+        pool = FolderPool(folder, remember=True)
+        assert asked == []
+        write_image(folder / "new.png", seed=1_000)
+        pool.refresh()
+        assert len(asked) == FILES
+
+    def test_one_whose_marks_the_disk_refuses_stays_as_it_was(self, folder, reads, monkeypatch):
+        pool = FolderPool(folder)
+        reads.clear()
+
+        def refuse(stat):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(folder_files, "file_mark", refuse)
+        pool.refresh()
+        assert (len(pool), reads) == (FILES, [])
+
+    def test_copies_are_one_image(self, folder, reads):
+        for name in ("a.png", "sub/b.png"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes((folder / "3.png").read_bytes())
+        FolderPool(folder, remember=True)
+        reads.clear()
+        again = FolderPool(folder, remember=True)
+        assert (len(again), len(again.arrivals), reads) == (FILES, FILES, [])
+        assert again.names(again.id_of(folder / "3.png")) == ("3.png", "a.png", "sub/b.png")
+        (folder / "3.png").unlink()
+        again.refresh()
+        assert again.names(again.id_of(folder / "a.png")) == ("a.png", "sub/b.png")
+
+    def test_they_arrive_in_a_random_order_that_stays_the_same(self, folder):
+        FolderPool(folder, remember=True)
+        again = FolderPool(folder, remember=True)
+        assert sorted(again.arrivals) == sorted(again.ids)
+        assert again.arrivals != list(again.ids)
+        assert again.arrivals == FolderPool(folder, remember=True).arrivals
+
     def test_one_that_was_written_a_moment_ago_is_read_again(self, folder, reads, monkeypatch):
         monkeypatch.setattr(file_index, "SETTLED_NS", 3_600 * 10**9)
         FolderPool(folder, remember=True)
@@ -134,6 +182,66 @@ class TestKnownFiles:
         assert FolderPool(folder, remember=True).ids[0] == image
 
 
+class TestKnownByName:
+    """A desk that is opened again takes files for the same by their names, and looks soon."""
+
+    @pytest.fixture
+    def known(self, folder):
+        """Names and images of the folder, which a pool of before has kept."""
+        pool = FolderPool(folder, size=12, remember=True)
+        return {pool.name(image): image for image in pool.ids}
+
+    @pytest.fixture
+    def again(self, known, folder, monkeypatch):
+        """Open the folder once more, as a desk does."""
+        pools = []
+
+        def opened(pause):
+            monkeypatch.setattr(folder_pool, "CHECKING_PAUSE", pause)
+            pools.append(FolderPool(folder, size=12, remember=True, background=True))
+            return pools[-1]
+
+        yield opened
+        for pool in pools:
+            pool.close()
+
+    def test_a_file_that_was_written_to_is_noticed_in_a_moment(self, again, known, folder):
+        write_image(folder / "3.png", seed=1_000)
+        pool = again(0.0)
+        wait_for(lambda: pool.id_of(folder / "3.png") not in (None, known["3.png"]))
+        assert pool.ids == FolderPool(folder).ids
+
+    def test_until_then_what_it_held_is_not_shown(self, again, known, folder, tmp_path):
+        write_image(folder / "3.png", seed=1_000)
+        pool = again(60.0)
+        assert known["3.png"] in pool
+        with open_session(pool, tmp_path / "l.db") as session:
+            for _ in range(FILES - 1):
+                item = session.next()
+                assert item.name != "3.png"
+                session.label(CLASSES[0], slot=item.slot)
+            assert "content changed" in pool.problems["3.png"]
+            last = session.next()  # nothing else is left, so the folder is looked at again
+            assert (last.name, last.image_id) == ("3.png", look_at(folder / "3.png").image)
+
+    def test_one_with_an_answer_is_looked_at_first(self, again, known, folder):
+        write_image(folder / "3.png", seed=1_000)
+        (folder / "4.png").unlink()
+        pool = again(60.0)
+        pool.read_first(["3.png", "4.png", "5.png"])
+        assert known["3.png"] not in pool
+        assert pool.id_of(folder / "3.png") is not None
+        assert known["4.png"] not in pool
+        assert pool.id_of(folder / "5.png") == known["5.png"]
+
+    def test_new_and_vanished_files_are_noticed_at_once(self, again, known, folder):
+        write_image(folder / "new.png", seed=1_000)
+        (folder / "4.png").unlink()
+        pool = again(60.0)
+        wait_for(lambda: not pool.n_unread)
+        assert pool.ids == FolderPool(folder).ids
+
+
 class TestIndex:
     def test_a_damaged_one_is_begun_anew(self, folder, reads):
         FolderPool(folder, remember=True)
@@ -143,6 +251,16 @@ class TestIndex:
         reads.clear()
         assert len(FolderPool(folder, remember=True)) == FILES
         assert reads == []
+
+    def test_files_are_read_again_from_where_it_makes_no_sense(self, folder, reads):
+        FolderPool(folder, remember=True)
+        index = FileIndex(folder)
+        index._connection.execute("UPDATE file SET digest = 'no bytes' WHERE name = ?", (b"3.png",))
+        reads.clear()
+        with pytest.warns(RuntimeWarning, match="cannot be kept"):
+            pool = FolderPool(folder, remember=True)
+        assert "3.png" in reads
+        assert pool.ids == FolderPool(folder).ids
 
     def test_without_room_files_are_read_again_next_time(self, folder, reads):
         pool = FolderPool(folder, remember=True)
@@ -363,6 +481,18 @@ class TestFoldersThatChange:
         assert self.shown(files) == sorted(expected)
         assert files.gone == [image]
         assert files.names(image) == ("b/1.png",)
+
+    def test_each_folder_is_listed_once_when_all_are(self, files, listed):
+        (files.folder / "b" / "1.png").unlink()
+        files.scan()
+        assert sorted(listed) == ["a", "b", "c", "images"]
+        assert len(files) == 8
+
+    def test_whoever_waits_is_told_how_many_files_there_are(self, files, monkeypatch):
+        monkeypatch.setattr(folder_files, "TOLD_AFTER", 4)
+        numbers = []
+        files.scan(listed=numbers.append)
+        assert numbers == [0, 6]  # before the first folder of three files and before the last
 
     def test_new_and_vanished_folders_are_noticed(self, files, listed):
         folder = files.folder

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from .files import ImportResult, export_tasks, import_annotations, local_files_setup
+from .files import export_tasks, import_annotations, local_files_setup
 from .interface import labeling_interface
+from .recording import ImportResult
 
 __all__ = [
     "ImportResult",

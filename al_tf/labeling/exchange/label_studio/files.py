@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,31 +20,13 @@ from .addresses import ImageIndex
 from .annotations import OUR_ANNOTATOR, OUR_IMAGE, OUR_NAME, Reading, TaskAnswers
 from .export_files import read_file
 from .interface import IMAGE_KEY, Control, default_control, labeling_interface
-from .recording import Recorder, record_all
+from .recording import ImportResult, record_tasks
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LOCAL_FILES = "/data/local-files/?d="
 MAX_NAMED = 10
-
-
-@dataclass(frozen=True)
-class ImportResult:
-    """What `import_annotations` did."""
-
-    recorded: int
-    """Annotations that are new in the ledger, or newer than they were there."""
-    known: int
-    """Annotations that were in it already."""
-    taken_back: int
-    """Annotations in the ledger that were deleted in Label Studio."""
-    unmatched: tuple[str, ...]
-    """Tasks whose image is not known, each with the reason."""
-    dropped: tuple[str, ...]
-    """What else annotations held, with its number."""
-    disagreements: tuple[str, ...]
-    """Images to which different labels were given, with the labels."""
 
 
 def export_tasks(
@@ -211,7 +192,8 @@ def import_annotations(
     index = None if pool is None else ImageIndex(pool)
     matched, unmatched = match_tasks(reading.tasks, index)
     _check_something_is_there(Path(path), reading, matched, unmatched, index)
-    return record_tasks(ledger, matched, unmatched, reading.dropped, pool)
+    named = [(image, _name_of(image, task, pool), task) for image, task in matched]
+    return record_tasks(ledger, named, unmatched, reading.dropped)
 
 
 def match_tasks(
@@ -252,35 +234,6 @@ def match_tasks(
     return matched, unmatched
 
 
-def record_tasks(
-    ledger: LabelLedger,
-    matched: Sequence[tuple[str, TaskAnswers]],
-    unmatched: Sequence[str],
-    dropped: Counter[str],
-    pool: ImagePool | None,
-) -> ImportResult:
-    """Record the answers of tasks whose images are known."""
-    recorder = Recorder(ledger)
-    recorded = known = taken_back = 0
-    ids = set() if pool is None else set(pool.ids)
-    for image, task in matched:
-        name = str(task.data.get(OUR_NAME) or task.title)
-        if pool is not None and image in ids:
-            name = pool.name(image)
-        new, old, gone = record_all(recorder, image, name, task)
-        recorded, known, taken_back = recorded + new, known + old, taken_back + gone
-    names = {image: task.title if pool is None else pool.name(image) for image, task in matched}
-    lines = [(name, recorder.disagreement(image)) for image, name in names.items()]
-    return ImportResult(
-        recorded,
-        known,
-        taken_back,
-        tuple(unmatched),
-        tuple(f"{n} × {what}" for what, n in sorted(dropped.items())),
-        tuple(f"{name}: {labels}" for name, labels in lines if labels is not None),
-    )
-
-
 def _check_something_is_there(
     path: Path,
     reading: Reading,
@@ -308,6 +261,13 @@ def _check_something_is_there(
 
 def _dropped_line(dropped: Counter[str]) -> str:
     return "Left out: " + ", ".join(f"{n} × {what}" for what, n in dropped.items()) + "."
+
+
+def _name_of(image: str, task: TaskAnswers, pool: ImagePool | None) -> str:
+    """Return what to call the image of a task: as the pool does, if it is there."""
+    if pool is not None and image in pool:
+        return pool.name(image)
+    return str(task.data.get(OUR_NAME) or task.title)
 
 
 def _addresses(task: TaskAnswers, key: str | None) -> list[str]:

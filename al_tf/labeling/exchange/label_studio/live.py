@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....errors import LabelStudioError
-from ...audit import AuditReserve, settled_group
 from ...background import BackgroundTask
-from ...choosing import Chooser, check_needs
+from ...choosing import check_needs
 from ...desk_settings import DeskSettings
 from ...items import TrainingStatus
 from ...ledger import LabelLedger
@@ -19,10 +18,9 @@ from ...pool import FolderPool
 from ...trainer import Trainer
 from ...training_set import training_labels
 from .client import StudioClient
-from .files import ImportResult
 from .interface import Control, read_interface
 from .ranking import OUR_VERSIONS, Ranker, Ranking
-from .recording import Recorder, record_all
+from .recording import ImportResult, Recorder, record_tasks
 from .requests import annotated_tasks, project_number, read_annotations
 from .task_images import TaskImages
 from .writing import PredictionWriter, failures_logged, finish_writing
@@ -240,24 +238,8 @@ class LiveLabeling:
         names = self.ledger.fix_classes(classes)
         estimator = self._settings.build_estimator(names)
         check_needs(self._settings.strategy, estimator)
-        share, seed = self.ledger.setting("audit_share"), self.ledger.settle("seed", 0)
-        group = settled_group(self.ledger, self.pool, None)
-        chooser = Chooser(
-            strategy=self._settings.strategy,
-            cold_start=self._settings.cold_start,
-            reserve=AuditReserve(self.pool, float(share or 0.0), seed, group),
-            repeat_share=0.0,
-            seed=seed,
-        )
         self._trainer = Trainer(estimator, self.pool, self.ledger, names, ANNOTATOR)
-        self._ranker = Ranker(
-            self.ledger,
-            self.pool,
-            self._trainer,
-            chooser,
-            batch_size=self._settings.batch_size,
-            annotator=ANNOTATOR,
-        )
+        self._ranker = Ranker(self.ledger, self.pool, self._trainer, self._settings)
         self._trainer.subscribe(self._training_changed)
         self._trainer.prepare()
         self._train()
@@ -290,32 +272,28 @@ class LiveLabeling:
         reading = read_annotations(
             tasks, names, complete=complete, emails=self._emails, control=project.control.name
         )
-        images = self._images_of(tasks, project)
-        ranking = None if self._ranker is None else self._ranker.last
-        recorder = Recorder(self.ledger)
-        recorded = known = gone = 0
-        unmatched, named = [], {}
-        for image, task in zip(images, reading.tasks, strict=True):
-            if image is None:
-                if task.answers:
-                    unmatched.append(f"{task.title}: no image of the folder")
-                continue
-            details: dict[str, Any] = {}
-            if ranking is not None and ranking.model is not None:
-                round_of = 0 if self._trainer is None else self._trainer.round
-                details = {"round": round_of, "score": ranking.scores.get(image)}
-            new, old, deleted = record_all(recorder, image, self.pool.name(image), task, **details)
-            recorded, known, gone = recorded + new, known + old, gone + deleted
-            if line := recorder.disagreement(image):
-                named[image] = f"{self.pool.name(image)}: {line}"
+        matched, unmatched = [], []
+        for image, task in zip(self._images_of(tasks, project), reading.tasks, strict=True):
+            if image is not None:
+                matched.append((image, self.pool.name(image), task))
+            elif task.answers:
+                unmatched.append(f"{task.title}: no image of the folder")
         for line in unmatched:
             _log.warning("An annotation in Label Studio is not recorded yet: %s", line)
-        if recorded or gone:
+        result = record_tasks(
+            self.ledger, matched, unmatched, reading.dropped, details=self._shown_prediction
+        )
+        if result.recorded or result.taken_back:
             self.pool.refresh_soon(now_if_quick=True)
             self._train()
-        return ImportResult(
-            recorded, known, gone, tuple(unmatched), tuple(reading.dropped), tuple(named.values())
-        )
+        return result
+
+    def _shown_prediction(self, image: str) -> dict[str, Any]:
+        """Return what an event says of the prediction that was shown with its image."""
+        ranking = None if self._ranker is None else self._ranker.last
+        if ranking is None or ranking.model is None or self._trainer is None:
+            return {}
+        return {"round": self._trainer.round, "score": ranking.scores.get(image)}
 
     def _take_back(self, annotations: Any) -> ImportResult:
         keys = [str(a["id"]) for a in annotations or [] if isinstance(a, Mapping) and "id" in a]

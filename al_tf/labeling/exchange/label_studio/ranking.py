@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from ...audit import AuditReserve, settled_group
 from ...choosing import Chooser
+from ...desk_settings import DeskSettings
 from ...ledger import LabelLedger
 from ...pool import FolderPool
 from ...pool_features import PoolFeatures
@@ -65,26 +67,25 @@ class Ranker:
     ledger : LabelLedger
     pool : FolderPool
     trainer : Trainer
-    chooser : Chooser
-    batch_size : int
-        Images that a strategy ranks which composes batches.
-    annotator : str
-        In whose name it is asked what is available.
+        In its annotator's name it is asked what is available.
+    settings : DeskSettings
+        Which strategy, and how many images one ranks that composes batches.
     """
 
     def __init__(
-        self,
-        ledger: LabelLedger,
-        pool: FolderPool,
-        trainer: Trainer,
-        chooser: Chooser,
-        *,
-        batch_size: int,
-        annotator: str,
+        self, ledger: LabelLedger, pool: FolderPool, trainer: Trainer, settings: DeskSettings
     ) -> None:
-        self._ledger, self._pool = ledger, pool
-        self._trainer, self._chooser = trainer, chooser
-        self._batch_size, self._annotator = batch_size, annotator
+        self._ledger, self._pool, self._trainer = ledger, pool, trainer
+        self._batch_size = settings.batch_size
+        share, seed = ledger.setting("audit_share"), ledger.settle("seed", 0)
+        group = settled_group(ledger, pool, None)
+        self._chooser = Chooser(
+            strategy=settings.strategy,
+            cold_start=settings.cold_start,
+            reserve=AuditReserve(pool, float(share or 0.0), seed, group),
+            repeat_share=0.0,
+            seed=seed,
+        )
         self._ranks = threading.Lock()
         self._versions = threading.Lock()  # apart: ranking may take longer than `version` has
         self._state: Any = None
@@ -113,7 +114,7 @@ class Ranker:
             candidates = self._chooser.rank(
                 pool=self._pool,
                 inputs=trainer.inputs,
-                unavailable=self._ledger.queue.unavailable(self._annotator),
+                unavailable=self._ledger.queue.unavailable(trainer.annotator),
                 classifier=trainer.classifier(answers),
                 size=self._batch_size,
                 place=len(answers) if model is None else trainer.round,

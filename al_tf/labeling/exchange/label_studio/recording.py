@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...ledger import Event, LabelLedger
@@ -211,29 +212,65 @@ class Recorder:
         self._by_image[event.image].append(event)
 
 
-def record_all(
-    recorder: Recorder, image: str, name: str, task: TaskAnswers, **details: Any
-) -> tuple[int, int, int]:
-    """Record the answers of one task; return how many are new, known and taken back.
+@dataclass(frozen=True)
+class ImportResult:
+    """What `import_annotations` did."""
+
+    recorded: int
+    """Annotations that are new in the ledger, or newer than they were there."""
+    known: int
+    """Annotations that were in it already."""
+    taken_back: int
+    """Annotations in the ledger that were deleted in Label Studio."""
+    unmatched: tuple[str, ...]
+    """Tasks whose image is not known, each with the reason."""
+    dropped: tuple[str, ...]
+    """What else annotations held, with its number."""
+    disagreements: tuple[str, ...]
+    """Images to which different labels were given, with the labels."""
+
+
+def record_tasks(
+    ledger: LabelLedger,
+    matched: Sequence[tuple[str, str, TaskAnswers]],
+    unmatched: Sequence[str] = (),
+    dropped: Mapping[str, int] | None = None,
+    *,
+    details: Callable[[str], Mapping[str, Any]] = lambda image: {},
+) -> ImportResult:
+    """Record the answers of tasks whose images are known.
 
     Parameters
     ----------
-    recorder : Recorder
-    image, name : str
-        See `Recorder.record`.
-    task : TaskAnswers
-        If it is complete, older annotations of it that the ledger has were deleted.
-    **details
-        See `Recorder.record`.
+    ledger : LabelLedger
+    matched : sequence of (str, str, TaskAnswers)
+        The content hash and the name of the image of each task, and the task. If it is complete,
+        older annotations of it that the ledger has were deleted.
+    unmatched, dropped
+        What the result says of the others.
+    details : callable
+        From an image to what `Recorder.record` is given of the prediction that was shown.
     """
-    new = sum(recorder.record(image, name, answer, **details) for answer in task.answers)
-    gone = 0
-    if task.complete_at:
-        present = {answer.key for answer in task.answers}
-        for key, version in recorder.known_keys(image, str(task.number)).items():
-            if key not in present and version < task.complete_at:
-                gone += recorder.take_back(key)
-    return new, len(task.answers) - new, gone
+    recorder = Recorder(ledger)
+    recorded = known = taken_back = 0
+    for image, name, task in matched:
+        new = sum(recorder.record(image, name, answer, **details(image)) for answer in task.answers)
+        recorded, known = recorded + new, known + len(task.answers) - new
+        if task.complete_at:
+            present = {answer.key for answer in task.answers}
+            for key, version in recorder.known_keys(image, str(task.number)).items():
+                if key not in present and version < task.complete_at:
+                    taken_back += recorder.take_back(key)
+    names = {image: name for image, name, _ in matched}
+    lines = [(name, recorder.disagreement(image)) for image, name in names.items()]
+    return ImportResult(
+        recorded,
+        known,
+        taken_back,
+        tuple(unmatched),
+        tuple(f"{n} × {what}" for what, n in sorted((dropped or {}).items())),
+        tuple(f"{name}: {labels}" for name, labels in lines if labels is not None),
+    )
 
 
 def is_imported(event: Event) -> bool:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
+from al_tf.strategies._configurations import Configurations, Mixtures
 from al_tf.strategies._order import canonical_order
 from al_tf.strategies.bald import bald_score
 from al_tf.strategies.batch_bald import (
-    Mixtures,
-    _Configurations,
+    _gain_bounds,
     _most_informative,
     _Pool,
     batch_bald,
@@ -105,7 +105,7 @@ def plain_picks(samples, k, seed, max_configurations):
     rng.integers(2**31)  # the seed of the samples
     order = canonical_order(samples.mean(axis=0), rng)
     rank = rng.permutation(n)
-    given = _Configurations(len(samples), max_configurations, rng)
+    given = Configurations(len(samples), max_configurations, rng)
     chosen = []
     for _ in range(k):
         gains = joint_gains(samples[:, order], given.posteriors, given.likelihoods).round(12)
@@ -121,7 +121,7 @@ def plain_picks(samples, k, seed, max_configurations):
 def test_the_picks_are_those_of_computing_every_gain(seed, copies, block, few, monkeypatch):
     monkeypatch.setattr(batch_bald_module, "BLOCK", block)
     monkeypatch.setattr(batch_bald_module, "FEW", few)
-    monkeypatch.setattr(batch_bald_module, "GROUPS", 30)
+    monkeypatch.setattr("al_tf.strategies._configurations.GROUPS", 30)
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(120 // copies, 8)) @ (
         rng.normal(scale=0.5, size=(8, 4)) + rng.normal(scale=0.3, size=(40, 8, 4))
@@ -154,7 +154,7 @@ def test_gains_of_single_precision_are_within_its_rounding(scale):
     logits = scale * np.random.default_rng(0).normal(size=(50, 40, 5))
     samples = np.exp(logits - logits.max(axis=2, keepdims=True))
     samples /= samples.sum(axis=2, keepdims=True)
-    given = _Configurations(50, 500, np.random.default_rng(0))
+    given = Configurations(50, 500, np.random.default_rng(0))
     for image in range(6):
         given.add(samples[:, image])
     exact = joint_gains(samples, *given.every)
@@ -204,16 +204,16 @@ def test_what_is_known_of_a_pool_is_computed_block_by_block(monkeypatch):
 
 def test_bounds_by_drawn_configurations_have_a_margin(monkeypatch):
     """The best image's bound, of an earlier draw, lies a little below the second's gain."""
-    monkeypatch.setattr(batch_bald_module, "BLOCK", 1)
+    monkeypatch.setattr(batch_bald_module, "FEW", 1)
     samples = draws(6, 5, 3)
-    given = _Configurations(6, 2, np.random.default_rng(0))
-    assert not given.drawn
+    given = Configurations(6, 2, np.random.default_rng(0))
+    assert given.noise == 0
     given.add(samples[:, 0])
-    assert given.drawn
+    assert given.noise > 0.01
     gains = joint_gains(samples, given.posteriors, given.likelihoods)
     second, best = np.argsort(gains)[-2:]
-    for drawn, expected in ((True, best), (False, second)):
-        given.drawn = drawn
+    for noise, expected in ((0.02, best), (0.0, second)):
+        given.noise = noise
         bound = gains.copy()
         bound[best] = 0.99 * gains[second]
         answer = _most_informative(_Pool(samples, np.arange(5)), bound, np.arange(5), given)
@@ -221,13 +221,13 @@ def test_bounds_by_drawn_configurations_have_a_margin(monkeypatch):
 
 
 def test_gains_given_groups_of_configurations_are_upper_bounds(monkeypatch):
-    monkeypatch.setattr(batch_bald_module, "GROUPS", 16)
+    monkeypatch.setattr("al_tf.strategies._configurations.GROUPS", 16)
     samples = draws(30, 50, 3)
-    given = _Configurations(30, 100, np.random.default_rng(0))
-    assert given.grouped() is None
+    given = Configurations(30, 100, np.random.default_rng(0))
+    assert len(given.grouped(samples, np.float64).likelihoods) == 1
     for image in range(8):
         given.add(samples[:, image])
-    posteriors, likelihoods = given.grouped()
+    posteriors, likelihoods = given.grouped(samples[:, ::5], np.float64)
     assert len(posteriors) <= 16
     np.testing.assert_allclose(likelihoods.sum(), 1)
     np.testing.assert_allclose(posteriors.sum(axis=1), 1)
@@ -238,18 +238,37 @@ def test_gains_given_groups_of_configurations_are_upper_bounds(monkeypatch):
     assert (bounds - gains).mean() < 0.5 * (one_group - gains).mean()
 
 
+@pytest.mark.parametrize("rare", [0.0, 0.01, 0.2, 1.0])
+def test_gains_by_frequent_labels_alone_are_upper_bounds(rare):
+    samples = draws(30, 50, 5)
+    given = Configurations(30, 100, np.random.default_rng(0))
+    for image in range(6):
+        given.add(samples[:, image])
+    gains = joint_gains(samples, *given.every)
+    expected = given.every.mean @ [[entropy(p) for p in sample] for sample in samples]
+    bounds = _gain_bounds(samples, given.every, given.every.mean, expected, rare)
+    loose = joint_gains(samples, given.every.mean[None], np.ones(1))
+    if rare == 0.0:
+        np.testing.assert_allclose(bounds, gains, atol=1e-12)
+    elif rare == 1.0:
+        np.testing.assert_allclose(bounds, loose, atol=1e-12)
+    else:
+        assert (bounds >= gains - 1e-12).all()
+        assert (bounds - gains).mean() < 10 * rare * (loose - gains).mean()
+
+
 def test_labels_that_are_next_to_impossible_leave_the_bounds_finite(monkeypatch):
     """The likelihood of some configurations is too small for a number."""
-    monkeypatch.setattr(batch_bald_module, "GROUPS", 4)
+    monkeypatch.setattr("al_tf.strategies._configurations.GROUPS", 4)
     samples = np.full((6, 11, 2), 1e-38)
     samples[:, :, 1] = 1.0
     samples[:, 10] = draws(6, 1, 2)[:, 0]
-    given = _Configurations(6, 1024, np.random.default_rng(0))
+    given = Configurations(6, 1024, np.random.default_rng(0))
     for image in range(10):
         given.add(samples[:, image])
     assert (given.likelihoods > 0).all()
     with np.errstate(invalid="raise"):
-        groups = given.grouped()
+        groups = given.grouped(samples, np.float64)
     assert np.isfinite(joint_gains(samples, *groups)).all()
 
 
@@ -279,12 +298,13 @@ def test_the_size_of_the_blocks_changes_no_choice(block, monkeypatch):
 
     def spied_gains(rows, *given):
         looked_at.append(rows.shape[1])
-        return joint_gains(rows, *given)
+        return _gain_bounds(rows, *given)
 
     monkeypatch.setattr("al_tf.strategies.batch_bald.BLOCK", block)
     monkeypatch.setattr("al_tf.strategies.batch_bald.FEW", block)
+    monkeypatch.setattr("al_tf.strategies.batch_bald.WAVE", 1)
     monkeypatch.setattr("al_tf.strategies.batch_bald.PARTS", 1)
-    monkeypatch.setattr("al_tf.strategies.batch_bald.joint_gains", spied_gains)
+    monkeypatch.setattr("al_tf.strategies.batch_bald._gain_bounds", spied_gains)
     again, same = batch_bald(Draws(samples), np.zeros((40, 1)), 6, n_samples=6, random_state=0)
     assert again.tolist() == expected.tolist()
     np.testing.assert_allclose(same, gains, atol=1e-12)
@@ -316,7 +336,7 @@ def test_a_class_that_is_impossible_changes_nothing(max_configurations):
 
 def test_as_many_configurations_as_allowed_are_enumerated():
     samples = draws(5, 2, 3)
-    given = _Configurations(5, 9, np.random.default_rng(0))
+    given = Configurations(5, 9, np.random.default_rng(0))
     for image in (0, 1):
         given.add(samples[:, image])
     joint = np.einsum("sa,sb->abs", samples[:, 0], samples[:, 1]).reshape(9, 5) / 5
@@ -330,8 +350,8 @@ def test_as_many_configurations_as_allowed_are_enumerated():
 
 def test_drawn_configurations_are_as_likely_as_the_model_says():
     samples = draws(6, 32, 40, concentration=0.05)
-    every = _Configurations(6, 40**2, np.random.default_rng(0))
-    drawn = _Configurations(6, 40**2 - 1, np.random.default_rng(0))
+    every = Configurations(6, 40**2, np.random.default_rng(0))
+    drawn = Configurations(6, 40**2 - 1, np.random.default_rng(0))
     for given in (every, drawn):
         given.add(samples[:, 0])
         given.add(samples[:, 1])

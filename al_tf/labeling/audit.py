@@ -11,6 +11,10 @@ from ..folders import part_of_name
 from .image_pool import ImagePool
 from .ledger import LabelLedger
 
+DRAWN_AT_ONCE = 1 << 16
+"""Images of a large pool that are drawn for before a batch is chosen; the others soon after it."""
+SOON = 1.0
+"""Seconds."""
 _AUDIT, _GROUP = "audit", "group"
 
 
@@ -54,6 +58,7 @@ class AuditReserve:
         self._drawn: dict[str, int] = {}  # and their places among the arrivals
         self._ordered: list[tuple[float, str]] = []
         self._lock = threading.Lock()
+        self._later: threading.Timer | None = None
 
     def __contains__(self, image: object) -> bool:
         return audit_rank(self.part_of(str(image)), self.seed) < self.share
@@ -89,8 +94,23 @@ class AuditReserve:
             in_order = (image for _, image in self._ordered if self._drawn[image] < among)
             images = [*islice(filter(is_free, in_order), n)]
             if len(images) == n or among >= len(self._pool.arrivals):
+                self._draw_others_soon()
                 return images
             among *= 2
+
+    def _draw_others_soon(self) -> None:
+        """Draw for all images of the pool in a thread, a part at a time."""
+        with self._lock:
+            if self._n_seen < len(self._pool.arrivals) and not (
+                self._later and self._later.is_alive()
+            ):
+                self._later = threading.Timer(SOON, self._draw_others)
+                self._later.daemon = True
+                self._later.start()
+
+    def _draw_others(self) -> None:
+        while (n := self._n_seen) < len(self._pool.arrivals):
+            self._draw(n + DRAWN_AT_ONCE // 4)
 
     def _draw(self, n: int) -> None:
         """Draw for each of the first `n` arrivals of the pool, once."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..seeding import stream
-from .audit import AuditReserve, drawn_number
+from .audit import DRAWN_AT_ONCE, AuditReserve, drawn_number
 from .image_pool import ImagePool
 from .ledger import Candidate, Event
 from .pixel_features import pixel_features
@@ -21,7 +21,7 @@ COLD_STARTS = ("random", "typiclust")
 MAX_GROUPED = 1_000
 """Images among which typical ones are looked for before there is a model."""
 MAX_CANDIDATES = SCORED_AT_ONCE
-"""Images of a large pool among which a batch is chosen; its audit images among as many more each time."""
+"""Images of a large pool among which a batch is chosen."""
 
 
 def overlap_rank(image: str, seed: int) -> float:
@@ -256,7 +256,7 @@ class Chooser:
         reserve = self.reserve.first(
             size,
             lambda image: image in pool and image not in unavailable,
-            among=MAX_CANDIDATES * (1 + sum(counts.values()) // size),
+            among=DRAWN_AT_ONCE * (1 + sum(counts.values()) // size),
         )
         n_audit = min(quota(self.reserve.share, counts, "audit", n_first), len(reserve))
         n_repeat = min(quota(self.repeat_share, counts, "repeat", n_first), len(repeatable))

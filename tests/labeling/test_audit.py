@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from al_tf.labeling import ArrayPool, LabelingSession
+from al_tf.labeling import ArrayPool, LabelingSession, audit
 from al_tf.labeling.audit import AuditReserve, audit_rank
 
 from .work import CLASSES, NearestMean, make_images
@@ -107,6 +107,17 @@ def test_of_a_large_pool_the_first_are_those_among_its_first_arrivals(pool):
     late = set(held) - set(expected(40, 40, anything))
     assert first(3, 40, late.__contains__) == expected(3, 80, late.__contains__)
     assert first(len(held) + 1, 40, anything) == held  # all, as there are no more
+
+
+def test_the_others_are_drawn_for_soon_after(pool, monkeypatch):
+    monkeypatch.setattr(audit, "SOON", 0.0)
+    monkeypatch.setattr(audit, "DRAWN_AT_ONCE", 40)
+    reserve = AuditReserve(pool, 0.3, seed=1)
+    first = reserve.first(3, lambda image: True, among=40)
+    reserve._later.join(20)
+    assert reserve._n_seen == len(pool)
+    assert reserve._drawn.keys() == {image for image in pool.ids if image in reserve}
+    assert reserve.first(3, lambda image: True, among=40) == first
 
 
 def test_the_order_within_the_reserve_is_drawn_by_image(pool):

@@ -235,10 +235,6 @@ class ClassList:
             )
         return identity, self.classes[self.names.index(self._entries[identity].name)]
 
-    def merged_into(self, identity: str) -> list[str]:
-        """Return the identities that count as this one, itself included."""
-        return [other for other in self._entries if self.root(other) == identity]
-
     def is_merged(self, identity: str) -> bool:
         """Return whether a class was merged into another one."""
         return self._entries[identity].into is not None

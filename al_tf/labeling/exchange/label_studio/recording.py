@@ -273,11 +273,6 @@ def record_tasks(
     )
 
 
-def is_imported(event: Event) -> bool:
-    """Tell whether an event is the answer of an annotation in Label Studio."""
-    return _key(event) is not None
-
-
 def _strategy(answer: Answer) -> str:
     return f"label-studio {answer.key} {answer.version}".rstrip() + (
         f" task {answer.task}" if answer.task else ""

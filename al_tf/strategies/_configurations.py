@@ -80,11 +80,12 @@ class Configurations:
         roots of what configurations predict to the mean of their group, so the groups are those
         of a few steps of k-means on these roots, for the images of `samples` ``(S, n, K)``.
         """
+        given = self.every.astype(dtype)
         if len(self.posteriors) <= 2 * GROUPS:
-            return self.every.astype(dtype)
-        rough = self.every.astype(np.float32)
-        roots = np.sqrt(rough.posteriors @ samples.reshape(len(samples), -1).astype(np.float32))
-        weighted_roots = roots * rough.likelihoods[:, None]
+            return given
+        examples = samples.reshape(len(samples), -1).astype(np.float32)
+        roots = np.sqrt(given.posteriors.astype(np.float32, copy=False) @ examples)
+        weights = self.likelihoods[:, None]  # in float64: some are next to 0
         alike = np.argsort(self.posteriors.argmax(axis=1), kind="stable")
         centres = roots[alike[np.linspace(0, len(alike) - 1, GROUPS).astype(np.intp)]]
         for _ in range(STEPS):
@@ -94,12 +95,11 @@ class Configurations:
             group = far.argmin(axis=1)
             by_group = np.argsort(group, kind="stable")
             first = np.flatnonzero(np.diff(group[by_group], prepend=-1))
-            likelihoods = np.add.reduceat(self.likelihoods[by_group], first)
-            centres = np.add.reduceat(weighted_roots[by_group], first, axis=0)
-            centres /= likelihoods[:, None].astype(np.float32)
-        weighted = _cast(self.posteriors, np.float64) * self.likelihoods[:, None]
-        means = np.add.reduceat(weighted[by_group], first, axis=0) / likelihoods[:, None]
-        return Mixtures(means, likelihoods).astype(dtype)
+            likelihoods = np.add.reduceat(weights[by_group], first, axis=0)
+            centres = np.add.reduceat((roots * weights)[by_group], first, axis=0) / likelihoods
+            centres = centres.astype(np.float32)
+        means = np.add.reduceat((given.posteriors * weights)[by_group], first, axis=0) / likelihoods
+        return Mixtures(means, likelihoods[:, 0]).astype(dtype)
 
     def add(self, proba: np.ndarray) -> None:
         """Extend every configuration by the label of one image, given its ``(S, K)``."""

@@ -18,14 +18,14 @@ from .uncertainty import plogp
 FEW = 48  # images whose gains are computed at once, and before those of others are bounded
 BLOCK = 128  # images; of more at once, gains given groups of configurations come first
 WAVE = 8  # blocks whose gains are bounded at once
-EXAMPLES = 16  # images for which configurations of one group predict alike
+EXAMPLES = 8  # images for which configurations of one group predict alike
 TILE = 2**20  # bytes of mixed probabilities at once: they stay in a core's cache
 PARTS = 2  # of fewer images, for as many threads
 RARE = 0.01  # of the largest bound: labels of less probability are not told apart
 ROUGH = 2e-4  # nats: gains below this are not bounded in float32
 ROUNDING = {np.float32: 1e-5, np.float64: 3e-7}  # nats: far more than is lost in a bound
 DECIMALS = 12  # of gains: those of copies are equal
-EXHAUSTED = 1e-6  # nats: gains below this are rounding
+EXHAUSTED = 1e-6  # nats: gains up to this are rounding
 
 
 def joint_gains(samples: np.ndarray, posteriors: np.ndarray, likelihoods: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def batch_bald(
         bound = pool.single.copy()  # the information given other labels is never more
         for step in range(n_instances):
             best, gain = _most_informative(pool, bound, rank, given)
-            if gain < EXHAUSTED:
+            if best < 0:
                 rest = np.lexsort((rank, np.where(np.isfinite(bound), pool.single, -np.inf)))
                 chosen[step:] = rest[::-1][: n_instances - step]
                 break
@@ -218,7 +218,9 @@ class _Pool:
 def _most_informative(
     pool: _Pool, bound: np.ndarray, rank: np.ndarray, given: Configurations
 ) -> tuple[int, float]:
-    """Return the image with the largest gain; bounds of those looked at are brought up to date.
+    """Return the image with the largest gain, -1 if none is above `EXHAUSTED`, and the gain.
+
+    Bounds of images that are looked at are brought up to date.
 
     Images are looked at in blocks, as long as their bounds reach the largest gain. Each is looked
     at up to three times, as long as it may be the best: its gain given groups of configurations,
@@ -230,7 +232,7 @@ def _most_informative(
     rough, groups = every.astype(dtype), None
     reach = bound * (1 + given.noise) + ROUNDING[np.float64]
     waiting = np.isfinite(bound)
-    best, gain, size = -1, -np.inf, FEW
+    best, gain, size = -1, EXHAUSTED, FEW
     while len(rows := np.flatnonzero(waiting & (reach >= gain))):
         if len(rows) > size:
             rows = rows[np.argpartition(bound[rows], -size)[-size:]]

@@ -13,7 +13,7 @@ from .ledger import LabelLedger
 
 DRAWN_AT_ONCE = 1 << 16
 """Images of a large pool that are drawn for before a batch is chosen; the others soon after it."""
-SOON = 1.0
+SOON = 3.0
 """Seconds."""
 _AUDIT, _GROUP = "audit", "group"
 

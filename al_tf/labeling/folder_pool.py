@@ -29,8 +29,8 @@ QUICK_SCAN = 0.05
 """Seconds that listing a folder takes at most to be quick."""
 LISTING_PAUSE = 0.5
 """Seconds until the folder is listed in the background: what was asked meanwhile comes first."""
-CHECKING_PAUSE = 2.0
-"""The same at the start, until known files are asked whether they were written to: the first image comes first."""
+FIRST_IMAGE_SECONDS = 20.0
+"""So long, at most, known files wait to be looked at: the first image comes before."""
 SAMPLED = 64
 """Files, roughly, of which some are asked for the bits that they use."""
 REST = 10
@@ -116,12 +116,12 @@ class FolderPool(ImagePool):
         self._size = size if isinstance(size, tuple) else (size, size)
         self._background, self._progress = background, progress
         self._refreshing: threading.Thread | None = None
-        self._closed = threading.Event()
+        self._closed, self._shown = threading.Event(), threading.Event()
         self._files.scan(by_name=background, listed=listed)
         self._rest_until = time.monotonic() + REST * self._files.scan_seconds
         if self._files.n_by_name:
             self._rest_until = 0.0
-            self._refresh_after(CHECKING_PAUSE)
+            self._refresh_soon(self._shown)
         self._read()
         if not len(self._files):
             wrong = "".join(f"\n  {text}" for text in list(self.problems.values())[:5])
@@ -217,19 +217,21 @@ class FolderPool(ImagePool):
         if now_if_quick and self._files.scan_seconds < QUICK_SCAN:
             self.refresh()
         else:
-            self._refresh_after(LISTING_PAUSE)
+            self._refresh_soon()
 
-    def _refresh_after(self, seconds: float) -> None:
+    def _refresh_soon(self, after: threading.Event | None = None) -> None:
         with self._lock:
             if self._refreshing is None:
                 self._refreshing = threading.Thread(
-                    target=self._refresh_later, args=(seconds,), name="al_tf listing", daemon=True
+                    target=self._refresh_later, args=(after,), name="al_tf listing", daemon=True
                 )
                 self._refreshing.start()
 
-    def _refresh_later(self, seconds: float) -> None:
+    def _refresh_later(self, after: threading.Event | None) -> None:
         try:
-            if self._closed.wait(seconds):
+            if after is not None:
+                after.wait(FIRST_IMAGE_SECONDS)
+            if self._closed.wait(LISTING_PAUSE):
                 return
             if time.monotonic() < self._rest_until:
                 self._files.scan_changed()
@@ -247,6 +249,7 @@ class FolderPool(ImagePool):
     def close(self) -> None:
         """List and read nothing more in the background."""
         self._closed.set()
+        self._shown.set()  # nothing waits for an image any more
         self._files.close()
 
     def _read(self) -> None:
@@ -267,6 +270,7 @@ class FolderPool(ImagePool):
 
     def pixels(self, image_id: str, *, at_least: int | None = None) -> np.ndarray:
         """Return an image in full resolution and depth. Raises ImageGoneError."""
+        self._shown.set()
         return self._reading(
             image_id, lambda data, path: decode_pixels(data, str(path), at_least=at_least)
         )

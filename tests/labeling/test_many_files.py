@@ -193,11 +193,12 @@ class TestKnownByName:
 
     @pytest.fixture
     def again(self, known, folder, monkeypatch):
-        """Open the folder once more, as a desk does."""
+        """Open the folder once more, as a desk does, which looks at the files after `pause`."""
         pools = []
 
-        def opened(pause):
-            monkeypatch.setattr(folder_pool, "CHECKING_PAUSE", pause)
+        def opened(pause, without_image=0.0):
+            monkeypatch.setattr(folder_pool, "LISTING_PAUSE", pause)
+            monkeypatch.setattr(folder_pool, "FIRST_IMAGE_SECONDS", without_image)
             pools.append(FolderPool(folder, size=12, remember=True, background=True))
             return pools[-1]
 
@@ -209,6 +210,17 @@ class TestKnownByName:
         write_image(folder / "3.png", seed=1_000)
         pool = again(0.0)
         wait_for(lambda: pool.id_of(folder / "3.png") not in (None, known["3.png"]))
+        assert pool.ids == FolderPool(folder).ids
+
+    def test_the_first_image_comes_before(self, again, known, folder):
+        write_image(folder / "3.png", seed=1_000)
+        pool = again(0.0, without_image=60.0)
+        looking = pool._refreshing
+        looking.join(0.1)
+        assert known["3.png"] in pool
+        pool.pixels(known["5.png"])
+        looking.join(20)
+        wait_for(lambda: not pool.n_unread)
         assert pool.ids == FolderPool(folder).ids
 
     def test_until_then_what_it_held_is_not_shown(self, again, known, folder, tmp_path):

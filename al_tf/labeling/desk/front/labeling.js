@@ -295,7 +295,7 @@ export class LabelingView {
       this.shownAt = Infinity; // until it has been painted
       this.stage.show(item, picture);
     } else if (!Number.isFinite(this.shownAt)) this.imageShown();
-    if (item) this.ahead.fill(item.slot);
+    else this.ahead.fill(item.slot);
   }
 
   showEnd() {
@@ -313,6 +313,7 @@ export class LabelingView {
     this.ahead.answered.delete(this.item?.slot);
     this.unseen.textContent = announcement(this.item);
     this.tellWaiting();
+    if (this.item) this.ahead.fill(this.item.slot); // not before: fetching would hold up this one
     this.applyWaiting();
   }
 

@@ -51,6 +51,7 @@ class ItemStream:
         self._foreseen: tuple[Snapshot, tuple[int, int]] | None = None  # slot, number of the model
         self._make_ready: Callable[[Item], object] = lambda item: None
         self._shown_since: dict[int, float] = {}
+        trainer.subscribe(self._foresee_anew)
 
     def next(self) -> Item | None:
         """Return the image to label now; see `LabelingSession.next`."""
@@ -125,6 +126,19 @@ class ItemStream:
         ):
             self._foreseen = (snapshot, place)
             self._batches.foresee(last, self._prepare)
+
+    def _foresee_anew(self) -> None:
+        """Choose again what may follow the image shown, if another model has come meanwhile."""
+        if self._foreseen is None or self._foreseen[1][1] == self._trainer.round:
+            return
+        if not self._lock.acquire(blocking=False):
+            return  # by somebody who may wait for the training that has just ended
+        try:
+            current, waiting = self._current, self._batches.waiting()
+            if current is not None and [slot.id for slot in waiting] == [current.id]:
+                self._foresee(current)
+        finally:
+            self._lock.release()
 
     def _prepare(
         self,

@@ -31,8 +31,8 @@ FIRST_IMAGE_SECONDS = 1.0
 """So long, at most, the pretrained network is not loaded, so that the first image is there before."""
 BATCH_END_SECONDS = 2.0
 """So long, at most, no features are computed while the last image of a batch is looked at."""
-SCORING_PAUSE = 0.3
-"""Seconds that the next batch has to be on the screen before the new model judges all images."""
+SCREEN_PAUSE = 0.3
+"""Seconds that the next batch has, at most, to get on the screen before the processors are busy again."""
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
 ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
@@ -75,7 +75,7 @@ class Trainer:
         self._embedding = BackgroundTask(self._notify)
         self._foresight = Foresight()
         self._shown = threading.Event()  # an image, or the session is closed
-        self._closing = threading.Event()
+        self._awaited = threading.Event()  # somebody waits for the end of what is being done
         self._scoring = BackgroundTask(self._notify)
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
@@ -135,6 +135,7 @@ class Trainer:
         base = self._base_now(self._ledger.class_list)
         if len({*labels.values(), *(() if base is None else base[1])}) < 2:
             return False
+        self._awaited.clear()
         begun = self._task.start(self._train)
         self._notify()
         return begun
@@ -182,6 +183,7 @@ class Trainer:
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
+        self._awaited.set()
         deadline = None if timeout is None else time.monotonic() + timeout
         ended = True
         for task in (self._embedding, self._task, self._scoring):
@@ -254,6 +256,7 @@ class Trainer:
 
     def let_finish(self, timeout: float | None) -> None:
         """Wait (None: to the end) for a training under way; a failure is left to `wait`."""
+        self._awaited.set()
         self._task.wait(timeout)
 
     def close(self, *, wait: bool) -> None:
@@ -261,7 +264,7 @@ class Trainer:
         self._task.close()
         self._embedding.close()
         self._foresight.close()
-        self._closing.set()
+        self._awaited.set()
         self.image_is_shown()  # nothing waits for one any more
         self._scoring.close()
         if wait:
@@ -304,6 +307,8 @@ class Trainer:
         self._give_way()
         if not self._loaded.is_set():
             self._load()
+        if not self.is_quick:
+            self._awaited.wait(SCREEN_PAUSE)
         trained_on, self._trained_on = self._trained_on, None
         try:
             _, answers, classes = self._ledger.snapshot()
@@ -343,7 +348,7 @@ class Trainer:
 
     def _score_others(self) -> None:
         """Let the model judge all other images, once the next image is on the screen."""
-        self._closing.wait(SCORING_PAUSE)
+        self._awaited.wait(SCREEN_PAUSE)
         self._newest.catch_up()
 
     def _complete(self, answers: Mapping[str, Event]) -> None:

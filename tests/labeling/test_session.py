@@ -204,6 +204,21 @@ class TestTraining:
         assert status.labels >= 19  # the training asked for meanwhile followed the first
         assert session.progress().labels >= 23
 
+    def test_it_begins_when_the_next_image_is_on_the_screen_or_somebody_waits(
+        self, desk, monkeypatch
+    ):
+        monkeypatch.setattr(trainer, "SCREEN_PAUSE", 60.0)
+        session = desk.session(auto_retrain=True, batch_size=10, audit_share=0.0)
+        fits, fit = [], session._trainer._fit
+        monkeypatch.setattr(session._trainer, "_fit", lambda *given: fits.append(0) or fit(*given))
+        desk.answer(session, 10)
+        session.next()
+        assert session.training.state == "running"
+        assert not fits
+        assert session.wait(10)
+        assert len(fits) == 1
+        assert session.training.state == "ready"
+
     def test_the_strategy_chooses_with_the_model(self, desk):
         session = desk.session(strategy="margin", audit_share=0.0, repeat_share=0.0, batch_size=20)
         desk.answer(session, 20)
@@ -390,6 +405,23 @@ class TestForesight:
             assert batches_chosen.count(here) > before + (change is lose_an_image)
             go.set()
             session.wait()
+
+    def test_a_model_that_comes_while_the_last_image_is_looked_at_chooses_what_follows(
+        self, desk, go, batches_chosen
+    ):
+        session = self.open_session(desk, go, audit_share=0.0, repeat_share=0.0)
+        desk.answer(session, 5)
+        go.clear()
+        item = self.at_the_end_of_a_batch(session, desk)
+        assert session.training.state == "running"
+        go.set()
+        assert session.wait(10)
+        assert session._trainer._foresight._task.wait(10)
+        before = len(batches_chosen)
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        following = session.next()
+        assert len(batches_chosen) == before
+        assert (following.position, following.round) == (1, 1)
 
     @pytest.mark.parametrize("strategy", ["margin", "badge", "kcenter"])
     def test_the_batches_are_those_without_it(

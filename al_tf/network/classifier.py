@@ -12,18 +12,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..errors import check_one_of
 from ..image_arrays import ImageSource
-from ..seeding import RandomState, check_random_state, derive_seed, stream
+from ..seeding import RandomState, check_random_state
 from .augmentation import without_augmentation
 from .building import with_pixels_divided
 from .engine import Engine, NetworkState
-from .fitting import FIT_MODES, refuse_arguments
+from .fitting import FIT_MODES, check_same_classes, refuse_arguments
 from .image_classifier import ImageClassifier
 from .inputs import check_scale, class_weights, encoded_labels, image_weights
 from .kept_engines import get_engine
 from .models import build_cnn
-from .prediction import forward
+from .prediction import check_probabilities, forward
 from .prediction_cache import PredictionCache, prediction_key
-from .training import FitPlan, PreparedFit, continued_state, train_on
+from .training import FitPlan, PreparedFit, starting_state, train_on
 from .weights_file import SavedFit
 
 if TYPE_CHECKING:
@@ -242,11 +242,8 @@ class KerasImageClassifier(ImageClassifier):
         known_scale = self._scale if continues else None
         source = self._checked_images(X, fitting=True)
         classes, codes = encoded_labels(y, len(source), self.classes)
-        if continues and not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"fit_mode={self.fit_mode!r} goes on from a network for classes "
-                f"{list(self.classes_)}, but this fit has {list(classes)}. Fix classes=… up front."
-            )
+        if continues:
+            check_same_classes(self.fit_mode, self.classes_, classes)
         if known_scale is not None:
             check_scale(known_scale, source, divides=self._divides_uint8())
         self.classes_ = classes
@@ -259,22 +256,11 @@ class KerasImageClassifier(ImageClassifier):
             engine.warn_of_rescaling()
         seed = int(check_random_state(self.random_state).integers(2**31))
         with engine.lock:
-            start = self._starting_state(engine, seed, continues)
+            start = starting_state(
+                engine, self._state if continues else None, self.fit_mode,
+                seed=seed, fit_number=self._n_fits, shrink=self.shrink, perturb=self.perturb,
+            )  # fmt: skip
         return PreparedFit(engine, source, codes, weights, seed, self._n_fits, start)
-
-    def _starting_state(self, engine: Engine, seed: int, continues: bool) -> NetworkState:
-        fresh = engine.fresh_state(derive_seed(seed, "weights"))
-        if not continues:
-            return fresh
-        return continued_state(
-            self._state,
-            fresh,
-            engine.trainable_mask(),
-            self.fit_mode,
-            shrink=self.shrink,
-            perturb=self.perturb,
-            rng=stream(seed, "perturb", self._n_fits),
-        )
 
     # Prediction -------------------------------------------------------------------------
 
@@ -294,10 +280,7 @@ class KerasImageClassifier(ImageClassifier):
         total, size = len(source), self.predict_batch_size
         with self._loaded_engine() as engine, self._progress(total, "predict", "image") as bar:
             proba, features = forward(engine, source, size, bar)
-        if abs(proba.sum(axis=1) - 1).max() > 1e-3:
-            raise ValueError(
-                "The network's outputs do not sum to 1: model_fn must end in a softmax layer."
-            )
+        check_probabilities(proba)
         return proba, features
 
     def sample_proba(

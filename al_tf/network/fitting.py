@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 FIT_MODES = ("scratch", "warm", "warm_weights", "shrink_perturb")
 """What a fit may start from; `KerasImageClassifier` describes each."""
 
@@ -31,3 +33,12 @@ def refuse_arguments(arguments: Iterable[str]) -> None:
     for name in arguments:
         where = _ELSEWHERE.get(name, f"it takes {', '.join(FIT_ARGUMENTS)}")
         raise TypeError(f"fit does not take {name}: {where}.")
+
+
+def check_same_classes(mode: str, before: np.ndarray, now: np.ndarray) -> None:
+    """Raise ValueError unless a fit that goes on from the last one has the same classes."""
+    if not np.array_equal(now, before):
+        raise ValueError(
+            f"fit_mode={mode!r} goes on from a network for classes {list(before)}, but this fit has "
+            f"{list(now)}. Fix classes=… up front."
+        )

@@ -43,3 +43,11 @@ def forward(
         if bar is not None:
             bar.update(len(images))
     return outputs[0], outputs[1]
+
+
+def check_probabilities(proba: np.ndarray) -> None:
+    """Raise ValueError unless the outputs of a network, (n, n_classes), sum to 1 for each image."""
+    if abs(proba.sum(axis=1) - 1).max() > 1e-3:
+        raise ValueError(
+            "The network's outputs do not sum to 1: model_fn must end in a softmax layer."
+        )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..image_arrays import ImageSource
-from ..seeding import stream
+from ..seeding import derive_seed, stream
 from .engine import Engine, NetworkState, block_steps
 from .fitting import gradient_steps
 from .inputs import training_blocks
@@ -73,37 +73,41 @@ class PreparedFit:
     start: NetworkState
 
 
-def continued_state(
-    last: NetworkState,
-    fresh: NetworkState,
-    moves: list[bool],
+def starting_state(
+    engine: Engine,
+    last: NetworkState | None,
     mode: str,
     *,
+    seed: int,
+    fit_number: int,
     shrink: float,
     perturb: float,
-    rng: np.random.Generator,
 ) -> NetworkState:
-    """Return what a fit that goes on from the last one starts with.
+    """Return what a fit starts from: new weights, or what `mode` makes of those of the last fit.
 
     Parameters
     ----------
-    last, fresh : NetworkState
-        At the end of the last fit, and new.
-    moves : list of bool
-        Which variables training changes.
+    engine : Engine
+    last : NetworkState or None
+        At the end of the last fit, if this one goes on from it.
     mode : {"warm", "warm_weights", "shrink_perturb"}
+        How; of no account without `last`.
+    seed, fit_number : int
+        Give the new weights and the noise.
     shrink, perturb : float
         Of ``"shrink_perturb"``: ``shrink · w + N(0, perturb²)``.
-    rng : numpy.random.Generator
-        Draws the noise.
     """
+    fresh = engine.fresh_state(derive_seed(seed, "weights"))
+    if last is None:
+        return fresh
     if mode == "warm":
         return last
     if mode == "warm_weights":
         return NetworkState(last.variables, fresh.optimizer)
+    rng = stream(seed, "perturb", fit_number)
     variables = [
         shrink * v + rng.normal(0, perturb, v.shape).astype(v.dtype) if moved else v
-        for v, moved in zip(last.variables, moves, strict=True)
+        for v, moved in zip(last.variables, engine.trainable_mask(), strict=True)
     ]
     return NetworkState(variables, fresh.optimizer)
 

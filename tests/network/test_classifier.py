@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from al_tf import KerasImageClassifier
 from al_tf.errors import DataCorruptError, UnknownLabelError, UnknownNameError
+from al_tf.network.training import FitPlan
 
 from .networks import build_mlp, build_small_cnn
 
@@ -379,14 +380,14 @@ class TestFitModes:
     def test_shrink_one_perturb_nothing_keeps_the_weights(self, shapes_data):
         X, y = shapes_data
         classifier = make(fit_mode="shrink_perturb", shrink=1.0, perturb=0.0).fit(X, y)
-        state = classifier._starting_state(classifier._engine(), seed=0, continues=True)
+        state = classifier._prepared(X, y, None, FitPlan.of(classifier)).start
         for kept, now in zip(weights_of(classifier), state.variables, strict=True):
             assert np.array_equal(kept, now)
 
     def test_warm_weights_keeps_the_weights_and_starts_the_optimizer_anew(self, shapes_data):
         X, y = shapes_data
         classifier = make(fit_mode="warm_weights").fit(X, y)
-        state = classifier._starting_state(classifier._engine(), seed=0, continues=True)
+        state = classifier._prepared(X, y, None, FitPlan.of(classifier)).start
         for kept, now in zip(weights_of(classifier), state.variables, strict=True):
             assert np.array_equal(kept, now)
         fresh = classifier._engine().fresh_state(0)

@@ -98,7 +98,6 @@ def label(
     from ..labeling.desk.server import DeskServer
     from ..labeling.desk_settings import resolve_settings
     from ..labeling.folder_pool import check_folder
-    from ..network.device import network_gives_way
 
     people, judges = _people(annotator, annotators, referees)
     opened: list[LabelingSession] = []
@@ -115,7 +114,7 @@ def label(
         opened.append(session)
         return [session.colleague(name, is_referee=name in judges) for name in people]
 
-    with DeskServer(port=port, host=host, url=url) as server, network_gives_way():
+    with DeskServer(port=port, host=host, url=url) as server:
         folder, stored = check_folder(folder), _stored_settings(ledger)  # before there is a page
         warn([server.address.warning])
         server.expect(people, judges)

@@ -20,8 +20,8 @@ COLLECTED_AFTER = 1_000
 def give_way() -> None:
     """Let other threads come before this one and all that it starts from now on.
 
-    TensorFlow's threads are started by the one that uses it first; those of ``al-tf label`` give way
-    more, see `network_gives_way`. Linux alone knows the niceness of a thread; elsewhere nothing changes.
+    TensorFlow's threads are started by the one that uses it first. Linux alone knows the niceness of
+    a thread; elsewhere nothing changes.
     """
     if sys.platform != "linux":
         return

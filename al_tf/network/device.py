@@ -6,52 +6,14 @@ import os
 import re
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib import metadata
 
 _START_MESSAGE = re.compile(
     rb"I0000 |WARNING: All log messages before absl|To enable the following instructions"
     rb"|E0000 .*failed call to cuInit"
 )
-
-_gives_way = False  # whether TensorFlow's threads shall, if they are started now
-
-
-@contextmanager
-def network_gives_way() -> Iterator[None]:
-    """Have TensorFlow, if it first computes inside the block, do so where nobody else wants a processor.
-
-    That is for a program that is to answer at once while a network is trained in it: on Linux any
-    other thread that has work stops such a one, within its own group of processes. This lasts until
-    the program ends. Elsewhere, and on JAX, nothing changes.
-    """
-    global _gives_way
-    before, _gives_way = _gives_way, True
-    try:
-        yield
-    finally:
-        _gives_way = before
-
-
-def start_tensorflow() -> None:
-    """Start TensorFlow's threads in a thread that is as urgent as they shall be: they inherit it.
-
-    The one that trains stays as it is, because it holds Python's lock now and then.
-    """
-    if not _gives_way or not hasattr(os, "SCHED_IDLE"):
-        return
-    import tensorflow as tf
-
-    def start() -> None:
-        with suppress(OSError):  # a sandbox may refuse: then it is as elsewhere
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        tf.config.list_logical_devices()
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    thread.join()
 
 
 def describe_device() -> str:

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .building import ModelFn, NetworkBuilder, content_key
-from .device import start_tensorflow, without_start_messages
+from .device import without_start_messages
 from .engine import Engine
 from .jax_engine import JaxEngine
 from .tensorflow_engine import TensorFlowEngine
@@ -53,6 +53,4 @@ def _engine_class() -> type[Engine]:
         raise RuntimeError(
             f"KERAS_BACKEND={backend!r} is not supported; use one of {', '.join(backends)}."
         )
-    if backend == "tensorflow":
-        start_tensorflow()
     return backends[backend]

@@ -22,7 +22,7 @@ from al_tf.labeling.desk_settings import (
 )
 from al_tf.labeling.exchange.evaluate import evaluate_model
 from al_tf.labeling.exchange.predict import predict_folder
-from al_tf.network import backbones, device
+from al_tf.network import backbones
 from tests import interruptible
 
 from .makers import make_folder, write_image
@@ -211,18 +211,6 @@ class TestCommands:
         desk = Desk(folder, "--ledger", ledger, "--model", "cnn", start=NEVER_TRAINED)
         assert re.search(r"token=", desk.address)
         assert "Stopped with 3 labels" in desk.stop()
-
-    def test_trainings_give_way_while_the_desk_is_served_alone(self, tmp_path, monkeypatch):
-        seen = []
-
-        def run(server, *_, **__):
-            seen.append(device._gives_way)
-            raise ValueError("enough")
-
-        monkeypatch.setattr(DeskServer, "run", run)
-        (tmp_path / "empty").mkdir()
-        assert self.fails(tmp_path / "empty", "--ledger", tmp_path / "l.db") == "enough"
-        assert [*seen, device._gives_way] == [True, False]
 
     def test_a_new_ledger_needs_classes(self, folder, tmp_path):
         message = self.fails(folder, "--ledger", tmp_path / "l.db", "--model", "cnn")

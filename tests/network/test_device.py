@@ -1,6 +1,5 @@
 """What trains, in one line; and the first import of Keras, whose start messages are held back."""
 
-import os
 import subprocess
 import sys
 
@@ -44,42 +43,3 @@ def test_a_process_without_standard_error_imports_too():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "imported\n")
-
-
-TRAINS = """
-import os, sys, threading
-from contextlib import nullcontext
-import numpy as np
-from al_tf import KerasImageClassifier
-from al_tf.network.device import network_gives_way
-
-def policies():
-    return {int(thread): os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")}
-
-before = set(policies())
-images, labels = np.zeros((8, 8, 8), np.uint8), [0, 1] * 4
-with network_gives_way() if sys.argv[1] == "inside" else nullcontext():
-    classifier = KerasImageClassifier(model_params={"filters": [2], "dense": 2}, epochs=1)
-    classifier.fit(images, labels)
-after = policies()
-print(after[threading.get_native_id()] == os.SCHED_OTHER)
-print(sum(policy == os.SCHED_IDLE for thread, policy in after.items() if thread not in before))
-"""
-
-
-def may_be_idle():
-    """Tell whether a thread may say here that all others come before it."""
-    code = "import os; os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))"
-    return hasattr(os, "SCHED_IDLE") and not subprocess.run([sys.executable, "-c", code]).returncode
-
-
-@pytest.mark.skipif(not may_be_idle(), reason="only Linux has threads that all others come before")
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's threads alone")
-@pytest.mark.parametrize("where", ["inside", "outside"])
-def test_tensorflow_s_threads_give_way_to_all_others_inside_the_block_alone(where):
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINS, where], capture_output=True, text=True, check=True
-    )
-    trainer_is_usual, idle = done.stdout.split()
-    assert trainer_is_usual == "True"  # it holds Python's lock now and then
-    assert (int(idle) > 0) == (where == "inside")

@@ -152,8 +152,8 @@ def test_what_comes_twice_labels_one_image(screen, session, how):
     with screen.next_image():
         if how == "keys":  # of a keyboard that bounces
             screen.page.evaluate(
-                "for (let i = 0; i < 3; i++)"
-                " document.dispatchEvent(new KeyboardEvent('keydown', {key: '1', code: 'Digit1'}))"
+                "[1, 2, 3].map(() => new KeyboardEvent('keydown', {key: '1', code: 'Digit1'}))"
+                ".forEach((event) => document.dispatchEvent(event))"
             )
         elif how == "clicks":
             screen.button("good").dblclick()

@@ -123,7 +123,10 @@ export class LabelingView {
     if (!run) return;
     event.preventDefault();
     this.byPointer = false;
-    if (!event.repeat || event.shiftKey) run();
+    if (event.repeat && !event.shiftKey) return;
+    this.pressedAt = event.timeStamp;
+    run();
+    this.pressedAt = undefined;
   }
 
   // After a click, the keyboard is the desk's again: Space must not answer once more
@@ -164,10 +167,10 @@ export class LabelingView {
   }
 
   isBounce(answer) {
-    const now = performance.now();
+    const at = this.pressedAt ?? performance.now(); // of a key, not when there was time for it
     const words = JSON.stringify(answer);
-    const bounced = words === this.last?.words && now - this.last.at < (this.byPointer ? CLICK_BOUNCE_MS : BOUNCE_MS);
-    this.last = { words, at: now };
+    const bounced = words === this.last?.words && at - this.last.at < (this.byPointer ? CLICK_BOUNCE_MS : BOUNCE_MS);
+    this.last = { words, at };
     return bounced;
   }
 

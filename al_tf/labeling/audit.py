@@ -128,10 +128,6 @@ class AuditReserve:
                 self._ordered = sorted([*self._ordered, *places])
             self._n_seen += len(new)
 
-    def order(self, image: str) -> float:
-        """Return the place in [0, 1) of an image of the reserve: they are shown in this order."""
-        return audit_rank(image, self.seed)
-
 
 def part_function(pool: ImagePool, group: str | None) -> Callable[[str], str]:
     """Return a function from an image to the part it shows: by its name, else the image itself.

@@ -125,8 +125,7 @@ export class LabelingView {
     this.byPointer = false;
     if (event.repeat && !event.shiftKey) return;
     this.pressedAt = event.timeStamp;
-    run();
-    this.pressedAt = undefined;
+    try { run(); } finally { this.pressedAt = undefined; }
   }
 
   // After a click, the keyboard is the desk's again: Space must not answer once more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,21 +15,27 @@ FORESEEN = 2
 """Classes of an image for which a model is trained while it is looked at."""
 PAUSE = 0.1
 """Seconds until the first of them is made ready: nobody who looks has answered by then."""
-Fit = Callable[[Mapping[str, str]], tuple[str, "FittedModel"]]
+Guesses = Callable[[], Sequence[Mapping[str, str]]]
+Fit = Callable[[Mapping[str, str]], tuple[str, "FittedModel"] | None]
 Prepare = Callable[[Mapping[str, str], ScoredModel | None], None]
 
 
 def likeliest_labels(
-    labels: dict[str, str], slot: Slot, model: ScoredModel | None
+    labels: Mapping[str, str], slot: Slot, model: ScoredModel | None, classes: Sequence[str]
 ) -> list[dict[str, str]]:
     """Return the labels that there may be after an answer to a slot, the likeliest first.
 
-    Those for each of the `FORESEEN` most probable classes; of an image that no model learns from,
-    or without a model, the labels as they are.
+    Those for each of the `FORESEEN` most probable classes; without a model, for those of `classes` that
+    were the commonest so far. Of an image that no model learns from, the labels as they are.
     """
-    if model is None or slot.purpose != "query" or not model.knows(slot.image):
-        return [labels]
-    return [{**labels, slot.image: name} for name in model.likeliest(slot.image, FORESEEN)]
+    if slot.purpose != "query" or (model is not None and not model.knows(slot.image)):
+        return [dict(labels)]
+    if model is None:
+        counts = Counter(labels.values())
+        names = sorted(classes, key=lambda name: -counts[name])[:FORESEEN]
+    else:
+        names = model.likeliest(slot.image, FORESEEN)
+    return [{**labels, slot.image: name} for name in names]
 
 
 class FittedModel(NamedTuple):
@@ -50,35 +57,36 @@ class Foresight:
         self._over = threading.Event()  # of the guesses that are being worked on
         self._models: dict[str, FittedModel] = {}
 
-    def begin(
-        self, guesses: Sequence[Mapping[str, str]], prepare: Prepare, fit: Fit | None = None
-    ) -> None:
+    def begin(self, guesses: Guesses, prepare: Prepare, fit: Fit | None = None) -> None:
         """Make ready what follows each of some guesses, in the background, in place of those before.
 
         Parameters
         ----------
-        guesses : sequence of dict of str to str
-            The label of each image to train on, the likeliest guess first.
+        guesses : callable
+            Called in the background. Returns the label of each image to train on, the likeliest
+            guess first.
         prepare : callable
             Given each guess and the model trained on it, or None, makes ready what follows.
         fit : callable, optional
-            Returns the digest of a guess, by which `take` knows it, and a model trained on it.
+            Returns the digest of a guess, by which `take` knows it, and a model trained on it; None
+            for labels that none can be trained on.
         """
         over = self._end()
 
         def work() -> None:
             if over.wait(PAUSE):
                 return
-            for guess in guesses:
-                model = None
-                if fit is not None:
-                    digest, fitted = fit(guess)
+            for guess in guesses():
+                if over.is_set():
+                    return
+                made = None if fit is None else fit(guess)
+                if made is not None:
+                    digest, fitted = made
                     with self._lock:
                         if over.is_set():
                             return
                         self._models[digest] = fitted
-                    model = fitted.model
-                prepare(guess, model)
+                prepare(guess, None if made is None else made[1].model)
 
         self._task.start(work)
 

@@ -18,13 +18,14 @@ from .deferred_probe import DeferredProbe
 from .foresight import FittedModel, Foresight, Prepare, likeliest_labels
 from .image_pool import ImagePool
 from .items import TrainingStatus
-from .kept_model import labels_digest, model_file
+from .kept_model import model_file
 from .ledger import ClassList, Event, LabelLedger, Slot
 from .newest_model import NewestModel
-from .pool_features import EmbeddingStoppedError, PoolFeatures, model_inputs
-from .scored_model import PoolClassifier, ScoredModel, fit_and_score
+from .pool_features import EmbeddingStoppedError, PoolFeatures
+from .scored_model import PoolClassifier, ScoredModel
 from .session_checks import check_estimator
-from .training_set import BaseSet, labeled_images, training_labels
+from .teacher import ClassKey, Teacher
+from .training_set import labeled_images, training_labels
 
 QUICK_SECONDS = 1.0
 FIRST_IMAGE_SECONDS = 1.0
@@ -35,7 +36,6 @@ SCREEN_PAUSE = 0.3
 """Seconds that the next batch has, at most, to get on the screen before the processors are busy again."""
 FEW_MISSING = 64
 """So many images are given their features before a training; more of them come in beside it."""
-ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 _log = logging.getLogger("al_tf.labeling")
 
 
@@ -62,15 +62,10 @@ class Trainer:
         classes: tuple[str, ...],
         annotator: str,
     ) -> None:
-        self._learner, self._estimator = check_estimator(learner)
-        self._set_classes(classes)
-        self._original = self._estimator  # fits are made on copies
-        self.inputs = model_inputs(self._estimator, pool)
-        base = getattr(learner, "X_training", None)
-        known = ledger.class_list
-        self._base = None if base is None else BaseSet(base, learner.y_training, known)
-        self._pool, self._ledger = pool, ledger
-        self._classes, self.annotator = classes, annotator
+        self._learner, _ = check_estimator(learner)
+        self._teacher = Teacher(learner, pool, ledger, classes)
+        self.inputs = self._teacher.inputs
+        self._pool, self._ledger, self.annotator = pool, ledger, annotator
         self._task = BackgroundTask(self._notify)
         self._embedding = BackgroundTask(self._notify)
         self._foresight = Foresight()
@@ -80,13 +75,13 @@ class Trainer:
         self._has_features = False  # whether all images to train on have theirs
         self._listeners: list[Callable[[], None]] = []
         self._raised: BaseException | None = None
-        file = model_file(ledger.path, self._original, self.inputs)
+        file = model_file(ledger.path, self._teacher.original, self.inputs)
         self._newest = NewestModel(ledger, file if self._learner is None else None)
         self._loaded = threading.Event()  # the model of an earlier session, or known to be missing
         if not self._newest.is_kept:
             self._loaded.set()
         self._trained_on: str | None = None  # digest of the labels of a model just loaded
-        self._begun_with: tuple[int, ClassKey] = (0, self._class_key())
+        self._begun_with: tuple[int, ClassKey] = (0, self._teacher.class_key())
 
     @property
     def model(self) -> ScoredModel | None:
@@ -130,10 +125,9 @@ class Trainer:
             `close`.
         """
         labels = training_labels(answers)
-        self._begun_with = (len(labels), self._class_key())
-        self._has_features = self._have_features(labels)
-        base = self._base_now(self._ledger.class_list)
-        if len({*labels.values(), *(() if base is None else base[1])}) < 2:
+        self._begun_with = (len(labels), self._teacher.class_key())
+        self._has_features = self._have_features(answers)
+        if not self._teacher.can_teach(labels, self._ledger.class_list):
             return False
         self._awaited.clear()
         begun = self._task.start(self._train)
@@ -144,7 +138,8 @@ class Trainer:
         """Make ready what follows the `likeliest_labels` after an image that ends a batch.
 
         That is while it is looked at. Where a training is quick, a model is trained on them, which
-        chooses the next batch. Otherwise the model in use does.
+        chooses the next batch; features that are missing are computed first. Otherwise the model in
+        use chooses, and where the answer comes before these features.
 
         Parameters
         ----------
@@ -157,19 +152,33 @@ class Trainer:
             where there is none yet.
         """
         model, labels = self.model, training_labels(answers)
-        guesses = likeliest_labels(labels, slot, model)
-        if not self._is_quick(self._have_features([*labels, slot.image])):
-            self._foresight.begin(guesses, lambda guess, _: prepare(guess, model))
+        inputs, images = self.inputs, [*answers, slot.image]
+        classes = self._ledger.class_list
+
+        def guesses() -> list[dict[str, str]]:
+            return likeliest_labels(labels, slot, model, self._teacher.classes)
+
+        def prepare_for(guess: Mapping[str, str], trained: ScoredModel | None = None) -> None:
+            prepare(guess, trained or model)
+
+        if not isinstance(inputs, PoolFeatures) or not self._is_quick(True):
+            self._foresight.begin(guesses, prepare_for)
             return
-        if model is None or not isinstance(self.inputs, PoolFeatures):
-            return  # the next batch waits for a model that is not foreseen
-        base = self._base_now(self._ledger.class_list)
 
-        def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel]:
-            return labels_digest(guess, self._classes), self._fit(guess, base)
+        def guesses_with_features() -> list[dict[str, str]]:
+            if not inputs.has_all(images):
+                for guess in guesses():
+                    prepare_for(guess)
+                inputs.compute(images)
+            return guesses()
 
-        self.inputs.pause(BATCH_END_SECONDS)
-        self._foresight.begin(guesses, prepare, fit)
+        def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel] | None:
+            if not self._teacher.can_teach(guess, classes):
+                return None
+            return self._teacher.digest(guess), self._fit(guess, classes)
+
+        inputs.pause(BATCH_END_SECONDS)
+        self._foresight.begin(guesses_with_features, prepare_for, fit)
 
     def is_behind(self, answers: Mapping[str, Event]) -> bool:
         """Return whether there are other labels or classes than when `start` was last called.
@@ -179,7 +188,7 @@ class Trainer:
         answers : mapping of str to Event
             Of `LabelLedger.answers`, now.
         """
-        return self._begun_with != (len(training_labels(answers)), self._class_key())
+        return self._begun_with != (len(training_labels(answers)), self._teacher.class_key())
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
@@ -229,8 +238,8 @@ class Trainer:
 
     def image_is_shown(self) -> None:
         """Let features be computed: nobody waits for an image any more."""
-        if not self._shown.is_set() and isinstance(self._estimator, DeferredProbe):
-            threading.Thread(target=self._estimator.made, daemon=True).start()  # imports
+        if not self._shown.is_set() and isinstance(self._teacher.original, DeferredProbe):
+            threading.Thread(target=self._teacher.original.made, daemon=True).start()  # imports
         self._shown.set()
         if isinstance(self.inputs, PoolFeatures):
             self.inputs.go_on()
@@ -291,8 +300,8 @@ class Trainer:
             kept = self._newest.load()
             if kept is not None:
                 self._trained_on = kept.digest
-                if kept.model.classes == self._classes:
-                    self._estimator = kept.model.estimator  # for fit_mode="warm"
+                if kept.model.classes == self._teacher.classes:
+                    self._teacher.estimator = kept.model.estimator
         finally:
             self._loaded.set()
             self._notify()
@@ -315,22 +324,22 @@ class Trainer:
             self.prepare()
             if isinstance(self.inputs, PoolFeatures):
                 self._complete(answers)
-            labels, base = training_labels(answers), self._base_now(classes)
-            self._set_classes(classes.names or self._classes)
-            digest = labels_digest(labels, self._classes)
+            labels = training_labels(answers)
+            self._teacher.set_classes(classes.names or self._teacher.classes)
+            digest = self._teacher.digest(labels)
             if trained_on == digest:
                 return
-            fitted = self._foresight.take(digest) or self._fit(labels, base)
+            fitted = self._foresight.take(digest) or self._fit(labels, classes)
             model, _, seconds = fitted
             number = self._record(fitted, answers)
             self._newest.replace(model, number, seconds)
             if model.is_behind and not self._embedding.running:
                 self._scoring.start(self._score_others)
             if self._learner is not None:
-                X, y = labeled_images(self._pool, labels, base)
+                X, y = labeled_images(self._pool, labels, self._teacher.base(classes))
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
-            self._estimator = model.estimator  # for fit_mode="warm"
+            self._teacher.estimator = model.estimator
             self._newest.keep(digest)
         except EmbeddingStoppedError:
             raise  # the session is being closed
@@ -338,12 +347,9 @@ class Trainer:
             _log.exception("Training failed; the labels are safe in %s", self._ledger.path)
             raise
 
-    def _fit(self, labels: Mapping[str, str], base: tuple[Any, Any] | None) -> FittedModel:
+    def _fit(self, labels: Mapping[str, str], classes: ClassList) -> FittedModel:
         start = time.perf_counter()  # after that of features, which are computed once
-        model = fit_and_score(
-            self._estimator, self.inputs, labels, self._classes, base,
-            answered=self._ledger.answers(),
-        )  # fmt: skip
+        model = self._teacher.fit(labels, classes)
         return FittedModel(model, self._newest.agreement(model), time.perf_counter() - start)
 
     def _score_others(self) -> None:
@@ -372,23 +378,6 @@ class Trainer:
             kappa=fitted.kappa,
             uncertainty=float(entropy_score(model.proba).mean() / np.log(len(model.classes))),
         )
-
-    def _set_classes(self, classes: tuple[str, ...]) -> None:
-        """Let the next training be of these classes; of others, it begins anew."""
-        if getattr(self, "_classes", classes) != classes:
-            from sklearn.base import clone
-
-            self._estimator = clone(self._original, safe=False)  # not fitted
-        if "classes" in getattr(self._estimator, "get_params", dict)():
-            self._estimator.set_params(classes=list(classes))
-        self._classes = classes
-
-    def _base_now(self, classes: ClassList) -> tuple[Any, np.ndarray] | None:
-        """Return the labeled set from elsewhere under the present names of its classes."""
-        return None if self._base is None else self._base.named(classes)
-
-    def _class_key(self) -> ClassKey:
-        return tuple((each.name, each.merged) for each in self._ledger.class_list.classes)
 
     def _notify(self) -> None:
         for callback in self._listeners:

@@ -23,7 +23,7 @@ from al_tf.labeling.ledger import Candidate
 from al_tf.network.probe import LinearProbeClassifier
 
 from .makers import make_folder, write_image
-from .work import CLASSES, FakeBackbone, NearestMean, processes
+from .work import CLASSES, FakeBackbone, NearestMean, processes, wait_for
 
 FILES = 90
 
@@ -80,13 +80,6 @@ def half_read(folder, all_ids, reads, monkeypatch):
 def finish(pool, reads):
     reads.gate.set()
     wait_for(lambda: not pool.n_unread and not pool.is_reading)
-
-
-def wait_for(condition):
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def open_session(pool, ledger, estimator=None, **options):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from al_tf import ActiveLearner
-from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, trainer
+from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, teacher, trainer
 from al_tf.labeling.deferred_probe import DeferredProbe
 from al_tf.labeling.pool_features import PoolFeatures
 from al_tf.labeling.scored_model import fit_and_score
@@ -19,7 +19,7 @@ from al_tf.network.probe import LinearProbeClassifier
 from al_tf.strategies import get_strategy
 
 from .makers import make_folder, write_image
-from .work import FakeBackbone, make_images
+from .work import CLASSES, FakeBackbone, make_images, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +99,7 @@ class TestForesight:
             threads.append(threading.current_thread().name)
             return fit_and_score(*args, **options)
 
-        monkeypatch.setattr(trainer, "fit_and_score", counted)
+        monkeypatch.setattr(teacher, "fit_and_score", counted)
         return threads
 
     def at_the_last_image(self, session, desk):
@@ -126,7 +126,7 @@ class TestForesight:
         labels = training_labels(answers)
         assert (following.round, session.training.round, model.labels) == (2, 2, len(labels))
         afresh = fit_and_score(
-            session._trainer._estimator, session._trainer.inputs, labels,
+            session._trainer._teacher.estimator, session._trainer.inputs, labels,
             session.classes, None,
         )  # fmt: skip
         np.testing.assert_array_equal(model.proba, afresh.proba)
@@ -216,21 +216,56 @@ class TestForesight:
             return items
 
         foreseen, here = items("with.db"), threading.current_thread().name
-        assert chosen.count(here) == 1  # the batch after the first model
+        assert chosen.count(here) == 0
         monkeypatch.setattr(trainer.Trainer, "foresee", lambda *_: None)
         assert items("without.db") == foreseen
-        assert chosen.count(here) == 8
+        assert chosen.count(here) == 7
 
-    def test_without_features_the_next_batch_is_chosen_ahead_by_the_model_in_use(
-        self, open_desk, desk, batches_chosen, backbone
+    @pytest.mark.parametrize("label", CLASSES)
+    def test_the_first_model_is_there_before_the_answer_that_makes_it_possible(
+        self, open_desk, desk, fits, batches_chosen, label
     ):
-        backbone.held = threading.Event()
-        session = open_desk(batch_size=10, cold_start="typiclust")
-        desk.answer(session, 9)
+        session = open_desk(batch_size=10)
+        session.wait()
+        for _ in range(9):
+            session.label(CLASSES[0], slot=session.next().slot)
         item = session.next()
         assert session._trainer._foresight._task.wait(10)
         here = threading.current_thread().name
         before = batches_chosen.count(here)
+        session.label(label, slot=item.slot)
+        following = session.next()
+        assert following.round == session.training.round == CLASSES.index(label)
+        assert (fits.count("al_tf training"), batches_chosen.count(here)) == (0, before)
+
+    @pytest.mark.parametrize("audit_share", [0.0, 0.5])
+    def test_features_that_are_missing_are_computed_before(
+        self, open_desk, desk, fits, chosen, monkeypatch, audit_share
+    ):
+        monkeypatch.setattr(PoolFeatures, "embed_pool", lambda self: None)
+        session = open_desk(batch_size=10, audit_share=audit_share)
+        computed = session._trainer.inputs.available
+        desk.answer(session, 9)
+        item = session.next()
+        assert session._trainer._foresight._task.wait(10)
+        answered = [*session.ledger.answers(), item.image_id]
+        assert computed(answered)[0] == answered
+        here = threading.current_thread().name
+        session.label(desk.truth(item.image_id), slot=item.slot)
+        assert session.next().round == session.training.round == 1
+        assert (fits.count("al_tf training"), chosen.count(here)) == (0, 0)
+
+    @pytest.mark.parametrize("audit_share", [0.0, 0.5])
+    def test_without_features_the_next_batch_is_chosen_ahead_by_the_model_in_use(
+        self, open_desk, desk, batches_chosen, backbone, audit_share
+    ):
+        backbone.held = threading.Event()
+        session = open_desk(batch_size=10, cold_start="typiclust", audit_share=audit_share)
+        desk.answer(session, 9)
+        item = session.next()
+        here = threading.current_thread().name
+        before = batches_chosen.count(here)
+        wait_for(lambda: len(batches_chosen) > before)
         session.label(desk.truth(item.image_id), slot=item.slot)
         assert session.next().strategy == "random"
         assert batches_chosen.count(here) == before

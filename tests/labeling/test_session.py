@@ -258,7 +258,7 @@ class TestTraining:
         desk.answer(session, 20)
         session.retrain(wait=True)
         before = session.estimator
-        session._trainer._estimator = Fails()
+        session._trainer._teacher.estimator = Fails()
         with pytest.raises(TrainingFailedError):
             session.retrain(wait=True)
         assert session.estimator is before

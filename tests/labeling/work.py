@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import threading
+import time
 
 import numpy as np
 
@@ -80,6 +81,14 @@ class Desk:
             session.label(self.truth(item.image_id), slot=item.slot, seconds=2.0)
             shown.append(item)
         return shown
+
+
+def wait_for(condition):
+    """Wait until a condition holds, 20 seconds at most."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def label_many(path, annotator, n):

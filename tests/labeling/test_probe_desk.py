@@ -265,11 +265,12 @@ class TestForesight:
         item = session.next()
         here = threading.current_thread().name
         before = batches_chosen.count(here)
-        wait_for(lambda: len(batches_chosen) > before)
+        wait_for(lambda: session._batches._prepared)
         session.label(desk.truth(item.image_id), slot=item.slot)
         assert session.next().strategy == "random"
         assert batches_chosen.count(here) == before
         backbone.held.set()
+        session.close()
 
     def test_nothing_is_trained_ahead_after_closing(self, open_desk, desk, fits):
         session = open_desk(batch_size=10)

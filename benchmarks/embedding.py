@@ -54,6 +54,11 @@ def per_image(values: Values, n: int) -> Values:
 def measured(size: int, n: int, repetitions: int) -> tuple[list[Row], int]:
     """Return the rows of one size and the FLOPs of an image."""
     from al_tf import load_backbone
+    from al_tf.network.forward_pass import full_float32
+
+    def predict(**options: int) -> np.ndarray:
+        with full_float32():  # on a GPU, too: else features are others
+            return model.predict(images, verbose=0, **options)
 
     images = np.random.default_rng(SEED).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
     backbone = load_backbone("efficientnet_lite0", size=size)
@@ -61,10 +66,8 @@ def measured(size: int, n: int, repetitions: int) -> tuple[list[Row], int]:
     batch = backbone.images_a_pass(images.shape[1:])
     work = {
         "al_tf": lambda: backbone.features(images, cache_dir=False),
-        PREDICT: lambda: model.predict(images, verbose=0),
-        f"model.predict, batches of {batch}": lambda: model.predict(
-            images, batch_size=batch, verbose=0
-        ),
+        PREDICT: predict,
+        f"model.predict, batches of {batch}": lambda: predict(batch_size=batch),
     }
     reference = {name: np.asarray(f()) for name, f in work.items()}  # traces
     for name, features in reference.items():
@@ -126,6 +129,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             row["size"] = size
             row["ratio_predict"] = row["images_per_s"] / rate[PREDICT]
             row["share_of_gemm"] = row["images_per_s"] * flops / gemm
+        print(f"\n{table(rows, COLUMNS)}", flush=True)
         groups[f"{n:,} images of {size} × {size} pixels, {flops / 1e6:.0f} MFLOP each"] = rows
     every = [row for rows in groups.values() for row in rows]
     print(f"\n{table(every, COLUMNS)}\n\nfloat32 GEMM runs at {gemm / 1e9:.0f} GFLOP/s here.")

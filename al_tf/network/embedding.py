@@ -13,12 +13,10 @@ import numpy as np
 
 from ..image_arrays import ImageSource
 from .feature_store import FeatureStore
-from .forward_pass import Forward
+from .forward_pass import Forward, passes_at_once
 from .pixels import check_pixels, pixel_digests
 
 _MAX_READERS = 8
-_PASSES_AHEAD = 2
-"""Batches that the network has or that wait for it."""
 
 
 def read_ahead(X: ImageSource, at_once: int) -> Iterator[tuple[np.ndarray, list[bytes]]]:
@@ -121,7 +119,7 @@ def embed(
 
 
 class _Passes:
-    """Batches of images that go through the network in a thread of its own, one after the other.
+    """Batches of images that go through the network in threads of its own, `passes_at_once` at a time.
 
     Leaving the block after an error or Ctrl-C keeps what the network has finished.
     """
@@ -139,7 +137,8 @@ class _Passes:
         self._rows: list[int] = []
         self._images: np.ndarray | None = None
         self._passes: deque[tuple[list[bytes], list[int], Future[np.ndarray]]] = deque()
-        self._network = ThreadPoolExecutor(1, thread_name_prefix="al_tf network")
+        self._network: ThreadPoolExecutor | None = None
+        self._ahead = 0  # batches that the network has or that wait for it
 
     def __enter__(self) -> _Passes:
         return self
@@ -148,7 +147,8 @@ class _Passes:
         for digests, _, result in self._passes:  # none, but after an error
             if not result.cancel() and result.exception() is None:
                 self._store.put(digests, result.result())
-        self._network.shutdown()
+        if self._network is not None:
+            self._network.shutdown()
 
     def add(self, digest: bytes, row: int, image: np.ndarray) -> None:
         """Put an image into the batch that is next, and start it when it is full."""
@@ -169,10 +169,15 @@ class _Passes:
 
     def _start(self) -> None:
         assert self._images is not None
-        result = self._network.submit(self._compiled(), self._images[: len(self._rows)])
+        forward = self._compiled()
+        if self._network is None:
+            n_threads = passes_at_once()
+            self._network = ThreadPoolExecutor(n_threads, thread_name_prefix="al_tf network")
+            self._ahead = n_threads + 1
+        result = self._network.submit(forward, self._images[: len(self._rows)])
         self._passes.append((self._digests, self._rows, result))
         self._digests, self._rows, self._images = [], [], None  # the pass holds on to them
-        if len(self._passes) == _PASSES_AHEAD:
+        if len(self._passes) == self._ahead:
             self._finish_first()
 
     def _finish_first(self) -> None:

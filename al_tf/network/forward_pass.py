@@ -42,6 +42,21 @@ def compiled_forward(model: keras.Model, dtype: Any, *, largest: int) -> Forward
     return _jax_forward(model, largest)
 
 
+def passes_at_once() -> int:
+    """Return how many batches a network should be given at a time.
+
+    A GPU under JAX computes one while the next is copied to it. Elsewhere one batch keeps the
+    processors busy.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return 1
+    import jax
+
+    return 1 if jax.default_backend() == "cpu" else 2
+
+
 @contextmanager
 def full_float32() -> Iterator[None]:
     """Multiply in float32 proper, on a GPU too.

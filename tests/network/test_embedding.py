@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from al_tf.image_arrays import ImageSource
+from al_tf.network import embedding
 from al_tf.network.embedding import embed, read_ahead
 from al_tf.network.feature_store import FeatureStore
 from al_tf.network.pixels import pixel_digests
@@ -89,6 +90,22 @@ def test_the_network_is_called_by_one_thread_in_full_batches(run):
     assert len(threads) == 1
 
 
+def test_a_gpu_computes_one_batch_while_the_next_is_copied(run, monkeypatch):
+    monkeypatch.setattr(embedding, "passes_at_once", lambda: 2)
+    both = threading.Barrier(2)
+    calls = []
+
+    def network(images):
+        calls.append(len(images))
+        if len(calls) <= 6:
+            both.wait(PATIENCE)
+        return forward(images)
+
+    source = Images()
+    np.testing.assert_array_equal(run(source, network)[0], forward(source.pixels))
+    assert sorted(calls) == [2, 3, 3, 3, 3, 3, 3]
+
+
 def test_a_source_that_does_not_say_otherwise_is_read_by_one_thread_at_a_time(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert not ImageSource.reads_in_parallel
@@ -120,7 +137,9 @@ def test_what_was_computed_before_reading_fails_is_kept(run, store, kind):
     assert set(pixel_digests(source.pixels[:15])) == set(kept)
 
 
-def test_what_was_computed_before_the_network_fails_is_kept(run, store):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_what_was_computed_before_the_network_fails_is_kept(run, store, monkeypatch, at_once):
+    monkeypatch.setattr(embedding, "passes_at_once", lambda: at_once)
     calls = []
 
     def network(images):
@@ -132,4 +151,5 @@ def test_what_was_computed_before_the_network_fails_is_kept(run, store):
     source = Images()
     with pytest.raises(MemoryError, match="out of memory"):
         run(source, network)
-    assert set(store.get(pixel_digests(source.pixels[:6]))) == set(pixel_digests(source.pixels[:6]))
+    computed = pixel_digests(source.pixels[:6])
+    assert set(store.get(computed)) == set(computed)

@@ -81,13 +81,15 @@ def test_the_choice_does_not_depend_on_what_is_listed(
     block, sparse, at_once, with_centers, monkeypatch
 ):
     X, centers = rows(400, 3), rows(6, 3, seed=1) if with_centers else None
-    expected = geometry.max_kernel_cover(X, 80, 0.4, centers, random_state=0)
+    weights = np.random.default_rng(0).random(len(X))  # else two rows near each other are equal
+    options = {"centers": centers, "weights": weights, "random_state": 0}
+    expected = geometry.max_kernel_cover(X, 80, 0.4, **options)
     monkeypatch.setattr(module, "BLOCK", block)
     monkeypatch.setattr(module, "SPARSE", sparse)
     monkeypatch.setattr(module, "AT_ONCE", at_once)
     for targets in (None, X):
         chosen, gains = geometry.max_kernel_cover(
-            X, 80, 0.4, centers, targets=targets, random_state=0, memory_limit=SMALL
+            X, 80, 0.4, targets=targets, memory_limit=SMALL, **options
         )
         np.testing.assert_array_equal(chosen, expected[0])
         np.testing.assert_allclose(gains, expected[1], rtol=1e-4, atol=1e-5)

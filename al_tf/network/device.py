@@ -12,7 +12,7 @@ from importlib import metadata
 
 _START_MESSAGE = re.compile(
     rb"I0000 |WARNING: All log messages before absl|To enable the following instructions"
-    rb"|E0000 .*failed call to cuInit"
+    rb"|E0000 .*(failed call to cuInit|Unable to register cu)"
 )
 
 

@@ -34,7 +34,9 @@ _CURVATURE = 0.03
 """Mean p (1 - p) at the optimum, relative to that of equal probabilities. Measured on features of
 images; a wrong value costs iterations and nothing else."""
 _LARGE = 1 << 19
-"""Numbers in a matrix above which it is held as float32."""
+"""Numbers in a matrix above which it is held as float32. The minimiser then stops where rounding hides
+that the loss still falls: in a third to half of the time, with probabilities that differ from those of
+float64 by up to 0.0005 (measured with 1,000 and 3,000 rows of 1,280 columns)."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,18 @@ class Screen:
         self.frame.wait_for_selector(".altf[aria-busy=false]")
         self.page.wait_for_timeout(REFLEX_MS)
 
+    def resize(self, width, height):
+        """Give the window another size, and wait until the image has its place in it.
+
+        The window has its size at once; the page puts the image in its place with the next frame.
+        """
+        self.page.set_viewport_size({"width": width, "height": height})
+        self.page.wait_for_function(
+            "size => innerWidth === size[0] && innerHeight === size[1]", arg=[width, height]
+        )
+        # stable: the same box over two animation frames
+        self.frame.wait_for_selector(".altf-image").wait_for_element_state("stable")
+
     @property
     def slot(self):
         return self.frame.get_attribute(".altf", "data-slot")

@@ -377,8 +377,8 @@ def test_labeling_goes_on_while_features_are_computed(page, tmp_path, monkeypatc
 @pytest.mark.parametrize("size", [(1280, 800), (800, 600), (420, 720)], ids=str)
 def test_light_and_dark_large_and_small(screen, scheme, size):
     screen.page.emulate_media(color_scheme=scheme)
-    screen.page.set_viewport_size({"width": size[0], "height": size[1]})
     screen.frame.wait_for_selector(f".altf[data-theme={scheme}]")
+    screen.resize(*size)
     assert screen.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     for part in (".altf-image", "button.altf-class >> nth=1", "button:has-text('Skip')"):
         box = screen.page.locator(part).bounding_box()

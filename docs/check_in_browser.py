@@ -2,8 +2,9 @@
 
     python docs/check_in_browser.py build/docs [--pictures FOLDER]
 
-A page fails if its console shows an error, if a request fails or goes to another site, or if it is wider
-than a telephone's screen. Searching for every strategy has to find its page. With ``--pictures``, some
+A page fails if its console shows an error, if a request fails or goes to another site, or if on a
+telephone's screen it is too wide, text is cut off at its edge, or a cell of a table is so narrow that its
+text has become a column of words. Searching for every strategy has to find its page. With ``--pictures``, some
 pages are kept as they look on a desktop and on a telephone, light and dark.
 """
 
@@ -13,6 +14,8 @@ import argparse
 import shutil
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,6 +41,29 @@ PICTURED = (
     "api/al_tf.KerasImageClassifier.html",
     "changelog.html",
 )
+CROWDED_TEXT = """() => {
+  const article = document.querySelector("article") ?? document.body;
+  const range = document.createRange();
+  const box = (node) => (range.selectNodeContents(node), range.getBoundingClientRect());
+  const start = (node) => node.textContent.trim().replace(/\\s+/g, " ").slice(0, 40);
+  const scrolls = (element) => element !== article
+    && (/auto|scroll/.test(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+  const faults = [];
+  const texts = document.createTreeWalker(article, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const text = texts.currentNode, parent = text.parentElement;
+    if (!text.data.trim() || box(text).right <= innerWidth + 1) continue;
+    if (parent.checkVisibility({ visibilityProperty: true }) && !scrolls(parent))
+      faults.push(`cut off at the edge: ${start(text)}`);
+  }
+  for (const cell of article.querySelectorAll("td, th")) {
+    const { width, height } = box(cell);
+    if (height > 130 && width < 130 && !cell.querySelector("ul, dl, pre, img"))
+      faults.push(`a cell of ${Math.round(width)} × ${Math.round(height)} pixels: ${start(cell)}`);
+  }
+  return faults;
+}"""
+"""A function of the page: returns what is wrong with its text, a phrase for each fault."""
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -50,6 +76,18 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: Any) -> None:
         """Pass over a browser that hung up; a fault of the site shows in the browser."""
+
+
+@contextmanager
+def serving(root: Path) -> Iterator[str]:
+    """Serve the folder of a site, and yield its address."""
+    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Watch:
@@ -92,6 +130,7 @@ def check_pages(browser: Browser, site: str, names: list[str]) -> list[str]:
         wide = page.evaluate("document.documentElement.scrollWidth")
         if wide > width:
             faults.append(f"{name}: {wide} pixels wide on a screen of {width}")
+        faults += [f"{name}: {fault}" for fault in page.evaluate(CROWDED_TEXT)]
         faults += watch.take(name)
     page.close()
     return faults
@@ -141,16 +180,12 @@ def main() -> int:
     chromium = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if chromium is None:
         parser.error(f"No Chromium here: none of {', '.join(CHROMIUM)} is installed.")
-    server = _Server(("127.0.0.1", 0), partial(_Quiet, directory=str(root)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    site = f"http://127.0.0.1:{server.server_address[1]}"
-    with sync_playwright() as playwright:
+    with serving(root) as site, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         faults = check_pages(browser, site, names) + check_search(browser, site, wanted)
         if args.pictures:
             take_pictures(browser, site, [n for n in PICTURED if n in names], args.pictures)
         browser.close()
-    server.shutdown()
     print("\n".join(faults) or f"{len(names)} pages and {len(wanted)} searches: no fault.")
     return int(bool(faults))
 

@@ -14,6 +14,8 @@ from latex2mathml.converter import convert
 from . import links, notebooks, reference, strategies, studies
 
 WRITERS = (strategies, studies, notebooks, reference)
+LONG_CODE = 20
+"""Characters of a word of code above which it may break: a telephone has room for some 25 to 40."""
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def setup(app: Any) -> dict[str, Any]:
     )
     links.connect(app)
     app.connect("builder-inited", _write_all)
+    app.connect("doctree-resolved", _mark_long_code)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -42,3 +45,10 @@ def _block(translator: Any, node: Any) -> None:
 def _write_all(app: Any) -> None:
     for writer in WRITERS:
         writer.write_pages(app)
+
+
+def _mark_long_code(app: Any, doctree: Any, name: str) -> None:
+    """Name the class of code whose words may break, which short ones such as `--rounds` may not."""
+    for code in doctree.findall(nodes.literal):
+        if max(map(len, code.astext().split()), default=0) > LONG_CODE:
+            code["classes"].append("long-code")

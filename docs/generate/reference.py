@@ -133,7 +133,8 @@ def _overview(modules: list[str]) -> str:
         first = " ".join(text.partition("\n\n")[0].split()).replace("``", "`")
         rows.append([f"[{module}]({module}.rst)", first])
     tree = "\n".join(modules)
-    return f"{markdown_table(['module', 'what is in it'], rows)}\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
+    table = f":::{{div}} names\n{markdown_table(['module', 'what is in it'], rows)}:::\n"
+    return f"{table}\n```{{toctree}}\n:hidden:\n\n{tree}\n```\n"
 
 
 def _room_page(module: str, names: list[Name], own: list[Name]) -> str:

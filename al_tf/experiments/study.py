@@ -217,7 +217,8 @@ def read_study(out_dir: str | Path) -> Study:
 def _results(records: pd.DataFrame) -> pd.DataFrame:
     """Return the evaluated rounds, without the measures that some of them lack."""
     evaluated = records[records["accuracy"].notna()].reset_index(drop=True)
-    results = evaluated[list(RESULT_COLUMNS)].assign(stopped=evaluated["stopped"].fillna(""))
+    stopped = evaluated["stopped"].astype(object).fillna("")  # of a damaged file, maybe numbers
+    results = evaluated[list(RESULT_COLUMNS)].assign(stopped=stopped)
     for name in LATER_MEASURES:
         if name in evaluated and evaluated[name].notna().all():
             macro = evaluated[name].map(np.mean).astype(float)

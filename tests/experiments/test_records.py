@@ -294,6 +294,15 @@ def test_a_damaged_packed_file_is_named(tmp_path, spoil, message):
         load_records(tmp_path)
 
 
+def test_a_reason_to_stop_that_is_a_number_is_shown_as_it_is(tmp_path):
+    run_experiment(fast_config(seeds=1, rounds=1), tmp_path, jobs=0, progress=False)
+    unpack_records(tmp_path, [("margin", 0)])
+    path = tmp_path / "runs" / "margin-seed0.jsonl"
+    path.write_text(path.read_text().replace('"stopped":null', '"stopped":5', 1))
+    (tmp_path / "records.jsonl.gz").unlink()
+    assert load_results(tmp_path)["stopped"].tolist() == [5, ""]
+
+
 def test_strategies_that_start_from_different_models_are_not_compared(tmp_path):
     run_experiment(fast_config(), tmp_path, jobs=0, progress=False)
     unpack_records(tmp_path, [("margin", 1)])

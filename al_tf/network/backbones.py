@@ -225,7 +225,7 @@ class Backbone:
             Folder where features are kept, by the content of each image; by default the user's
             cache, ``False`` for none. An image is embedded once for each backbone and size, in
             whatever array, folder or process it turns up again; after a stop in the middle, all
-            but the last two batches are there. `al-tf cache` shows and clears what is kept.
+            but the last few batches are there. `al-tf cache` shows and clears what is kept.
         progress : bool
             Show a progress bar when it takes more than two seconds.
 

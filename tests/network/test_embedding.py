@@ -1,6 +1,8 @@
 """Reading, digests and the network go on at once; order, errors and what is kept stay as they were."""
 
+import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from al_tf.image_arrays import ImageSource
 from al_tf.network import embedding
 from al_tf.network.embedding import embed, read_ahead
 from al_tf.network.feature_store import FeatureStore
+from al_tf.network.forward_pass import passes_at_once
 from al_tf.network.pixels import pixel_digests
 from al_tf.progress import progress_bar
 
@@ -32,6 +35,12 @@ class Images(ImageSource):
 
 def forward(images):
     return images.reshape(len(images), DIM).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def one_pass_at_once(monkeypatch):
+    """As it is on a processor, whatever this machine has."""
+    monkeypatch.setattr(embedding, "passes_at_once", lambda: 1)
 
 
 @pytest.fixture
@@ -104,6 +113,16 @@ def test_a_gpu_computes_one_batch_while_the_next_is_copied(run, monkeypatch):
     source = Images()
     np.testing.assert_array_equal(run(source, network)[0], forward(source.pixels))
     assert sorted(calls) == [2, 3, 3, 3, 3, 3, 3]
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize(
+    ("backend", "device", "n"), [("tensorflow", "gpu", 1), ("jax", "cpu", 1), ("jax", "gpu", 2)]
+)
+def test_a_gpu_under_jax_alone_gets_two_batches_at_once(monkeypatch, backend, device, n):
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(default_backend=lambda: device))
+    assert passes_at_once() == n
 
 
 def test_a_source_that_does_not_say_otherwise_is_read_by_one_thread_at_a_time(monkeypatch):

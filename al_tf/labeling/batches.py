@@ -130,7 +130,7 @@ class Batches:
             if candidates:
                 prepared(candidates[0], model, classifier)
 
-        self._trainer.foresee(self._ledger.answers(), slot, prepare)
+        self._trainer.foresee(slot, prepare)
 
     def _situation(self, standing: Sequence[Event]) -> Situation:
         queue = self._ledger.queue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .background import BackgroundTask
@@ -15,8 +15,8 @@ FORESEEN = 2
 """Classes of an image for which a model is trained while it is looked at."""
 PAUSE = 0.1
 """Seconds until the first of them is made ready: nobody who looks has answered by then."""
-Guesses = Callable[[], Sequence[Mapping[str, str]]]
-Fit = Callable[[Mapping[str, str]], tuple[str, "FittedModel"] | None]
+Foreseen = tuple[str, "FittedModel"]
+"""The digest of some labels, by which `Foresight.take` knows them, and the model trained on them."""
 Prepare = Callable[[Mapping[str, str], ScoredModel | None], None]
 
 
@@ -57,36 +57,27 @@ class Foresight:
         self._over = threading.Event()  # of the guesses that are being worked on
         self._models: dict[str, FittedModel] = {}
 
-    def begin(self, guesses: Guesses, prepare: Prepare, fit: Fit | None = None) -> None:
-        """Make ready what follows each of some guesses, in the background, in place of those before.
+    def begin(self, steps: Callable[[], Iterator[Foreseen | None]]) -> None:
+        """Do some work in the background, in place of what was begun before.
 
         Parameters
         ----------
-        guesses : callable
-            Called in the background. Returns the label of each image to train on, the likeliest
-            guess first.
-        prepare : callable
-            Given each guess and the model trained on it, or None, makes ready what follows.
-        fit : callable, optional
-            Returns the digest of a guess, by which `take` knows it, and a model trained on it; None
-            for labels that none can be trained on.
+        steps : callable
+            Called in the background. Returns an iterator that makes ready what follows, and gives
+            each model that it trains, else None: there it is ended if nobody needs it any more.
         """
         over = self._end()
 
         def work() -> None:
             if over.wait(PAUSE):
                 return
-            for guess in guesses():
-                if over.is_set():
-                    return
-                made = None if fit is None else fit(guess)
-                if made is not None:
-                    digest, fitted = made
-                    with self._lock:
-                        if over.is_set():
-                            return
+            for made in steps():
+                with self._lock:
+                    if over.is_set():
+                        return
+                    if made is not None:
+                        digest, fitted = made
                         self._models[digest] = fitted
-                prepare(guess, None if made is None else made[1].model)
 
         self._task.start(work)
 
@@ -101,6 +92,10 @@ class Foresight:
         """Make nothing ready any more."""
         self._task.close()
         self._end()
+
+    def wait(self) -> None:
+        """Wait until nothing is being made ready."""
+        self._task.wait()
 
     def _end(self) -> threading.Event:
         """Forget all models, and have what is being trained forgotten; return the next guesses' event."""

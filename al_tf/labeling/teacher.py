@@ -19,7 +19,7 @@ ClassKey = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Teacher:
-    """Trains models of the present classes, on the labels that it is given and a labeled set from elsewhere.
+    """Trains models on the labels that it is given and a labeled set from elsewhere; any thread may ask.
 
     Parameters
     ----------
@@ -35,35 +35,25 @@ class Teacher:
     inputs : ImagePool or PoolFeatures
         What models are fitted on.
     original : estimator
-        The learner's, not fitted.
-    estimator : estimator
-        A copy of it is fitted; after a training the newest one, for ``fit_mode="warm"``.
-    classes : tuple of str
-        Of the next model.
+        The learner's. It is never fitted: copies are.
     """
 
     def __init__(
         self, learner: Any, pool: ImagePool, ledger: LabelLedger, classes: tuple[str, ...]
     ) -> None:
-        _, self.estimator = check_estimator(learner)
-        self._ledger = ledger
-        self.set_classes(classes)
-        self.original = self.estimator
-        self.inputs = model_inputs(self.estimator, pool)
+        _, self.original = check_estimator(learner)
+        _set_classes(self.original, classes)
+        self._ledger, self._first_classes = ledger, classes
+        self._newest: tuple[Any, tuple[str, ...]] = (self.original, classes)
+        self.inputs = model_inputs(self.original, pool)
         images = getattr(learner, "X_training", None)
         self._base = (
             None if images is None else BaseSet(images, learner.y_training, ledger.class_list)
         )
 
-    def set_classes(self, classes: tuple[str, ...]) -> None:
-        """Let the next training be of these classes; of others, it begins anew."""
-        if getattr(self, "classes", classes) != classes:
-            from sklearn.base import clone
-
-            self.estimator = clone(self.original, safe=False)  # not fitted
-        if "classes" in getattr(self.estimator, "get_params", dict)():
-            self.estimator.set_params(classes=list(classes))
-        self.classes = classes
+    def names(self, classes: ClassList) -> tuple[str, ...]:
+        """Return the names of the classes of a model that is trained now."""
+        return classes.names or self._first_classes
 
     def class_key(self) -> ClassKey:
         """Return the names of the classes now, and what was merged into each."""
@@ -78,13 +68,34 @@ class Teacher:
         base = self.base(classes)
         return len({*labels.values(), *(() if base is None else base[1])}) > 1
 
-    def digest(self, labels: Mapping[str, str]) -> str:
+    def digest(self, labels: Mapping[str, str], classes: ClassList) -> str:
         """Return a digest of labels and classes; models with the same one are the same."""
-        return labels_digest(labels, self.classes)
+        return labels_digest(labels, self.names(classes))
 
     def fit(self, labels: Mapping[str, str], classes: ClassList) -> ScoredModel:
         """Return a model that is trained on the label of each image; see `fit_and_score`."""
+        names = self.names(classes)
         return fit_and_score(
-            self.estimator, self.inputs, labels, self.classes, self.base(classes),
+            self._to_copy(names), self.inputs, labels, names, self.base(classes),
             answered=self._ledger.answers(),
         )  # fmt: skip
+
+    def go_on_from(self, model: ScoredModel) -> None:
+        """Have trainings of the same classes begin with a model's estimator, for ``fit_mode="warm"``."""
+        self._newest = (model.estimator, model.classes)
+
+    def _to_copy(self, names: tuple[str, ...]) -> Any:
+        """Return the estimator of which a copy is fitted to labels of some classes."""
+        estimator, its_names = self._newest
+        if its_names == names:
+            return estimator
+        from sklearn.base import clone
+
+        return _set_classes(clone(self.original, safe=False), names)
+
+
+def _set_classes(estimator: Any, names: tuple[str, ...]) -> Any:
+    """Return an estimator that is told the classes, if it wants to know them."""
+    if "classes" in getattr(estimator, "get_params", dict)():
+        estimator.set_params(classes=list(names))
+    return estimator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ from ..strategies.uncertainty import entropy_score
 from . import quality
 from .background import BackgroundTask, give_way
 from .deferred_probe import DeferredProbe
-from .foresight import FittedModel, Foresight, Prepare, likeliest_labels
+from .foresight import FittedModel, Foreseen, Foresight, Prepare, likeliest_labels
 from .image_pool import ImagePool
 from .items import TrainingStatus
 from .kept_model import model_file
 from .ledger import ClassList, Event, LabelLedger, Slot
 from .newest_model import NewestModel
-from .pool_features import EmbeddingStoppedError, PoolFeatures
+from .pool_features import CHUNK, EmbeddingStoppedError, PoolFeatures
 from .scored_model import PoolClassifier, ScoredModel
 from .session_checks import check_estimator
 from .teacher import ClassKey, Teacher
@@ -81,7 +81,7 @@ class Trainer:
         if not self._newest.is_kept:
             self._loaded.set()
         self._trained_on: str | None = None  # digest of the labels of a model just loaded
-        self._begun_with: tuple[int, ClassKey] = (0, self._teacher.class_key())
+        self._begun_with: tuple[dict[str, str], ClassKey] = ({}, self._teacher.class_key())
 
     @property
     def model(self) -> ScoredModel | None:
@@ -125,8 +125,9 @@ class Trainer:
             `close`.
         """
         labels = training_labels(answers)
-        self._begun_with = (len(labels), self._teacher.class_key())
-        self._has_features = self._have_features(answers)
+        self._begun_with = (labels, self._teacher.class_key())
+        inputs = self.inputs
+        self._has_features = isinstance(inputs, PoolFeatures) and inputs.has_all(answers)
         if not self._teacher.can_teach(labels, self._ledger.class_list):
             return False
         self._awaited.clear()
@@ -134,51 +135,55 @@ class Trainer:
         self._notify()
         return begun
 
-    def foresee(self, answers: Mapping[str, Event], slot: Slot, prepare: Prepare) -> None:
+    def foresee(self, slot: Slot, prepare: Prepare) -> None:
         """Make ready what follows the `likeliest_labels` after an image that ends a batch.
 
-        That is while it is looked at. Where a training is quick, a model is trained on them, which
-        chooses the next batch; features that are missing are computed first. Otherwise the model in
-        use chooses, and where the answer comes before these features.
+        That is while it is looked at. After answers that a quick training follows, the new model
+        chooses the next batch: it is trained now, and missing features are computed first. After
+        others, and where the answer comes before these features, the model in use chooses.
 
         Parameters
         ----------
-        answers : mapping of str to Event
-            Of `LabelLedger.answers`, now.
         slot : Slot
             Of the image, the only one that waits.
         prepare : callable
             Given the labels after each of these answers, and the model that chooses then; None
             where there is none yet.
         """
-        model, labels = self.model, training_labels(answers)
-        inputs, images = self.inputs, [*answers, slot.image]
-        classes = self._ledger.class_list
+        if isinstance(self.inputs, PoolFeatures) and self._is_quick(True):
+            self.inputs.pause(BATCH_END_SECONDS)
+        _, answers, classes = self._ledger.snapshot()
+        self._foresight.begin(lambda: self._ahead(answers, classes, slot, prepare))
+
+    def _ahead(
+        self, answers: Mapping[str, Event], classes: ClassList, slot: Slot, prepare: Prepare
+    ) -> Iterator[Foreseen | None]:
+        """Do what `foresee` says, a step at a time; yield each model that was trained, else None."""
+        inputs, model, labels = self.inputs, self.model, training_labels(answers)
+        is_quick, missing = self._is_quick(True), list[str]()
+        if is_quick and isinstance(inputs, PoolFeatures):
+            missing = [image for image in (*answers, slot.image) if not inputs.has_all([image])]
 
         def guesses() -> list[dict[str, str]]:
-            return likeliest_labels(labels, slot, model, self._teacher.classes)
+            return likeliest_labels(labels, slot, model, self._teacher.names(classes))
 
-        def prepare_for(guess: Mapping[str, str], trained: ScoredModel | None = None) -> None:
-            prepare(guess, trained or model)
-
-        if not isinstance(inputs, PoolFeatures) or not self._is_quick(True):
-            self._foresight.begin(guesses, prepare_for)
+        at_once = guesses()
+        if is_quick and not missing:  # the next batch waits for a training, if one comes
+            at_once = [guess for guess in at_once if not self._starts_training(guess, classes)]
+        for guess in at_once if model is not None else at_once[:1]:
+            prepare(guess, model)
+            yield None
+        if not is_quick or not isinstance(inputs, PoolFeatures):
             return
-
-        def guesses_with_features() -> list[dict[str, str]]:
-            if not inputs.has_all(images):
-                for guess in guesses():
-                    prepare_for(guess)
-                inputs.compute(images)
-            return guesses()
-
-        def fit(guess: Mapping[str, str]) -> tuple[str, FittedModel] | None:
-            if not self._teacher.can_teach(guess, classes):
-                return None
-            return self._teacher.digest(guess), self._fit(guess, classes)
-
-        inputs.pause(BATCH_END_SECONDS)
-        self._foresight.begin(guesses_with_features, prepare_for, fit)
+        for start in range(0, len(missing), CHUNK):
+            inputs.compute(missing[start : start + CHUNK])
+            yield None
+        for guess in guesses():
+            if self._starts_training(guess, classes):
+                fitted = self._fit(guess, classes)
+                yield self._teacher.digest(guess, classes), fitted
+                prepare(guess, fitted.model)
+                yield None
 
     def is_behind(self, answers: Mapping[str, Event]) -> bool:
         """Return whether there are other labels or classes than when `start` was last called.
@@ -188,7 +193,12 @@ class Trainer:
         answers : mapping of str to Event
             Of `LabelLedger.answers`, now.
         """
-        return self._begun_with != (len(training_labels(answers)), self._teacher.class_key())
+        return self._begun_with != (training_labels(answers), self._teacher.class_key())
+
+    def _starts_training(self, labels: Mapping[str, str], classes: ClassList) -> bool:
+        """Tell whether a training would follow if these were the labels."""
+        is_other = self._begun_with != (labels, self._teacher.class_key())
+        return is_other and self._teacher.can_teach(labels, classes)
 
     def wait(self, timeout: float | None) -> bool:
         """See `LabelingSession.wait`."""
@@ -255,9 +265,6 @@ class Trainer:
             return has_features and (seconds is None or seconds < QUICK_SECONDS)
         return seconds is not None and seconds < QUICK_SECONDS
 
-    def _have_features(self, images: Iterable[str]) -> bool:
-        return isinstance(self.inputs, PoolFeatures) and self.inputs.has_all(images)
-
     def let_load(self, timeout: float) -> None:
         """Wait so many seconds at most for the model that an earlier session has kept."""
         if self._task.running:
@@ -277,6 +284,7 @@ class Trainer:
         self.image_is_shown()  # nothing waits for one any more
         self._scoring.close()
         if wait:
+            self._foresight.wait()
             self.wait(None)
         elif isinstance(self.inputs, PoolFeatures):
             self.inputs.stop()
@@ -300,8 +308,7 @@ class Trainer:
             kept = self._newest.load()
             if kept is not None:
                 self._trained_on = kept.digest
-                if kept.model.classes == self._teacher.classes:
-                    self._teacher.estimator = kept.model.estimator
+                self._teacher.go_on_from(kept.model)
         finally:
             self._loaded.set()
             self._notify()
@@ -325,8 +332,7 @@ class Trainer:
             if isinstance(self.inputs, PoolFeatures):
                 self._complete(answers)
             labels = training_labels(answers)
-            self._teacher.set_classes(classes.names or self._teacher.classes)
-            digest = self._teacher.digest(labels)
+            digest = self._teacher.digest(labels, classes)
             if trained_on == digest:
                 return
             fitted = self._foresight.take(digest) or self._fit(labels, classes)
@@ -339,7 +345,7 @@ class Trainer:
                 X, y = labeled_images(self._pool, labels, self._teacher.base(classes))
                 self._learner.X_training, self._learner.y_training = X, y
                 self._learner.estimator = model.estimator
-            self._teacher.estimator = model.estimator
+            self._teacher.go_on_from(model)
             self._newest.keep(digest)
         except EmbeddingStoppedError:
             raise  # the session is being closed

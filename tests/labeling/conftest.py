@@ -3,10 +3,11 @@ import threading
 
 import pytest
 
-from al_tf.labeling import LabelLedger
+from al_tf.labeling import LabelLedger, teacher
 from al_tf.labeling.choosing import Chooser
+from al_tf.labeling.scored_model import fit_and_score
 
-from .work import CLASSES, Desk
+from .work import CLASSES, Desk, FakeBackbone
 
 
 @pytest.fixture
@@ -41,3 +42,34 @@ def batches_chosen(monkeypatch):
 
     monkeypatch.setattr(Chooser, "batch", counted)
     return threads
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """Return the threads in which models are fitted, one name for each fit."""
+    threads = []
+
+    def counted(*args, **options):
+        threads.append(threading.current_thread().name)
+        return fit_and_score(*args, **options)
+
+    monkeypatch.setattr(teacher, "fit_and_score", counted)
+    return threads
+
+
+@pytest.fixture
+def backbone():
+    return FakeBackbone()
+
+
+@pytest.fixture
+def open_desk(desk, backbone):
+    """Return a function that opens a session with a linear probe, which trains by itself."""
+    from al_tf.network.probe import LinearProbeClassifier
+
+    def open_desk(**options):
+        options = {"audit_share": 0.0, "repeat_share": 0.0, "auto_retrain": True} | options
+        probe = LinearProbeClassifier(backbone, class_weight="balanced")
+        return desk.session(probe, **options)
+
+    return open_desk

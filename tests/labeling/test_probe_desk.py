@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from al_tf import ActiveLearner
-from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, teacher, trainer
+from al_tf.labeling import FolderPool, LabelingSession, choosing, foresight, trainer
 from al_tf.labeling.deferred_probe import DeferredProbe
 from al_tf.labeling.pool_features import PoolFeatures
 from al_tf.labeling.scored_model import fit_and_score
@@ -25,21 +25,6 @@ from .work import CLASSES, FakeBackbone, make_images, wait_for
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def backbone():
-    return FakeBackbone()
-
-
-@pytest.fixture
-def open_desk(desk, backbone):
-    def open_desk(**options):
-        options = {"audit_share": 0.0, "repeat_share": 0.0, "auto_retrain": True} | options
-        probe = LinearProbeClassifier(backbone, class_weight="balanced")
-        return desk.session(probe, **options)
-
-    return open_desk
 
 
 class TestFeatures:
@@ -90,18 +75,6 @@ class TestForesight:
     def no_pause(self, monkeypatch):
         monkeypatch.setattr(foresight, "PAUSE", 0.0)
 
-    @pytest.fixture
-    def fits(self, monkeypatch):
-        """Return the threads in which models are fitted, one name for each fit."""
-        threads = []
-
-        def counted(*args, **options):
-            threads.append(threading.current_thread().name)
-            return fit_and_score(*args, **options)
-
-        monkeypatch.setattr(teacher, "fit_and_score", counted)
-        return threads
-
     def at_the_last_image(self, session, desk):
         """Answer until one image of the second batch is left, and its models are trained."""
         session.wait()
@@ -126,7 +99,7 @@ class TestForesight:
         labels = training_labels(answers)
         assert (following.round, session.training.round, model.labels) == (2, 2, len(labels))
         afresh = fit_and_score(
-            session._trainer._teacher.estimator, session._trainer.inputs, labels,
+            session._trainer._teacher.original, session._trainer.inputs, labels,
             session.classes, None,
         )  # fmt: skip
         np.testing.assert_array_equal(model.proba, afresh.proba)

@@ -258,7 +258,7 @@ class TestTraining:
         desk.answer(session, 20)
         session.retrain(wait=True)
         before = session.estimator
-        session._trainer._teacher.estimator = Fails()
+        session._trainer._teacher._newest = (Fails(), session.classes)
         with pytest.raises(TrainingFailedError):
             session.retrain(wait=True)
         assert session.estimator is before

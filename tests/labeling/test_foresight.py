@@ -15,6 +15,7 @@ from .work import wait_for
 def at_once(tmp_path, monkeypatch):
     monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setattr(foresight, "PAUSE", 0.0)
+    monkeypatch.setattr(trainer, "QUICK_SECONDS", 60.0)  # an import may be among them
 
 
 def look(session):

@@ -9,7 +9,9 @@ import pytest
 from sklearn.cluster import KMeans, kmeans_plusplus
 
 from al_tf import geometry
+from al_tf.geometry import _kmeans
 from al_tf.geometry._kmeans import greedy_start, lloyd
+from al_tf.geometry._threads import one_blas_thread
 
 from .naive import naive_distances, rows
 
@@ -144,6 +146,91 @@ def test_the_start_of_kmeans_is_scikit_learns(sharpness):
     points = softmax(1500, sharpness)
     _, expected = kmeans_plusplus(points, 150, random_state=3)
     assert greedy_start(points, 150, np.random.RandomState(3)).tolist() == expected.tolist()
+
+
+def plain_start(rows, k, rng):
+    """Greedy k-means++ with all distances of every candidate."""
+    n, n_trials = len(rows), 2 + int(np.log(k))
+    right = np.ones((rows.shape[1] + 2, n))
+    right[:-2] = rows.T
+    np.einsum("ji,ji->i", right[:-2], right[:-2], out=right[-1])
+    ones = np.ones(n, dtype=np.float32)
+    chosen = [rng.choice(n, p=ones / ones.sum())]
+    nearest = np.full(n, np.inf, dtype=np.float32)
+
+    def lowered(candidates):
+        left = right[:, candidates].T * -2.0
+        left[:, -2], left[:, -1] = right[-1, candidates], 1.0
+        return np.maximum(np.minimum((left @ right).astype(np.float32), nearest), 0.0)
+
+    with one_blas_thread():
+        nearest = lowered(chosen)[0]
+        total = nearest @ ones
+        while len(chosen) < k:
+            marks = rng.uniform(size=n_trials) * total
+            candidates = np.minimum(np.searchsorted(np.cumsum(nearest), marks), n - 1)
+            tried = lowered(candidates)
+            totals = (tried @ ones[:, None])[:, 0]
+            total, nearest = totals.min(), tried[totals.argmin()]
+            chosen.append(candidates[totals.argmin()])
+    return chosen
+
+
+def pool_of(kind, seed):
+    """Return 2,000 to 3,000 rows of two columns, or three of probabilities."""
+    rng = np.random.default_rng(seed)
+    n = rng.integers(2000, 3000)
+    normal = rng.standard_normal((n, 2))
+    pools = {
+        "probabilities": softmax(n, 3, seed)[:, :3],
+        "ties": rng.integers(0, 30, (n, 2)) * 0.5,  # distances are exact
+        "copies": normal[rng.integers(0, n, n)],
+        "long and short": normal * np.exp(3 * rng.standard_normal((n, 1))),
+        "nearly certain": np.eye(2)[rng.integers(0, 2, n)] + 1e-5 * normal,
+        "far from 0": 1000 + normal,
+        "small": 1e-15 * normal,
+        "sorted": normal[np.argsort(normal[:, 0])],
+    }
+    return pools[kind].astype(np.float32)
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """A list of how many rows' distances to the candidates were computed at once."""
+    sizes = []
+
+    class Counted(_kmeans._Groups):
+        def near(self, left):
+            for some, right in super().near(left):
+                sizes.append(len(some))
+                yield some, right
+
+    monkeypatch.setattr(_kmeans, "_Groups", Counted)
+    return sizes
+
+
+KINDS = [
+    *("probabilities", "ties", "copies", "long and short", "nearly certain", "far from 0"),
+    *("small", "sorted"),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_the_start_of_kmeans_is_the_same_without_most_distances(computed, kind, seed):
+    points = pool_of(kind, seed)
+    expected = plain_start(points, 500, np.random.RandomState(seed))
+    assert greedy_start(points, 500, np.random.RandomState(seed)).tolist() == expected
+    assert sum(computed) < 0.5 * 500 * len(points)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_start_of_kmeans_goes_on_where_every_row_is_a_copy(seed):
+    """Squared distances of copies are not 0 but rounding, below 0 with some."""
+    one = 1000 * np.random.default_rng(seed).standard_normal(3) * (seed > 0)
+    points = np.tile(one, (600, 1)).astype(np.float32)
+    expected = plain_start(points, 500, np.random.RandomState(seed))
+    assert greedy_start(points, 500, np.random.RandomState(seed)).tolist() == expected
 
 
 @pytest.mark.parametrize(("n", "k"), [(1500, 150), (1500, 3), (200, 1), (60, 60)])

@@ -1,13 +1,11 @@
 import signal
-import threading
 
 import pytest
 
 from al_tf.labeling import LabelLedger, teacher
 from al_tf.labeling.choosing import Chooser
-from al_tf.labeling.scored_model import fit_and_score
 
-from .work import CLASSES, Desk, FakeBackbone
+from .work import CLASSES, Desk, FakeBackbone, noted_threads
 
 
 @pytest.fixture
@@ -33,28 +31,13 @@ def ctrl_c():
 @pytest.fixture
 def batches_chosen(monkeypatch):
     """Return the threads in which batches are chosen, one name for each."""
-    threads = []
-    batch = Chooser.batch
-
-    def counted(*args, **options):
-        threads.append(threading.current_thread().name)
-        return batch(*args, **options)
-
-    monkeypatch.setattr(Chooser, "batch", counted)
-    return threads
+    return noted_threads(monkeypatch, Chooser, "batch")
 
 
 @pytest.fixture
 def fits(monkeypatch):
     """Return the threads in which models are fitted, one name for each fit."""
-    threads = []
-
-    def counted(*args, **options):
-        threads.append(threading.current_thread().name)
-        return fit_and_score(*args, **options)
-
-    monkeypatch.setattr(teacher, "fit_and_score", counted)
-    return threads
+    return noted_threads(monkeypatch, teacher, "fit_and_score")
 
 
 @pytest.fixture

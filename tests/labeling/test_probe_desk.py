@@ -19,7 +19,7 @@ from al_tf.network.probe import LinearProbeClassifier
 from al_tf.strategies import get_strategy
 
 from .makers import make_folder, write_image
-from .work import CLASSES, FakeBackbone, make_images, wait_for
+from .work import CLASSES, FakeBackbone, make_images, noted_threads, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -107,15 +107,7 @@ class TestForesight:
     @pytest.fixture
     def chosen(self, monkeypatch):
         """Return the threads in which batches are chosen by a model, one name for each."""
-        threads = []
-        choose = choosing.choose_with_model
-
-        def counted(*args):
-            threads.append(threading.current_thread().name)
-            return choose(*args)
-
-        monkeypatch.setattr(choosing, "choose_with_model", counted)
-        return threads
+        return noted_threads(monkeypatch, choosing, "choose_with_model")
 
     @pytest.mark.parametrize("audit_share", [0.0, 0.5])
     def test_so_are_the_next_batch_and_the_picture_of_its_first_image(

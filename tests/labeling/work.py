@@ -91,6 +91,18 @@ def wait_for(condition):
         time.sleep(0.01)
 
 
+def noted_threads(monkeypatch, owner, name):
+    """Return the threads in which a function is called from now on, one name for each call."""
+    threads, function = [], getattr(owner, name)
+
+    def noted(*args, **options):
+        threads.append(threading.current_thread().name)
+        return function(*args, **options)
+
+    monkeypatch.setattr(owner, name, noted)
+    return threads
+
+
 def label_many(path, annotator, n):
     """Label `n` images of one's own, as another process."""
     ledger = LabelLedger(path)

@@ -6,7 +6,7 @@ import pytest
 from al_tf.labeling import ArrayPool, LabelingSession, audit
 from al_tf.labeling.audit import AuditReserve, audit_rank
 
-from .work import CLASSES, NearestMean, make_images
+from .work import CLASSES, PATIENCE, NearestMean, make_images
 
 PART = r"(part \d+) shot \d"
 
@@ -114,7 +114,7 @@ def test_the_others_are_drawn_for_soon_after(pool, monkeypatch):
     monkeypatch.setattr(audit, "DRAWN_AT_ONCE", 40)
     reserve = AuditReserve(pool, 0.3, seed=1)
     first = reserve.first(3, lambda image: True, among=40)
-    reserve._later.join(20)
+    reserve._later.join(PATIENCE)
     assert reserve._n_seen == len(pool)
     assert reserve._drawn.keys() == {image for image in pool.ids if image in reserve}
     assert reserve.first(3, lambda image: True, among=40) == first

@@ -9,6 +9,8 @@ import pytest
 
 from al_tf.labeling.background import LESS_URGENT, BackgroundTask, give_way, short_waits
 
+from .work import PATIENCE
+
 
 class Work:
     """Work that goes on until it is released."""
@@ -19,7 +21,7 @@ class Work:
 
     def __call__(self):
         self.begun.set()
-        assert self.release.wait(10)
+        assert self.release.wait(PATIENCE)
         self.done.set()
         if self.error is not None:
             raise self.error
@@ -52,7 +54,7 @@ def wait_in_a_thread(task, answers):
     task._changed = Watched()
     thread = threading.Thread(target=lambda: answers.append(task.wait()))
     thread.start()
-    assert task._changed.waited_for.wait(10)
+    assert task._changed.waited_for.wait(PATIENCE)
     return thread
 
 
@@ -61,13 +63,13 @@ def test_wait_covers_work_that_is_started_while_the_first_ends():
     first, second, answers = Work(), Work(), []
     task = BackgroundTask(lambda: second.begun.is_set() or task.start(second))
     task.start(first)
-    assert first.begun.wait(10)
+    assert first.begun.wait(PATIENCE)
     waiter = wait_in_a_thread(task, answers)
     first.release.set()
-    assert second.begun.wait(10)
+    assert second.begun.wait(PATIENCE)
     assert answers == []  # it still waits, for the second
     second.release.set()
-    waiter.join(10)
+    waiter.join(PATIENCE)
     assert answers == [True]
     assert second.done.is_set()
 
@@ -76,13 +78,13 @@ def test_wait_covers_work_that_another_thread_starts_meanwhile():
     first, second, answers = Work(), Work(), []
     task = BackgroundTask(nothing)
     task.start(first)
-    assert first.begun.wait(10)
+    assert first.begun.wait(PATIENCE)
     waiter = wait_in_a_thread(task, answers)
     task.start(second)
     first.release.set()
-    assert second.begun.wait(10)
+    assert second.begun.wait(PATIENCE)
     second.release.set()
-    waiter.join(10)
+    waiter.join(PATIENCE)
     assert answers == [True]
     assert second.done.is_set()
 
@@ -112,7 +114,7 @@ def test_of_several_that_wait_the_last_one_follows():
     first, dropped, last = Work(), released(), released()
     task = BackgroundTask(nothing)
     task.start(first)
-    assert first.begun.wait(10)
+    assert first.begun.wait(PATIENCE)
     task.start(dropped)
     task.start(last)
     first.release.set()

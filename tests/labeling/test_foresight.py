@@ -8,7 +8,7 @@ import pytest
 from al_tf.labeling import foresight, trainer
 from al_tf.labeling.pool_features import PoolFeatures
 
-from .work import wait_for
+from .work import PATIENCE, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def at_once(tmp_path, monkeypatch):
 def look(session):
     """Return the image to label, when all is ready that is made ready while it is looked at."""
     item = session.next()
-    assert session._trainer._foresight._task.wait(10)
+    assert session._trainer._foresight._task.wait(PATIENCE)
     return item
 
 
@@ -111,7 +111,7 @@ def test_features_are_no_longer_computed_when_the_answer_is_there(
     wait_for(session._trainer.inputs._working.locked)
     session._trainer._foresight.take("other labels")
     backbone.held.set()
-    assert session._trainer._foresight._task.wait(10)
+    assert session._trainer._foresight._task.wait(PATIENCE)
     assert backbone.embedded == 64
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_made_ready_any_more_once_a_session_is_closed(open_desk, desk
     begun = threading.Event()
     session.subscribe_ahead(lambda item: (begun.set(), time.sleep(0.5)))
     session.next()
-    assert begun.wait(10)
+    assert begun.wait(PATIENCE)
     session.close()
     assert not session._trainer._foresight._task.running
     assert session.ledger._file._connection is None
@@ -134,7 +134,7 @@ def test_another_answer_after_undoing_the_last_one_is_trained_on(open_desk, desk
     desk.answer(session, 9)
     for round, label in enumerate(["dark", "bright", "dark"], 1):
         session.label(label, slot=look(session).slot)
-        assert session.wait(10)
+        assert session.wait(PATIENCE)
         assert session.training.round == round
         session.undo()
 

@@ -25,7 +25,7 @@ from al_tf.labeling.exchange.label_studio.server import BackendServer
 from al_tf.labeling.exchange.label_studio.writing import AT_ONCE, PredictionWriter
 
 from .makers import write_image
-from .work import NearestMean
+from .work import PATIENCE, NearestMean
 
 CLASSES = ("dark", "bright")
 INTERFACE = labeling_interface(CLASSES)
@@ -403,7 +403,7 @@ def test_after_a_restart_no_order_without_a_model_is_shown(begin, folder, tmp_pa
         GatedSettings("cnn", None, 12, True), client=studio,
     )  # fmt: skip
     again.webhook({"action": "TASKS_CREATED", "project": {"id": 1, "label_config": INTERFACE}})
-    assert studio.fetched.wait(30)
+    assert studio.fetched.wait(PATIENCE)
     again._outside.wait()
     assert studio.rows == []
     Gated.gate.set()

@@ -3,7 +3,6 @@
 import os
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,7 @@ from al_tf.network.probe import LinearProbeClassifier
 from tests.network.test_feature_store import CountingBackbone
 
 from .makers import make_folder, write_image
-from .work import CLASSES, Desk, FakeBackbone
+from .work import CLASSES, PATIENCE, Desk, FakeBackbone, wait_for
 
 BLOCK = 8
 
@@ -225,7 +224,7 @@ class TestScoring:
             LinearProbeClassifier(FakeBackbone()), **options
         ).close()  # leaves the features
         session = desk.session(LinearProbeClassifier(FakeBackbone()), **options)
-        assert session.wait(20)
+        assert session.wait(PATIENCE)
         yield session
         session.close()
 
@@ -248,7 +247,7 @@ class TestScoring:
 
     def test_all_others_are_scored_after_it(self, session, desk):
         desk.answer(session, 10)
-        assert session.wait(20)
+        assert session.wait(PATIENCE)
         model = session._trainer.model
         assert set(model.ids) == set(desk.pool.ids)
         part = model.sampled([])
@@ -260,7 +259,7 @@ class TestScoring:
 
     def test_what_is_shown_has_predictions_whether_it_was_scored_or_not(self, session, desk):
         desk.answer(session, 10)
-        session.wait(20)
+        session.wait(PATIENCE)
         newest = session._trainer._newest
         model, number, seconds = newest.trained
         newest.replace(model.sampled([]), number, seconds)
@@ -285,7 +284,7 @@ class TestScoring:
                 LinearProbeClassifier(FakeBackbone(), cache_dir=tmp_path / f"{ledger}-features"),
                 ledger=tmp_path / ledger, audit_share=0.1, auto_retrain=True, batch_size=5,
             )  # fmt: skip
-            assert session.wait(20)
+            assert session.wait(PATIENCE)
             images = [item.image_id for item in desk.answer(session, 30)]
             session.close()
             return images
@@ -331,7 +330,7 @@ class TestPause:
         inputs.compute(inputs.missing()[:5])  # what somebody waits for
         assert len(wanted) == 5
         inputs.go_on()
-        behind.join(20)
+        behind.join(PATIENCE)
         assert inputs.complete
 
     def test_it_ends_with_its_time(self, inputs):
@@ -354,24 +353,28 @@ class TestPause:
 
 
 def test_a_few_images_need_not_wait_for_all_others():
-    backbone, parts = FakeBackbone(side=4), []
+    backbone, parts, let_on = FakeBackbone(side=4), [], threading.Semaphore(0)
     compute = backbone.features
 
-    def slow(X, **options):
-        time.sleep(0.01)
+    def held(X, **options):
         parts.append(len(X))
+        if len(X) == 4:  # of those in the background
+            assert let_on.acquire(timeout=PATIENCE)
         return compute(X, **options)
 
-    backbone.features = slow
-    pool = ArrayPool(np.random.default_rng(0).integers(0, 256, (200, 4, 4), dtype=np.uint8))
+    backbone.features = held
+    pool = ArrayPool(np.random.default_rng(0).integers(0, 256, (203, 4, 4), dtype=np.uint8))
     inputs = PoolFeatures(pool, backbone)
     behind = threading.Thread(target=inputs.compute, args=(pool.ids[:-3], 4))
     behind.start()
-    for image in pool.ids[-3:]:
-        while not parts:
-            time.sleep(0.001)
-        before = len(parts)
-        inputs.compute([image])
-        assert len(parts) - before <= 3  # what was under way, its own, and what began after it
-    behind.join()
+    for n_begun, image in zip((1, 3, 5), pool.ids[-3:], strict=True):
+        wait_for(lambda n=n_begun: len(parts) == n)
+        asks = threading.Thread(target=inputs.compute, args=([image],))
+        asks.start()
+        wait_for(inputs._turn.locked)  # it waits for the part that is under way
+        let_on.release()
+        asks.join(PATIENCE)
+    let_on.release(len(pool.ids))
+    behind.join(PATIENCE)
+    assert parts[:7] == [4, 1, 4, 1, 4, 1, 4]
     assert inputs.complete

@@ -23,7 +23,7 @@ from al_tf.labeling.ledger import Candidate
 from al_tf.network.probe import LinearProbeClassifier
 
 from .makers import make_folder, write_image
-from .work import CLASSES, FakeBackbone, NearestMean, processes, wait_for
+from .work import CLASSES, PATIENCE, FakeBackbone, NearestMean, processes, wait_for
 
 FILES = 90
 
@@ -55,7 +55,7 @@ class Reads(list):
 
     def look_at(self, path):
         if len(self) >= folder_files.PART:
-            assert self.gate.wait(10)
+            assert self.gate.wait(PATIENCE)
         self.append(path.name)
         return look_at(path)
 
@@ -212,7 +212,7 @@ class TestKnownByName:
         looking.join(0.1)
         assert known["3.png"] in pool
         pool.pixels(known["5.png"])
-        looking.join(20)
+        looking.join(PATIENCE)
         wait_for(lambda: not pool.n_unread)
         assert pool.ids == FolderPool(folder).ids
 
@@ -567,7 +567,7 @@ class TestFeatures:
             assert item.strategy == "margin"
             assert item.image_id in known
             backbone.held.set()
-            assert session.wait(20)
+            assert session.wait(PATIENCE)
             assert session.training.round == 1
             assert set(session._trainer.model.predicted()) == set(pool.ids)
 

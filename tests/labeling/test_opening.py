@@ -13,6 +13,7 @@ from al_tf.labeling.desk import opening
 from al_tf.labeling.desk.server import DeskServer
 
 from .visits import get, post, serving
+from .work import PATIENCE
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def in_a_thread(work):
     thread.start()
 
     def result():
-        thread.join(10)
+        thread.join(PATIENCE)
         return results[0]
 
     return result
@@ -139,7 +140,7 @@ class TestRun:
 
         def browser(url):
             port = int(re.search(r":(\d+)/", url)[1])
-            started.wait(10)
+            started.wait(PATIENCE)
             heard.append(news(servers[port]))
             ended.set()
 
@@ -152,7 +153,7 @@ class TestRun:
 
         with pytest.raises(ValueError, match="batch_size"):
             self.run(open_sessions, browser)
-        assert ended.wait(10)
+        assert ended.wait(PATIENCE)
         assert heard == [{"failed": "batch_size must be 1 or more."}]
 
     def test_but_not_for_one_that_is_not_there(self, monkeypatch):

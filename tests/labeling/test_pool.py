@@ -15,7 +15,7 @@ from al_tf.labeling.pictures import MAX_SHOWN_SIDE
 from al_tf.progress import progress_bar
 
 from .makers import huge_png, make_folder, truncated_jpeg, write_image
-from .work import NearestMean, make_images
+from .work import PATIENCE, NearestMean, make_images
 
 
 class TestIdentity:
@@ -197,7 +197,7 @@ class TestBadFiles:
         session.label("a", slot=session.next().slot)
         listing = session.pool._refreshing
         if listing is not None:  # else it has ended already
-            listing.join(10)
+            listing.join(PATIENCE)
         assert "new.png" in map(session.pool.name, session.pool.ids)
         for label in "bab":  # into the next batch
             session.label(label, slot=session.next().slot)

@@ -19,7 +19,7 @@ from al_tf.network.probe import LinearProbeClassifier
 from al_tf.strategies import get_strategy
 
 from .makers import make_folder, write_image
-from .work import CLASSES, FakeBackbone, make_images, noted_threads, wait_for
+from .work import CLASSES, PATIENCE, FakeBackbone, make_images, noted_threads, wait_for
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ class TestForesight:
         desk.answer(session, 19)
         item = session.next()
         assert (item.position, item.batch) == (10, 10)
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         return item
 
     @pytest.mark.parametrize("audit_share", [0.0, 0.5])
@@ -173,7 +173,7 @@ class TestForesight:
             items = []
             for i in range(40):
                 item = session.next()
-                session._trainer._foresight._task.wait(10)
+                session._trainer._foresight._task.wait(PATIENCE)
                 items.append((item.name, item.score, item.strategy, item.round))
                 label = desk.truth(item.image_id)
                 session.label(label if i % 7 else "dark", slot=item.slot)
@@ -195,7 +195,7 @@ class TestForesight:
         for _ in range(9):
             session.label(CLASSES[0], slot=session.next().slot)
         item = session.next()
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         here = threading.current_thread().name
         before = batches_chosen.count(here)
         session.label(label, slot=item.slot)
@@ -212,7 +212,7 @@ class TestForesight:
         computed = session._trainer.inputs.available
         desk.answer(session, 9)
         item = session.next()
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         answered = [*session.ledger.answers(), item.image_id]
         assert computed(answered)[0] == answered
         here = threading.current_thread().name
@@ -244,7 +244,7 @@ class TestForesight:
         session.close()
         trained = len(fits)
         assert session.next().position == 10
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         assert len(fits) == trained
 
 
@@ -276,7 +276,7 @@ class TestSession:
         shown = desk.answer(session, 20)
         assert {item.strategy for item in shown} == {"random"}
         backbone.held.set()
-        assert session.wait(30)
+        assert session.wait(PATIENCE)
         assert session.training.embedded == len(desk.pool)
         assert session.training.state == "ready"
 
@@ -286,7 +286,7 @@ class TestSession:
         assert not session.wait(0.3)
         assert session.training.embedded == 0
         session.next()
-        assert session.wait(30)
+        assert session.wait(PATIENCE)
         assert session.training.embedded == len(desk.pool)
 
     def test_the_time_of_a_training_is_without_that_of_features(self, open_desk, desk, monkeypatch):
@@ -319,7 +319,7 @@ class TestSession:
         session.close(wait=False)
         backbone.held.set()
         with pytest.raises(Exception, match="The training failed"):
-            session.wait(30)
+            session.wait(PATIENCE)
         assert backbone.embedded <= 64  # the part that was under way
         assert caplog.text == ""
 

@@ -11,7 +11,7 @@ from al_tf.errors import LedgerError, StaleItemError, TrainingFailedError, Unkno
 from al_tf.labeling import LabelLedger, foresight, trainer
 from al_tf.strategies import get_strategy
 
-from .work import CLASSES, Desk, NearestMean, make_images, processes, work_until_empty
+from .work import CLASSES, PATIENCE, Desk, NearestMean, make_images, processes, work_until_empty
 
 
 class Waits(NearestMean):
@@ -24,7 +24,7 @@ class Waits(NearestMean):
         return Waits(self.go)
 
     def fit(self, X, y):
-        assert self.go.wait(10)
+        assert self.go.wait(PATIENCE)
         return super().fit(X, y)
 
 
@@ -131,7 +131,7 @@ class TestResume:
     def test_a_ledger_with_labels_is_trained_on_at_once(self, desk):
         desk.answer(desk.session(), 20)
         with desk.session(auto_retrain=True) as session:
-            assert session.wait(10)
+            assert session.wait(PATIENCE)
             assert session.training.state == "ready"
 
     def test_settings_of_the_ledger_hold(self, desk):
@@ -198,7 +198,7 @@ class TestTraining:
         desk.answer(session, 15)
         assert session.estimator is None
         go.set()
-        assert session.wait(10)
+        assert session.wait(PATIENCE)
         status = session.training
         assert status.state == "ready"
         assert status.labels >= 19  # the training asked for meanwhile followed the first
@@ -215,7 +215,7 @@ class TestTraining:
         session.next()
         assert session.training.state == "running"
         assert not fits
-        assert session.wait(10)
+        assert session.wait(PATIENCE)
         assert len(fits) == 1
         assert session.training.state == "ready"
 
@@ -357,7 +357,7 @@ class TestForesight:
         """Answer to the last image of a batch, and look at it until what follows is ready."""
         while (item := session.next()).position < item.batch:
             desk.answer(session)
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         return item
 
     def test_the_next_batch_and_its_first_picture_are_there_before_the_last_answer(
@@ -418,8 +418,8 @@ class TestForesight:
         item = self.at_the_end_of_a_batch(session, desk)
         assert session.training.state == "running"
         go.set()
-        assert session.wait(10)
-        assert session._trainer._foresight._task.wait(10)
+        assert session.wait(PATIENCE)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         before = len(batches_chosen)
         session.label(desk.truth(item.image_id), slot=item.slot)
         following = session.next()
@@ -442,7 +442,7 @@ class TestForesight:
             items = []
             for i in range(40):
                 item = session.next()
-                session._trainer._foresight._task.wait(10)
+                session._trainer._foresight._task.wait(PATIENCE)
                 items.append((item.name, item.score, item.strategy, item.round))
                 go.clear()  # what comes next is chosen first
                 session.label(desk.truth(item.image_id) if i % 7 else "dark", slot=item.slot)
@@ -466,7 +466,7 @@ class TestForesight:
         session.close()
         before = len(batches_chosen)
         assert session.next().position == 5
-        assert session._trainer._foresight._task.wait(10)
+        assert session._trainer._foresight._task.wait(PATIENCE)
         assert len(batches_chosen) == before
 
 

@@ -12,6 +12,8 @@ from al_tf.labeling.reviewing import ReviewFilter
 from al_tf.network.backbones import Backbone
 
 CLASSES = ("dark", "bright")
+PATIENCE = 60
+"""Seconds to wait for what happens at once, but on a machine with other work."""
 
 processes = multiprocessing.get_context("forkserver")
 """Processes that begin in milliseconds: forked from one that has imported what they use on their way."""
@@ -84,8 +86,8 @@ class Desk:
 
 
 def wait_for(condition):
-    """Wait until a condition holds, 20 seconds at most."""
-    end = time.monotonic() + 20
+    """Wait until a condition holds, `PATIENCE` at most."""
+    end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)

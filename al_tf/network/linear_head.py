@@ -216,10 +216,8 @@ class _Coordinates:
         return far * u + self._V @ ((near - far)[:, None] * (self._V.T @ u))
 
 
-def _minimum(
-    columns: np.ndarray, rows: np.ndarray, weights: np.ndarray, variance: float
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Minimise the penalised log loss of P classes.
+class _Loss:
+    """The penalised log loss of P classes over small steps from ``u``, and its gradient.
 
     Parameters
     ----------
@@ -229,48 +227,61 @@ def _minimum(
     weights : ndarray (n,)
     variance : float
         Of the prior.
-
-    Returns
-    -------
-    ndarray (r, P), ndarray (P,), int
-        Weights, intercepts (not penalised; their sum is 0), iterations.
     """
-    from scipy.optimize import minimize
 
-    n, P = len(columns), int(rows.max()) + 1
-    curvature = _CURVATURE * (1 - 1 / P) / P * float(weights.mean())
-    coordinates = _Coordinates(columns, curvature, variance)
-    design, all_rows = coordinates.design, np.arange(n)
-    weights = weights.astype(np.float64)
+    def __init__(
+        self, columns: np.ndarray, rows: np.ndarray, weights: np.ndarray, variance: float
+    ) -> None:
+        n, P = len(columns), int(rows.max()) + 1
+        curvature = _CURVATURE * (1 - 1 / P) / P * float(weights.mean())
+        self.coordinates = _Coordinates(columns, curvature, variance)
+        self._rows, self._all_rows, self._weights = rows, np.arange(n), weights.astype(np.float64)
+        self.u = np.zeros((self.coordinates.design.shape[1], P))
+        self._scores_at_u = np.zeros((n, P))
 
-    u = np.zeros((design.shape[1], P))
-    scores_at_u = np.zeros((n, P))
-
-    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        step = flat.reshape(u.shape)
-        scores = scores_at_u + design @ step.astype(design.dtype, copy=False)
+    def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return loss and gradient at ``u`` and a step of as many numbers."""
+        step, design = flat.reshape(self.u.shape), self.coordinates.design
+        scores = self._scores_at_u + design @ step.astype(design.dtype, copy=False)
         scores -= scores.max(axis=1, keepdims=True)
-        own = scores[all_rows, rows]
+        own = scores[self._all_rows, self._rows]
         proba = np.exp(scores, out=scores)
         total = proba.sum(axis=1)
         proba /= total[:, None]
-        slope = coordinates.penalty_slope(u + step)
-        value = weights @ (np.log(total) - own) + 0.5 * np.vdot(slope, u + step)
-        proba[all_rows, rows] -= 1
-        proba *= weights[:, None]
+        slope = self.coordinates.penalty_slope(self.u + step)
+        value = self._weights @ (np.log(total) - own) + 0.5 * np.vdot(slope, self.u + step)
+        proba[self._all_rows, self._rows] -= 1
+        proba *= self._weights[:, None]
         slope += design.T @ proba.astype(design.dtype, copy=False)
         return value, slope.ravel()
 
+    def begin_again(self) -> None:
+        """Compute the scores at ``u`` in float64: of what follows only the steps are rounded."""
+        self._scores_at_u = _product(self.coordinates.design, self.u)
+
+
+def _minimum(
+    columns: np.ndarray, rows: np.ndarray, weights: np.ndarray, variance: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return weights ``(r, P)``, intercepts ``(P,)`` and iterations at the least loss; see `_Loss`.
+
+    Intercepts are not penalised; their sum is 0.
+    """
+    from scipy.optimize import minimize
+
+    loss = _Loss(columns, rows, weights, variance)
     steps, options = 0, {"gtol": TOLERANCE, "ftol": 1e-12, "maxls": 50}
     for _ in range(_STAGES):
         options["maxiter"] = MAX_ITERATIONS - steps
-        optimum = minimize(loss, np.zeros(u.size), jac=True, method="L-BFGS-B", options=options)
-        u += optimum.x.reshape(u.shape)
+        start = np.zeros(loss.u.size)
+        optimum = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        loss.u += optimum.x.reshape(loss.u.shape)
         steps += int(optimum.nit)
         is_there = np.abs(optimum.jac).max() <= TOLERANCE
-        if is_there or design.dtype == np.float64 or steps >= MAX_ITERATIONS:
+        is_exact = loss.coordinates.design.dtype == np.float64
+        if is_there or is_exact or steps >= MAX_ITERATIONS:
             break
-        scores_at_u = _product(design, u)  # what follows is rounded as a small step
+        loss.begin_again()
     if steps >= MAX_ITERATIONS:
         warnings.warn(
             f"The weights are less exact than usual: {MAX_ITERATIONS} iterations did not reach "
@@ -278,7 +289,7 @@ def _minimum(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return *coordinates.weights(u), steps
+    return *loss.coordinates.weights(loss.u), steps
 
 
 def _product(design: np.ndarray, u: np.ndarray) -> np.ndarray:

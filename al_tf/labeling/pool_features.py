@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -265,7 +266,7 @@ def model_inputs(
     backbone = getattr(estimator, "backbone", None)
     if backbone is None:
         return pool
-    if isinstance(backbone, str):
+    if isinstance(backbone, str | os.PathLike):
         from ..network.backbones import load_backbone
 
         backbone = load_backbone(backbone, size=estimator.size)

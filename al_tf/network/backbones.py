@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import numbers
+import os
 import sys
 import threading
 from collections import OrderedDict
@@ -26,7 +27,7 @@ from .feature_store import FeatureStore
 from .forward_pass import Forward, compiled_forward
 from .hub_presets import PREFIX, load_preset
 from .own_network import SUFFIX, load_own_network
-from .pixels import check_images, prepared
+from .pixels import check_image_shape, check_images, prepared
 from .pretrained import PretrainedNetwork, Size, load_efficientnet_lite, plain_float32
 
 if TYPE_CHECKING:
@@ -65,12 +66,12 @@ def list_backbones() -> list[str]:
     return [efficientnet_lite.NAME, *APPLICATIONS]
 
 
-def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
+def load_backbone(name: str | os.PathLike[str], *, size: Size | None = None) -> Backbone:
     """Load a pretrained network that turns images into features.
 
     Parameters
     ----------
-    name : str
+    name : str or path
         One of `list_backbones`; ``"keras_hub:PRESET"`` for an image preset of KerasHub, if that is
         installed (``"keras_hub:dinov2_small"``, say); or the path of a ``.keras`` file, whose last
         dense layer is left out (a layer named ``features``, if there is one, gives the features).
@@ -112,11 +113,12 @@ def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
     >>> backbone.features(np.zeros((2, 28, 28), np.uint8), cache_dir=False).shape
     (2, 1280)
     """
+    name = os.fspath(name) if isinstance(name, os.PathLike) else name
     is_own = isinstance(name, str) and name.endswith(SUFFIX)
     if not is_own and not (isinstance(name, str) and name.startswith(PREFIX)):
         known = [*list_backbones(), f"{PREFIX}PRESET", f"PATH{SUFFIX}"]
         check_one_of("backbone", name, known)
-    _check_size(size, least=1 if is_own else _LEAST_SIZE)
+    size = _checked_size(size, least=1 if is_own else _LEAST_SIZE)
     key: Any = (name, size)
     if is_own and (path := Path(name).expanduser()).is_file():
         key = (*key, str(path.absolute()), path.stat().st_mtime_ns, path.stat().st_size)
@@ -129,14 +131,17 @@ def load_backbone(name: str, *, size: Size | None = None) -> Backbone:
         return _kept[key]
 
 
-def _check_size(size: Size | None, *, least: int) -> None:
+def _checked_size(size: Size | None, *, least: int) -> Size | None:
+    """Return `size` as plain integers: that of numpy is the same size, with the same fingerprint."""
     if size is None:
-        return
-    for side in size if isinstance(size, tuple) and len(size) == 2 else (size,):
+        return None
+    sides = size if isinstance(size, tuple) and len(size) == 2 else (size,)
+    for side in sides:
         if not isinstance(side, numbers.Integral) or side < least:
             raise ValueError(
                 f"size must be a whole number of {least} pixels or more; got {size!r}."
             )
+    return (int(sides[0]), int(sides[1])) if len(sides) == 2 else int(sides[0])
 
 
 def _network(name: str, size: Size | None) -> PretrainedNetwork:
@@ -311,9 +316,15 @@ class Backbone:
         keras.Model
             ``(n, *input_shape)`` to features ``(n, dim)``. The pretrained part is one layer, named
             as the backbone's network; resizing and preprocessing are not trainable.
+
+        Raises
+        ------
+        ValueError
+            For an `input_shape` that is not that of images.
         """
         import keras
 
+        check_image_shape(input_shape)
         body = self._build(for_inference=False)
         if not train_batch_norm:
             for layer in body._flatten_layers():

@@ -18,7 +18,7 @@ from .building import with_pixels_divided
 from .engine import Engine, NetworkState
 from .fitting import FIT_MODES, check_same_classes, refuse_arguments
 from .image_classifier import ImageClassifier
-from .inputs import check_scale, class_weights, encoded_labels, image_weights
+from .inputs import check_n_samples, check_scale, encoded_labels, loss_weights
 from .kept_engines import get_engine
 from .models import build_cnn
 from .prediction import check_probabilities, forward
@@ -248,8 +248,7 @@ class KerasImageClassifier(ImageClassifier):
             check_scale(known_scale, source, divides=self._divides_uint8())
         self.classes_ = classes
         self._n_fits = self._n_fits + 1 if continues else 1
-        weights = class_weights(self.class_weight, classes, codes)
-        weights = weights * image_weights(sample_weight, len(source))
+        weights = loss_weights(self.class_weight, sample_weight, classes, codes)
         engine = self._engine()
         engine.check_weights(weights)
         if self.rescale is None and source.dtype == np.uint8:
@@ -306,6 +305,7 @@ class KerasImageClassifier(ImageClassifier):
             If the network has no dropout layer: all samples would be the same.
         """
         check_is_fitted(self)
+        n_samples = check_n_samples(n_samples)
         source = self._checked_images(X, fitting=False)
         if not self._engine().has_dropout:
             raise ValueError(

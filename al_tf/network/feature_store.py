@@ -77,8 +77,12 @@ class FeatureStore:
         label: str,
         dim: int,
     ) -> None:
-        if cache_dir is True:
-            raise TypeError("cache_dir must be a folder, None (the user's cache) or False (none).")
+        is_folder = isinstance(cache_dir, str | os.PathLike | bool | None)
+        if cache_dir is True or cache_dir == "" or not is_folder:
+            raise TypeError(
+                "cache_dir must be a folder, None (the user's cache) or False (none); got "
+                f"{cache_dir!r}."
+            )
         self._fingerprint, self._label, self._dim = fingerprint, label, dim
         self._database: FeatureDatabase | None = None
         self._stale: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ def build_finetuned(
     input_shape: tuple[int, ...],
     n_classes: int,
     *,
-    backbone: str | Backbone = "efficientnet_lite0",
+    backbone: str | os.PathLike[str] | Backbone = "efficientnet_lite0",
     size: int | None = None,
     trainable: str = "head",
     learning_rate: float | None = None,
@@ -43,8 +44,9 @@ def build_finetuned(
         `KerasImageClassifier` scales.
     n_classes : int
         Number of classes, the width of the softmax.
-    backbone : str or Backbone
-        Name of a pretrained network (see `list_backbones`), or one from `load_backbone`.
+    backbone : str, path or Backbone
+        Name of a pretrained network or ``.keras`` file, as `load_backbone` takes it, or what that
+        returned.
     size : int, optional
         Side in pixels that images are resized to, for a backbone given by name.
     trainable : {"head", "top", "all"}
@@ -115,18 +117,25 @@ def build_finetuned(
     return model
 
 
-def resolved_backbone(backbone: str | Backbone, size: int | None) -> Backbone:
-    """Return the backbone that a name and a size, or an object alone, stand for.
+def resolved_backbone(backbone: str | os.PathLike[str] | Backbone, size: int | None) -> Backbone:
+    """Return the backbone that a name or path and a size, or an object alone, stand for.
 
     Raises
     ------
+    TypeError
+        For what is neither a name nor a backbone.
     ValueError
         If `size` is another one than that of a backbone that is loaded already.
     """
-    if isinstance(backbone, str):
+    if isinstance(backbone, str | os.PathLike):
         from .backbones import load_backbone
 
         return load_backbone(backbone, size=size)
+    if isinstance(backbone, type) or not hasattr(backbone, "fingerprint"):
+        raise TypeError(
+            "backbone must be a name of list_backbones(), the path of a .keras file, or what "
+            f"load_backbone returned; got {backbone!r}."
+        )
     if size not in (None, backbone.size):
         raise ValueError(
             f"size={size} is for a backbone given by name; this one was loaded for "

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import numbers
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ def row_blocks(
         steps -= size
 
 
+_MAX_WEIGHT = float(np.finfo(np.float32).max)
 _RANGES = {"0-1": "numbers in [0, 1]", "0-255": "numbers in 0–255", "other": "another range"}
 _RESCALING = {
     ("0-1", "0-255"): "Pass them as uint8, or divide them by 255.",
@@ -168,8 +170,14 @@ def encoded_labels(y: Any, n: int, classes: Any) -> tuple[np.ndarray, np.ndarray
     return fixed, np.array([position[label] for label in present.tolist()])[codes]
 
 
-def plain_labels(y: Any) -> np.ndarray:
+def plain_labels(y: Any, name: str = "y") -> np.ndarray:
     """Return labels as an array that can be sorted: categories and tensors become plain values.
+
+    Parameters
+    ----------
+    y : array-like
+    name : str
+        Of the argument, for messages.
 
     Raises
     ------
@@ -178,27 +186,37 @@ def plain_labels(y: Any) -> np.ndarray:
     """
     if hasattr(y, "detach") and hasattr(y, "cpu"):  # PyTorch
         y = y.detach().cpu().numpy()
-    y = np.asarray(y)
+    given, y = y, np.asarray(y)
+    if y.dtype.kind in "US" and isinstance(given, list | tuple):
+        y = np.array(given, dtype=object)  # numpy has turned numbers, NaN among them, into text
     if y.dtype != object or y.ndim == 0:
         return y
     values = y.ravel().tolist()
-    missing = [i for i, value in enumerate(values) if value is None or value != value]
+    missing = [i for i, value in enumerate(values) if _is_missing(value)]
     if missing:
         raise ValueError(
-            f"y contains {len(missing)} missing labels (None or NaN), the first in row "
+            f"{name} contains {len(missing)} missing labels (None or NaN), the first in row "
             f"{missing[0] // max(1, y[0].size if y.ndim > 1 else 1)}. Label these images, or leave "
             "them out."
         )
     kinds = {str if isinstance(value, str) else type(value) for value in values}
     if str in kinds and len(kinds) > 1:
         others = ", ".join(sorted(kind.__name__ for kind in kinds - {str}))
-        raise ValueError(f"y mixes text with {others}. Give all labels one type.")
+        raise ValueError(f"{name} mixes text with {others}. Give all labels one type.")
     plain = np.array(values)
     return plain.reshape(y.shape) if plain.size == y.size else y
 
 
+def _is_missing(label: Any) -> bool:
+    """Whether it is None, NaN, NaT or the NA of pandas, which equals nothing and says so by an error."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+
+
 def _checked_classes(classes: Any) -> np.ndarray:
-    classes = np.asarray(classes)
+    classes = plain_labels(classes, "classes")
     if classes.ndim != 1 or not len(classes) or len(np.unique(classes)) < len(classes):
         raise ValueError(f"classes must be a non-empty list of distinct labels; got {classes!r}.")
     return classes
@@ -213,6 +231,30 @@ def one_hot_codes(y: np.ndarray, width: int) -> np.ndarray:
     return y.argmax(axis=1)
 
 
+def check_n_samples(n_samples: Any) -> int:
+    """Return how many samples of the probabilities to draw, refusing what is no number of 1 or more."""
+    if not isinstance(n_samples, numbers.Integral) or n_samples < 1:
+        raise ValueError(f"n_samples must be a whole number of 1 or more; got {n_samples!r}.")
+    return int(n_samples)
+
+
+def loss_weights(
+    class_weight: Any, sample_weight: Any, classes: np.ndarray, codes: np.ndarray
+) -> np.ndarray:
+    """Return the weight of each image in the loss, float32 ``(n,)``: the product of both."""
+    weights = class_weights(class_weight, classes, codes)
+    with np.errstate(over="ignore"):
+        weights = weights * image_weights(sample_weight, len(codes))
+    if not weights.any():
+        raise ValueError(
+            "class_weight and sample_weight leave every image a weight of 0, so there is nothing "
+            "to learn from. Give some of them more."
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("class_weight times sample_weight is too large for float32.")
+    return weights
+
+
 def class_weights(spec: Any, classes: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return one float32 weight for each sample."""
     if spec is None:
@@ -221,10 +263,20 @@ def class_weights(spec: Any, classes: np.ndarray, codes: np.ndarray) -> np.ndarr
         check_one_of("class_weight", spec, ["balanced"])
         counts = np.bincount(codes, minlength=len(classes))
         return (len(codes) / (np.count_nonzero(counts) * counts[codes])).astype(np.float32)
+    if not isinstance(spec, Mapping):
+        raise TypeError(
+            f"class_weight must be None, 'balanced' or a weight by label, such as "
+            f"{{{classes.tolist()[0]!r}: 2.0}}; got {spec!r}."
+        )
     unknown = [label for label in spec if label not in classes.tolist()]
     if unknown:
         raise UnknownLabelError(
             f"class_weight names labels that are not classes: {unknown}. "
             f"Expected some of: {classes.tolist()}."
         )
+    for label, weight in spec.items():
+        if not isinstance(weight, numbers.Real) or not 0 <= float(weight) <= _MAX_WEIGHT:
+            raise ValueError(
+                f"class_weight must give finite numbers of 0 or more; got {weight!r} for {label!r}."
+            )
     return np.array([spec.get(label, 1.0) for label in classes.tolist()], np.float32)[codes]

@@ -9,6 +9,7 @@ network as layers that need no code of their own.
 from __future__ import annotations
 
 import hashlib
+import numbers
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,20 @@ def check_images(X: Any) -> ImageSource:
     return source
 
 
+def check_image_shape(shape: Any) -> None:
+    """Raise ValueError unless `shape` is that of one image, with sides that are known."""
+    is_shape = isinstance(shape, list | tuple) and len(shape) in (2, 3)
+    if not (
+        is_shape
+        and all(isinstance(side, numbers.Integral) and int(side) > 0 for side in shape)
+        and (len(shape) == 2 or shape[2] in CHANNELS)
+    ):
+        raise ValueError(
+            "input_shape must be that of one image, (height, width) or (height, width, channels) "
+            f"with 1, 3 or 4 channels; got {shape!r}."
+        )
+
+
 def check_pixels(pixels: Any, start: int) -> np.ndarray:
     """Return a batch as contiguous uint8, or as float32 in [0, 1].
 
@@ -74,10 +89,14 @@ def check_pixels(pixels: Any, start: int) -> np.ndarray:
     if not inside.all():
         i = int(np.flatnonzero(~inside.reshape(len(pixels), -1).all(axis=1))[0])
         value = pixels[i][~inside[i]].flat[0]
-        raise ValueError(
-            f"Expected floats in [0, 1]; image {start + i} holds {value}. Divide pixels in 0–255 "
-            "by 255, or pass them as uint8."
+        advice = (
+            "Divide pixels in 0–255 by 255, or pass them as uint8."
+            if 1 < value <= 255
+            else "Leave images with NaN or infinite pixels out."
+            if not np.isfinite(value)
+            else "Bring pixels to [0, 1], or pass them as uint8."
         )
+        raise ValueError(f"Expected floats in [0, 1]; image {start + i} holds {value}. {advice}")
     return np.ascontiguousarray(pixels, dtype=np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..seeding import RandomState, check_random_state
 from .finetuned import resolved_backbone
 from .image_classifier import ImageClassifier
-from .inputs import class_weights, encoded_labels, network_input
+from .inputs import check_n_samples, encoded_labels, loss_weights, network_input
 from .laplace import LaplacePosterior
 from .linear_head import LabeledFeatures, LinearHead, fit_head
+from .sources import image_source
 from .weights_file import SavedProbe
 
 if TYPE_CHECKING:
@@ -33,9 +35,9 @@ class LinearProbeClassifier(ImageClassifier):
 
     Parameters
     ----------
-    backbone : str, Backbone or None
-        Name of a pretrained network (see `list_backbones`), or one from `load_backbone`. With None
-        the classifier takes features ``(n, d)`` in place of images.
+    backbone : str, path, Backbone or None
+        Name of a pretrained network or ``.keras`` file, as `load_backbone` takes it, or what that
+        returned. With None the classifier takes features ``(n, d)`` in place of images.
     size : int, optional
         Side of the square, in pixels, that images are resized to for a backbone given by name. By
         default the backbone's own choice.
@@ -125,7 +127,7 @@ class LinearProbeClassifier(ImageClassifier):
 
     def __init__(
         self,
-        backbone: str | Backbone | None = "efficientnet_lite0",
+        backbone: str | os.PathLike[str] | Backbone | None = "efficientnet_lite0",
         *,
         size: int | None = None,
         C: float = 0.3,
@@ -190,8 +192,8 @@ class LinearProbeClassifier(ImageClassifier):
             raise ValueError(f"C must be a number of more than 0; got {self.C!r}.")
         X = self._checked(X, fitting=True)
         self.classes_, codes = encoded_labels(y, len(X), self.classes)
+        weights = loss_weights(self.class_weight, None, self.classes_, codes)
         features = self._features(X)
-        weights = class_weights(self.class_weight, self.classes_, codes)
         self._head = fit_head(features, codes, weights, len(self.classes_), float(self.C))
         fingerprint = "" if self.backbone is None else self._backbone().fingerprint
         self._labeled = LabeledFeatures(features, codes, weights, float(self.C), fingerprint)
@@ -228,6 +230,7 @@ class LinearProbeClassifier(ImageClassifier):
         ndarray of float32 (n_samples, n, n_classes)
         """
         check_is_fitted(self)
+        n_samples = check_n_samples(n_samples)
         features = self._features(self._checked(X, fitting=False))
         fitted = self._labeled
         posterior = LaplacePosterior(
@@ -296,15 +299,15 @@ class LinearProbeClassifier(ImageClassifier):
         check_is_fitted(self)
         import keras
 
-        shape = input_shape or self.input_shape_
-        if len(shape) < 2:
+        shape = self.input_shape_ if input_shape is None else input_shape
+        if shape == self.input_shape_ and len(shape) < 2:
             raise ValueError(
                 "to_keras needs the shape of one image, since this classifier was fitted on "
                 "features. Pass input_shape=(height, width, channels)."
             )
         body = self._backbone().keras_model(shape, scaled=not rescale)
         head = keras.layers.Dense(len(self.classes_), activation="softmax", name="probabilities")
-        model = keras.Model(body.inputs, head(body.outputs[0]))
+        model = keras.Model(body.inputs[0], head(body.outputs[0]))
         head.set_weights([self.coef_.T, self.intercept_])
         return model
 
@@ -323,7 +326,7 @@ class LinearProbeClassifier(ImageClassifier):
 
     def _checked(self, X: Any, *, fitting: bool) -> Any:
         """Return images as `_checked_images` does, and two-dimensional `X` as float32 features."""
-        if len(_shape(X)) < 3:
+        if image_source(X).ndim < 3:
             return self._checked_features(X, fitting=fitting)
         if not fitting and self._labeled.backbone != self._backbone().fingerprint:
             raise ValueError(
@@ -356,7 +359,3 @@ class LinearProbeClassifier(ImageClassifier):
         if len(X.shape) == 2:
             return X
         return self._backbone().features(X, cache_dir=self.cache_dir, progress=bool(self.verbose))
-
-
-def _shape(X: Any) -> tuple[int, ...]:
-    return tuple(X.shape) if hasattr(X, "shape") else np.asarray(X).shape

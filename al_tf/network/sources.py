@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,12 @@ def image_source(X: Any) -> ImageSource:
         raise TypeError(
             "Sparse data was passed for X, but dense data is required. Use X.toarray()."
         )
+    is_row = isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1)
+    if is_row and _is_text(X):
+        raise TypeError(
+            "X holds text. If these are files, read them with "
+            "al_tf.datasets.LazyImageFolder(files, size=…)."
+        )
     if isinstance(X, np.ndarray):
         return ArraySource(_stacked(X) if _holds_images(X) else X)
     if hasattr(X, "iloc"):
@@ -273,7 +280,7 @@ def _from_frame(frame: Any) -> np.ndarray:
     return _stacked(list(columns[images[0]]))
 
 
-def _is_text(values: np.ndarray) -> bool:
+def _is_text(values: Sequence[Any] | np.ndarray) -> bool:
     return len(values) > 0 and isinstance(values[0], str | os.PathLike)
 
 

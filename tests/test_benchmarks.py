@@ -1,7 +1,6 @@
 """The logic of the benchmarks' harness; nothing here is timed."""
 
 import json
-import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -176,16 +175,3 @@ def test_a_million_rows_are_for_the_strategies_that_claim_them(harness):
     assert {side for _, _, _, side in cells} == {"al_tf"}
     assert {"max_herding", "margin"} <= {name for name, _, _, _ in cells}
     assert all(strategy_info(name).large_pools for name, _, _, _ in cells)
-
-
-@pytest.mark.parametrize(
-    ("said", "name"),
-    [(r"two cores embed ([\d,]+), ([\d,]+) and ([\d,]+) images a second", "embedding"),
-     (r"JAX embeds ([\d,]+), ([\d,]+) and ([\d,]+) images a second", "embedding_gpu")],
-)  # fmt: skip
-def test_what_the_guide_says_of_large_pools_is_what_was_measured(said, name):
-    guide = BENCHMARKS.parent / "docs" / "guides" / "gpu_and_cluster.md"
-    found = re.search(said.replace(" ", r"\s+"), guide.read_text())
-    rows = json.loads((BENCHMARKS / "results" / f"{name}.json").read_text())["rows"]
-    measured = [round(row["images_per_s"]) for row in rows if row["case"] == "al_tf"]
-    assert [int(number.replace(",", "")) for number in found.groups()] == measured

@@ -21,6 +21,10 @@ class DataWarning(UserWarning):
     """Images are left out, or something about them makes results misleading."""
 
 
+class FeaturesNotKeptWarning(RuntimeWarning):
+    """Features of images are computed but cannot be kept on disk; the message says why."""
+
+
 class UnknownNameError(AlTfError, ValueError):
     """A name (of a strategy, dataset, profile, …) that is not known; the message lists the known ones."""
 

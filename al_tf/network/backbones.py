@@ -245,7 +245,7 @@ class Backbone:
 
         Warns
         -----
-        RuntimeWarning
+        FeaturesNotKeptWarning
             Features cannot be kept, because the disk is full, say. They are returned all the same.
         """
         X = check_images(X)

@@ -80,9 +80,14 @@ class FeatureDatabase:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with storage_explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            number = max(_numbers(folder), default=1)
+        try:
+            with storage_explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                number = max(_numbers(folder), default=1)
+        except StorageError:
+            raise
+        except OSError as error:  # a file is in the place of a folder, say
+            raise StorageError(f"{folder}: the folder cannot be made ({error}).") from error
         try:
             self._open(number)
         except DataCorruptError as error:
@@ -110,23 +115,32 @@ class FeatureDatabase:
             )
         try:
             with self._explained():
+                # What is there is opened without a write: the disk may be full or read-only.
                 self._connection.execute("PRAGMA synchronous = OFF")
-                self._connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-                self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 if self._version() == 0:
+                    self._connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+                    self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                     self._create()
                 if self._version() != _VERSION:
-                    raise DataCorruptError(f"{self.path}: not a database of features.")
-                self._connection.execute(_SOURCES)
+                    raise DataCorruptError(
+                        f"{self.path}: not a database of features, or of another version of al_tf."
+                    )
+                if not self._has_sources():
+                    self._connection.execute(_SOURCES)
             for other in _numbers(self._folder):
                 if other < number:
-                    (self._folder / f"features-{other}.db").unlink(missing_ok=True)
+                    with suppress(OSError):
+                        (self._folder / f"features-{other}.db").unlink(missing_ok=True)
         except BaseException:
             self._connection.close()
             raise
 
     def _version(self) -> int:
         return self._connection.execute("PRAGMA user_version").fetchone()[0]
+
+    def _has_sources(self) -> bool:
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'source'"
+        return self._connection.execute(query).fetchone()[0] == 1
 
     def _create(self) -> None:
         with self._writing():
@@ -151,6 +165,10 @@ class FeatureDatabase:
         try:
             yield
         except sqlite3.OperationalError as error:  # full, read-only, locked: not the file's fault
+            if str(error).startswith("no such "):
+                raise DataCorruptError(
+                    f"{self.path}: the database is damaged ({error})."
+                ) from error
             raise StorageError(f"{self.path}: features cannot be kept ({error}).") from error
         except sqlite3.DatabaseError as error:
             raise DataCorruptError(f"{self.path}: the database is damaged ({error}).") from error
@@ -330,8 +348,9 @@ class FeatureDatabase:
         return [KeptFeatures(*row) for row in rows]
 
     def clear(self) -> None:
-        """Drop all features and give their disk space back."""
+        """Drop all features and give their disk space back, on a full disk too."""
         with self._explained():
+            self._connection.execute("PRAGMA journal_mode = MEMORY")  # it needs no room then
             with self._writing():
                 for table in ("features", "image", "backbone", "source"):
                     self._connection.execute(f"DELETE FROM {table}")

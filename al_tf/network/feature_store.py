@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataCorruptError, StorageError
+from ..errors import DataCorruptError, FeaturesNotKeptWarning, StorageError
 from ..files import cache_dir as user_cache
 from .feature_database import REFRESH_SECONDS, FeatureDatabase
 
@@ -182,4 +182,4 @@ class FeatureStore:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=4)
+    warnings.warn(message, FeaturesNotKeptWarning, stacklevel=4)

@@ -355,7 +355,7 @@ class TestEmbed:
         code, out, _ = al_tf("embed", folder, "--size", 32)
         assert (code, counted()) == (0, 5)
         assert "features of 5 images" in out
-        assert "1 files cannot be read, such as broken.png" in out
+        assert "1 file cannot be read, such as broken.png" in out
         assert "strips at 32 pixels" in al_tf("cache", "show")[1]
         write_image(folder / "new.png", images[5])
         code, out, _ = al_tf("embed", folder, "--size", 32)
@@ -376,10 +376,33 @@ class TestEmbed:
 
     def test_what_is_neither_is_an_error(self, al_tf):
         code, _, err = al_tf("embed", "no-such-thing")
-        assert (code, "no-such-thing" in err) == (2, True)
+        assert code == 2
+        assert "no-such-thing: no such folder, and no dataset of this name." in err
         code, _, err = al_tf("embed", ".", "--image-size", 32)
         assert code == 2
         assert "--image-size is for datasets" in err
+
+    def test_a_file_and_a_size_that_a_dataset_has_not(self, al_tf, tmp_path):
+        write_image(tmp_path / "one.png", np.zeros((8, 8), np.uint8))
+        code, _, err = al_tf("embed", tmp_path / "one.png")
+        assert (code, "one.png is a file. Give the folder" in err) == (2, True)
+        code, _, err = al_tf("embed", "digits", "--image-size", 32)
+        assert (code, "--image-size: the images of digits have one size" in err) == (2, True)
+
+    @pytest.mark.parametrize("source", ["images", "digits"])
+    def test_features_that_cannot_be_kept_are_not_said_to_be(
+        self, al_tf, tmp_path, monkeypatch, counted, source
+    ):
+        for i in range(3):
+            write_image(tmp_path / "images" / f"{i}.png", np.full((8, 8), i, np.uint8))
+        (tmp_path / "no folder").write_text("")
+        monkeypatch.setenv("AL_TF_CACHE_DIR", str(tmp_path / "no folder"))
+        monkeypatch.chdir(tmp_path)
+        code, out, err = al_tf("embed", source)
+        assert (code, counted() > 0) == (2, True)
+        assert "They are kept" not in out
+        assert "the folder cannot be made" in err
+        assert "Not all features are kept, as the warning says." in err
 
 
 def test_the_cache_of_features_is_shown_limited_and_cleared(al_tf, monkeypatch, tmp_path):

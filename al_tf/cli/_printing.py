@@ -24,3 +24,8 @@ def warn(texts: Iterable[str | None]) -> None:
     """Print each text as a warning on standard error; None is left out."""
     for text in filter(None, texts):
         typer.secho(f"Warning: {text}", fg=typer.colors.YELLOW, err=True)
+
+
+def number_of(n: int, noun: str) -> str:
+    """Return ``1 image`` or ``2,000 images``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

@@ -174,7 +174,20 @@ def test_a_failed_run_has_its_own_exit_code(al_tf, experiment):
     code, _, err = al_tf("run", *FAST, *asked, "--out", experiment)
     assert code == 1
     assert "2 of 6 runs failed" in err
-    assert "expected_error-seed1: ValueError" in err
+    assert "expected_error-seed0: ValueError" in err
+    assert "the same: expected_error-seed1\nThe others are complete." in err
+
+
+def test_a_setting_that_fails_all_runs_is_said_once_and_can_be_put_right(al_tf, tmp_path):
+    begun = ["run", *FAST, "--seeds", "4", "--out", tmp_path / "out"]
+    code, _, err = al_tf(*begun, "--set", "model_params.max_iter=-1")
+    assert (code, err.count("InvalidParameterError")) == (1, 1)
+    assert "8 of 8 runs failed:\n  random-seed0: " in err
+    assert "the same: random-seed1, random-seed2, random-seed3, margin-seed0 and 3 more" in err
+    assert "The others are complete" not in err
+    assert al_tf(*begun, "--set", "model_params.max_iter=50")[0] == 0
+    code, _, err = al_tf(*begun, "--set", "model_params.max_iter=60")
+    assert (code, "holds another experiment" in err) == (2, True)
 
 
 @pytest.fixture
@@ -253,6 +266,14 @@ def test_dry_run_prints_the_plan_and_writes_nothing(al_tf, tmp_path):
     assert "with 2 job(s)" in out
     assert "MiB per worker" in out
     assert not (tmp_path / "plan").exists()
+
+
+def test_what_a_dry_run_refuses_in_its_own_process_is_one_line(al_tf, tmp_path):
+    asked = [*FAST, "--dry-run", "--out", tmp_path / "plan", "--set", "upper_line=true"]
+    code, out, err = al_tf("run", *asked)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: The upper line needs validation=1000 training images")
+    assert err.count("\n") == 1
 
 
 def test_report_prints_one_table_and_leaves_figures_with_provenance(al_tf, experiment):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -82,6 +83,8 @@ def _is_for_the_user(error: Exception) -> bool:
         return True
     if not isinstance(error, ValueError | TypeError | ImportError):
         return False
+    if type(error.__cause__).__name__ == "_RemoteTraceback":  # of another process: as text
+        return _raised_by_us(str(error.__cause__))
     step = error.__traceback__
     while step is not None and step.tb_next is not None:
         step = step.tb_next
@@ -90,6 +93,15 @@ def _is_for_the_user(error: Exception) -> bool:
     code = step.tb_frame.f_code
     raised = code.co_code[step.tb_lasti] == dis.opmap["RAISE_VARARGS"]
     return raised and Path(code.co_filename).is_relative_to(PACKAGE)
+
+
+def _raised_by_us(traceback_text: str) -> bool:
+    """Whether the last step of a traceback is a ``raise`` in this package."""
+    steps = re.findall(r'^  File "(.+)", line \d+, in .*\n    (.*)$', traceback_text, re.MULTILINE)
+    if not steps:
+        return False
+    file, line = steps[-1]
+    return line.startswith("raise ") and Path(file).is_relative_to(PACKAGE)
 
 
 def _say(kind: str, message: object, color: str = typer.colors.RED) -> None:

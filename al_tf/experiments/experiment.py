@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from ..network.backbones import Backbone
 
 BACKENDS = ("processes", "dask")
+FAILURES = "failures"
+_NAMED = 4
+"""Runs of one failure that a message names."""
 
 
 def run_experiment(
@@ -177,7 +180,7 @@ def _exclusive_use_of(out: Path) -> AbstractContextManager[None]:
 
 def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     """Check the folder against the config and the data, write ``study.toml`` and return it."""
-    old = read_meta(out) if has_study(out) else None
+    old = read_meta(out) if has_study(out) and not _failed_from_the_start(out) else None
     if old is not None:
         check_same(old, config, out)
     data = load_data(config, 0)
@@ -223,6 +226,16 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
         meta |= {**kept, "continued": [_known(later) for later in before[1:]] or None}
     write_meta(out, meta)
     return _known(meta)
+
+
+def _failed_from_the_start(out: Path) -> bool:
+    """Whether all that a folder holds of an experiment is that its runs failed before round 0 ended.
+
+    Its configuration may be the reason, and must not stand in the way of the one that is right.
+    """
+    if not any((out / FAILURES).glob("*.txt")) or any((out / "round0").glob("*.json")):
+        return False
+    return not any(read_runs(out, run_keys(read_meta(out)["config"])).values())
 
 
 def _size_of(backbone: Backbone | None) -> dict[str, Any]:
@@ -281,18 +294,28 @@ def _progress_bar(
 
 
 def _report_failures(out: Path, failures: Failures, n_runs: int) -> None:
-    folder = out / "failures"
+    folder = out / FAILURES
     for old in folder.glob("*.txt"):
         old.unlink()
     if not failures:
         return
     folder.mkdir(exist_ok=True)
-    lines = []
+    names: dict[str, list[str]] = {}
     for name, failure in failures.items():
         (folder / f"{name}.txt").write_text(failure.trace)
-        lines.append(f"  {name}: {failure.summary}")
+        names.setdefault(failure.summary, []).append(name)
+    lines = [
+        f"  {first}: {summary}" + (f"\n    the same: {_shortened(more)}" if more else "")
+        for summary, (first, *more) in names.items()
+    ]
+    others = "" if len(failures) == n_runs else "The others are complete. "
     raise RunFailedError(
         f"{len(failures)} of {n_runs} runs failed:\n"
         + "\n".join(lines)
-        + f"\nThe others are complete. Tracebacks: {folder}. The same command tries these again."
+        + f"\n{others}Tracebacks: {folder}. The same command tries these again."
     )
+
+
+def _shortened(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -87,13 +88,26 @@ def _check_model_params(config: _Settings) -> None:
     also = CLASSIFIER_OPTIONS if is_network(config.model) else ()
     params = {name: value for name, value in config.model_params.items() if name not in also}
     check_parameters(f"The model {config.model!r}", builder, params, reserved, also)
+    C = params.get("C", 1)
+    if not _is_positive(C):
+        raise ValueError(f"model_params.C should be a number above 0; got {C!r}.")
     weight = config.model_params.get("class_weight")
-    by_class = isinstance(weight, Mapping) and all(key.isdecimal() for key in weight)
+    factors = weight if isinstance(weight, Mapping) else {}
+    by_class = isinstance(weight, Mapping) and all(key.isdecimal() for key in factors)
     if weight is not None and weight != "balanced" and not by_class:
         raise ValueError(
             "class_weight should be 'balanced' or a table of factors by the number of the class "
             f"({{0: 1.0, 1: 5.0}}); got {weight!r}."
         )
+    if not all(_is_positive(factor) or factor == 0 for factor in factors.values()):
+        raise ValueError(
+            f"class_weight should hold finite numbers of 0 or more; got {dict(factors)!r}."
+        )
+
+
+def _is_positive(value: Any) -> bool:
+    """Whether it is a finite number above 0."""
+    return isinstance(value, int | float) and 0 < value < math.inf
 
 
 def _model_builder(model: str) -> tuple[Callable[..., Any], tuple[str, ...]]:

@@ -73,6 +73,12 @@ def test_seeds_are_how_many_or_a_list(given, expected):
             "class_weight should be 'balanced' or a table",
         ),
         ({"model_params": {"class_weight": {"a": 2}}}, "by the number of the class"),
+        ({"model_params": {"class_weight": {"0": -1.0}}}, "finite numbers of 0 or more"),
+        ({"model": "probe", "model_params": {"C": -1}}, "C should be a number above 0; got -1"),
+        (
+            {"model": "logistic", "model_params": {"C": "x"}},
+            "C should be a number above 0; got 'x'",
+        ),
         ({"model_params": {"clas_weight": "balanced"}}, "It has: .*dropout.*, class_weight"),
         ({"epochs": 0, "pool": 0}, "pool should be .* got 0.\nepochs should be .* got 0."),
         ({"model_params": {"filterz": 3}}, "model 'cnn' has no parameter 'filterz'.*: filters,"),

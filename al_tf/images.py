@@ -105,6 +105,17 @@ def _used_bits(path: Path) -> int | None:
     return highest_value(pixels).bit_length() if pixels.dtype == np.uint16 else None
 
 
+def decoder() -> str:
+    """Return name and version of what decodes and scales image files, for the names of what is kept.
+
+    Another version may round otherwise: of magnetic tiles scaled to 128 pixels, 1.8 % of the pixels
+    differ by a grey level between Pillow 12.2 and 13.0.
+    """
+    import PIL
+
+    return f"pillow-{PIL.__version__}"
+
+
 def decode_image(
     data: bytes,
     what: str,

@@ -24,7 +24,7 @@ from _harness import ROOT, Row, accelerator, machine, parser, table, write
 COLUMNS = {
     "study": "study", "strategy": "strategy", "seeds": "seeds", "seconds": "s", "fit": "fit, s",
     "query": "query, s", "here": "here", "record": "record", "difference": "difference", "low": "low",
-    "high": "high", "verdict": "verdict here", "verdict_record": "verdict of the record",
+    "high": "high", "same_data": "same data", "verdict": "verdict here", "verdict_record": "verdict of the record",
 }  # fmt: skip
 
 
@@ -35,7 +35,13 @@ def carried_out_again(
     import keras
 
     from al_tf.analysis import verdict_table
-    from al_tf.experiments import ExperimentConfig, load_profile, read_study, run_experiment
+    from al_tf.experiments import (
+        ExperimentConfig,
+        load_profile,
+        read_meta,
+        read_study,
+        run_experiment,
+    )
     from al_tf.studies import metric_of
 
     study, metric = read_study(folder), metric_of(folder)
@@ -48,6 +54,7 @@ def carried_out_again(
     start = time.perf_counter()
     here = run_experiment(config, out / folder.name, vectorized=together, progress=True)
     seconds = time.perf_counter() - start
+    same_data = study.meta["data_fingerprint"] == read_meta(out / folder.name)["data_fingerprint"]
     record = study.results[
         study.results["seed"].isin(config.seeds) & (study.results["round"] <= config.rounds)
     ]
@@ -71,6 +78,7 @@ def carried_out_again(
                 "strategy": label,
                 "metric": metric,
                 "together": together,
+                "same_data": same_data,
                 "seeds": int(gap["n_seeds"]),
                 "seconds": seconds,
                 "fit": ours["seconds_fit"].sum(),

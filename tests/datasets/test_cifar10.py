@@ -134,6 +134,19 @@ def test_a_changed_jpeg_is_decoded_anew(tmp_path):
     assert load_dataset("cifar10", data_dir=tmp_path).fingerprint != before
 
 
+def test_jpegs_are_decoded_anew_by_another_pillow(tmp_path, monkeypatch):
+    unpack(tmp_path / "cifar10", jpegs())
+    decoded = []
+    decode = cifar10.decode_image
+    monkeypatch.setattr(
+        cifar10, "decode_image", lambda *a, **k: decoded.append(1) or decode(*a, **k)
+    )
+    n_images = [len(decoded) for _ in range(2) if load_dataset("cifar10", data_dir=tmp_path)]
+    monkeypatch.setattr("PIL.__version__", "0.1")
+    load_dataset("cifar10", data_dir=tmp_path)
+    assert len(decoded) == 2 * n_images[0] == 2 * n_images[1]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

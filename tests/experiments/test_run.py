@@ -1,5 +1,6 @@
 import gzip
 import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -108,8 +109,30 @@ def test_another_config_in_the_folder_is_an_error(finished):
 def test_changed_data_in_the_folder_are_an_error(tmp_path):
     run(fast_config(rounds=0), tmp_path)
     write_meta(tmp_path, read_meta(tmp_path) | {"data_fingerprint": "0" * 64})
-    with pytest.raises(ConfigMismatchError, match=r"'digits' have changed.*000000000000 then"):
+    with pytest.raises(ConfigMismatchError, match=r"'digits' have changed.*000 then.* now\. Use"):
         run(fast_config(rounds=0), tmp_path)
+    meta = read_meta(tmp_path)
+    for then, named in (({"pillow": "9.0"}, "9.0"), ({}, "not recorded")):
+        write_meta(tmp_path, meta | {"versions": then})
+        with pytest.raises(ConfigMismatchError, match=f"Pillow, .* now and was {named} then"):
+            run(fast_config(rounds=0), tmp_path)
+
+
+def test_the_time_of_a_query_is_not_that_of_reading_modal(tmp_path):
+    """Reading modAL takes seconds where PyTorch is installed, and happens once in a process."""
+    code = f"""
+import sys
+from al_tf.experiments import loop, run_experiment
+from tests.experiments.helpers import fast_config
+
+query, is_there = loop.query, []
+loop.query = lambda *given: is_there.append("modAL" in sys.modules) or query(*given)
+assert "modAL" not in sys.modules
+config = fast_config(strategies="random", seeds=1, rounds=1)
+run_experiment(config, {str(tmp_path)!r}, jobs=0, progress=False)
+assert is_there == [True], is_there
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_versions_that_changed_on_the_way_are_added(tmp_path):

@@ -210,9 +210,7 @@ def _round(
     labeled, answers = _labeled_until(setting, records)
     before = _stop_proba(setting, estimator) if len(labeled) else None
     number, n_before, paid, proposed_by = len(records), len(labeled), {}, None
-    import_module(
-        "..learner", __package__
-    )  # modAL: seconds where PyTorch is, and none of the query's
+    import_module("..learner", __package__)  # modAL takes seconds to read where PyTorch is
     start = time.perf_counter()
     if label == UPPER_LINE:
         ids, proposed_by = best_batch(setting, estimator, labeled, answers, number)

@@ -48,7 +48,8 @@ def evaluate(
     if out is not None and out.exists():
         raise FileExistsError(f"{out} exists already. Name a new folder.")
     say_loading()
-    result = evaluate_model(model, truth, images, progress=True)
+    asked = [label for label, _ in recalls] + [label for label, _, _ in prices]
+    result = evaluate_model(model, truth, images, of_classes=asked, progress=True)
     _print_quality(result)
     for label, recall in recalls:
         _print_recall_threshold(result, label, recall)

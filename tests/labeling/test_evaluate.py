@@ -77,6 +77,18 @@ class TestNumbers:
         with pytest.raises(UnknownLabelError, match="'crack' is not one of the model's classes"):
             result.by_recall("crack", 0.9)
 
+    @pytest.mark.parametrize("wish", [("--wanted-recall", "crack=0.9"), ("--costs", "crack=5:1")])
+    def test_an_unknown_class_is_refused_before_anything_is_predicted(
+        self, model, folder, tmp_path, monkeypatch, wish
+    ):
+        monkeypatch.setattr(Network, "predict", lambda *_, **__: pytest.fail("It predicted first."))
+        truth = str(table(tmp_path, TRUTH))
+        command = ["evaluate", str(model), truth, "--images", str(folder), *wish]
+        done = CliRunner().invoke(app, command)
+        assert isinstance(done.exception, UnknownLabelError)
+        assert "'crack' is not one of the model's classes" in str(done.exception)
+        assert "Accuracy" not in done.output
+
     def test_copies_count_once(self, model, folder, tmp_path):
         write_image(folder / "copy of a.png", value=250)
         truth = table(tmp_path, TRUTH + "copy of a.png,light\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,11 +118,13 @@ class Evaluation:
         return cheapest, rejection_at(is_class, p, fair)
 
     def _one_class(self, label: str) -> tuple[np.ndarray, np.ndarray]:
-        if label not in self.classes:
-            raise UnknownLabelError(
-                f"{label!r} is not one of the model's classes {list(self.classes)}."
-            )
+        _check_class(label, self.classes)
         return np.array(self.labels) == label, self.proba[:, self.classes.index(label)].clip(0, 1)
+
+
+def _check_class(label: str, classes: Sequence[str]) -> None:
+    if label not in classes:
+        raise UnknownLabelError(f"{label!r} is not one of the model's classes {list(classes)}.")
 
 
 def evaluate_model(
@@ -129,6 +132,7 @@ def evaluate_model(
     truth: str | os.PathLike[str],
     folder: str | os.PathLike[str],
     *,
+    of_classes: Iterable[str] = (),
     progress: bool = False,
 ) -> Evaluation:
     """Let a model predict labeled images that it was not trained on.
@@ -143,6 +147,9 @@ def evaluate_model(
         trained on.
     folder : path
         Where the images are. Copies of an image count once.
+    of_classes : iterable of str
+        Classes that thresholds will be asked of: one that the model does not know is refused before
+        anything is predicted.
     progress : bool
         Show progress bars.
 
@@ -159,6 +166,8 @@ def evaluate_model(
     if not Path(truth).is_file():
         raise DataNotFoundError(f"{truth}: there is no such table of labels, and no such ledger.")
     exported = ExportedModel(model)
+    for label in of_classes:
+        _check_class(label, exported.classes)
     pool = exported.open_folder(folder, progress=progress)
     labels, problems = _labels(Path(truth), pool)
     if unknown := sorted(set(labels.values()) - set(exported.classes)):

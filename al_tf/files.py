@@ -19,6 +19,7 @@ _STORAGE_ADVICE = {
     errno.EROFS: "the disk is read-only. Name another place",
     errno.EACCES: "access is denied. Change its permissions, or name another place",
 }
+_DATABASE = b"SQLite format 3\0"
 
 
 def cache_dir() -> Path:
@@ -34,6 +35,42 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("al_tf", appauthor=False))
 
 
+def check_replaceable(path: str | os.PathLike[str], kind: str | None = None) -> None:
+    """Refuse to write a file over what somebody cannot mean to lose.
+
+    Parameters
+    ----------
+    path : path
+        Where a file is to be written. Call this before what takes time.
+    kind : {"text", "zip"}, optional
+        What is to be written: a table or JSON file, or a model. A file of another kind that is
+        there already, an image say, is not replaced by it. A database, as ledgers of labels are,
+        is never replaced.
+
+    Raises
+    ------
+    StorageError
+        The message says what is there.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder. Name a file.")
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        head = file.read(512)
+    if head.startswith(_DATABASE):
+        raise StorageError(
+            f"{path} is a database, as ledgers of labels are, and is not overwritten. Name another "
+            "file."
+        )
+    if head and {"text": b"\0" in head, "zip": not head.startswith(b"PK")}.get(kind or "", False):
+        what = {"text": "is no text", "zip": "is no model"}[kind or ""]
+        raise StorageError(
+            f"{path} is there already and {what}. It is not overwritten: name another file."
+        )
+
+
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file, sync it, and put it in the place of `path` in one step.
 
@@ -45,7 +82,13 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     write : callable
         Gets the path of the temporary file, which has the name of `path`. If it raises, the
         temporary file is removed: what has to be verified first is verified in here.
+
+    Raises
+    ------
+    StorageError
+        `path` is a folder, or a database; see `check_replaceable`.
     """
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-") as folder:
         temporary = Path(folder, path.name)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..files import check_replaceable
 from ._ledgers import Ledger
 from ._printing import print_table
 
@@ -23,6 +24,8 @@ def agreement(
     from ..labeling.exchange.export import write_csv
     from ..labeling.second_opinions import annotator_table, measure_agreement, opinion_table
 
+    if out is not None:
+        check_replaceable(out, "text")
     book = LabelLedger(ledger, read_only=True)
     measured = measure_agreement(book.standing())
     if measured is None:

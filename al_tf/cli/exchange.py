@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import check_replaceable
 from ._ledgers import CLASS_LIST, Ledger, class_names, new_or_kept
-from ._printing import say_loading, warn
+from ._printing import number_of, say_loading, warn
 
 if TYPE_CHECKING:
     from ..labeling import FolderPool, LabelLedger
@@ -50,9 +51,16 @@ def export(
     from ..errors import check_one_of
     from ..labeling import LabelLedger
     from ..labeling.desk_settings import read_settings, resolve_settings
-    from ..labeling.exchange.export import export_folders
+    from ..labeling.exchange.export import check_model_path, export_folders
+    from ..labeling.exchange.label_studio.files import check_tasks_path
 
     check_one_of("format", form, FORMATS)
+    if form == "model":
+        check_model_path(out)
+    elif form == "label-studio":
+        check_tasks_path(out)
+    elif form != "folders":
+        check_replaceable(out, "text")
     book = LabelLedger(ledger, read_only=True)
     if form in ("csv", "history"):
         _export_table(book, out, form, images, excel)
@@ -153,10 +161,11 @@ def predict(
     from ..labeling.exchange.export import write_csv
     from ..labeling.exchange.predict import predict_folder
 
+    check_replaceable(out, "text")
     say_loading()
     table, problems = predict_folder(model, folder, progress=True)
     write_csv(table, out)
-    typer.echo(f"{len(table)} files: {out}")
+    typer.echo(f"{number_of(len(table), 'file')}: {out}")
     warn([str(list_folder(folder)), *problems.values()])
 
 

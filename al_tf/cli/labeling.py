@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..files import check_replaceable
 from ._ledgers import (
     CLASS_LIST,
     Backbone,
@@ -222,6 +223,8 @@ def suspects(
     from ..labeling.pool_features import PoolFeatures, model_inputs
     from ..labeling.suspects import suspect_answers
 
+    if out is not None:
+        check_replaceable(out, "text")
     book = LabelLedger(ledger, read_only=True)
     settings, advice = resolve_settings(read_settings(book))
     pool, settings = settings.open_pool(images)

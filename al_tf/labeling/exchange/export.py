@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ImageGoneError, check_one_of
-from ...files import new_folder, write_atomically
+from ...errors import ImageGoneError, StorageError, check_one_of
+from ...files import check_replaceable, new_folder, write_atomically
 from ...folders import EXPORT_INDEX
 from ..desk_settings import DeskSettings
 from ..image_pool import ImagePool
@@ -88,7 +88,8 @@ def export_csv(
 def write_csv(
     table: pd.DataFrame, path: str | os.PathLike[str], *, encoding: str = "utf-8"
 ) -> None:
-    """Write a table as CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all, and over no file that is not text."""
+    check_replaceable(path, "text")
     write_atomically(
         Path(path), lambda temporary: table.to_csv(temporary, index=False, encoding=encoding)
     )
@@ -124,6 +125,8 @@ def export_folders(
     """
     check_one_of("how", how, ("copy", "link"))
     target = Path(out)
+    if target.exists() and not target.is_dir():
+        raise StorageError(f"{target} is a file. Name a new folder.")
     if target.exists() and any(target.iterdir()):
         raise ValueError(
             f"{target} is not empty; export into a new folder, so that no old label stays."
@@ -241,7 +244,7 @@ def export_model(
     ValueError
         A path that does not end in ``.keras``.
     """
-    _check_model_path(path)
+    check_model_path(path)
     target = Path(path)
     if not hasattr(estimator, "to_keras"):
         raise TypeError(
@@ -307,7 +310,7 @@ def train_and_export(
     ValueError
         Labels of fewer than two classes.
     """
-    _check_model_path(path)
+    check_model_path(path)
     classes = ledger.classes
     estimator = settings.build_estimator(classes).set_params(verbose=int(progress))
     inputs = model_inputs(estimator, pool, progress=progress)
@@ -325,6 +328,8 @@ def train_and_export(
     return len(y)
 
 
-def _check_model_path(path: str | os.PathLike[str]) -> None:
+def check_model_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that a model cannot be written to; call it before the model is trained."""
     if Path(path).suffix != ".keras":
         raise ValueError(f"A model's file ends in .keras; got {str(path)!r}.")
+    check_replaceable(path, "zip")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ....errors import LabelStudioError
-from ....files import write_atomically
+from ....files import check_replaceable, write_atomically
 from ....strategies.uncertainty import margin_score
 from ...image_pool import ImagePool
 from ...ledger import Event, LabelLedger
@@ -75,6 +75,7 @@ def export_tasks(
     ...     export_tasks(ledger, pool, f"{folder}/tasks.json", url_prefix="https://example.org/")
     2
     """
+    check_tasks_path(path)
     control = default_control(ledger.classes)
     prefix = default_url_prefix(pool) if url_prefix is None else url_prefix
     answers = ledger.answers()
@@ -275,6 +276,15 @@ def _addresses(task: TaskAnswers, key: str | None) -> list[str]:
         return task.addresses
     address = task.data.get(key)
     return [address] if isinstance(address, str) and address else []
+
+
+def check_tasks_path(path: str | os.PathLike[str]) -> None:
+    """Refuse a path that tasks, and the interface beside them, cannot be written to."""
+    target = Path(path)
+    if target.suffix == ".xml":
+        raise ValueError(f"The interface is written to {target}; name the tasks' file .json.")
+    for file in (target, target.with_suffix(".xml")):
+        check_replaceable(file, "text")
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -73,7 +73,8 @@ def test_a_failing_run_is_named_and_the_others_go_on(tmp_path):
     config = fast_config(strategies="fails_late,margin")
     with pytest.raises(RunFailedError, match="2 of 6 runs failed") as caught:
         run_experiment(config, tmp_path, jobs=2, progress=False)
-    assert "fails_late-seed1: ZeroDivisionError: the strategy broke" in str(caught.value)
+    first, second = "fails_late-seed0: ZeroDivisionError: the strategy broke", "fails_late-seed1"
+    assert f"{first}\n    the same: {second}\n" in str(caught.value)
     last = load_results(tmp_path).groupby("strategy")["round"].max()
     assert last.to_dict() == {"random": 4, "fails_late": 2, "margin": 4}
     assert "in fails_late" in (tmp_path / "failures" / "fails_late-seed0.txt").read_text()

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from .analysis import report_table
-from .errors import AlTfError
+from .errors import AlTfError, DataCorruptError
 from .experiments import ExperimentConfig, Study, read_meta
 from .experiments.options import contradictions, options_text
 from .experiments.record_faults import record_faults
@@ -37,6 +37,7 @@ _TRACES = {
     "failures": "holds runs that failed: give the command of the study once more",
 }
 _KEPT_TO_GROW = {"round0", "checkpoints", "features", ".locks"}
+_SECONDS = ["seconds_query", "seconds_fit", "seconds_eval"]
 _VERSIONS = ("python", "al-tf", "numpy", "scikit-learn")
 _PATH = re.compile(r"(?:[^=]*=)?(?:/|~|[A-Za-z]:[\\/])")
 
@@ -136,9 +137,10 @@ def study_table(folders: Sequence[str | Path]) -> pd.DataFrame:
     for folder in map(Path, folders):
         meta = read_meta(folder)
         config = meta["config"]
-        verdict, results = (_read_table(folder / f) for f in ("verdict.csv", "results.csv"))
+        verdict = _read_table(folder / "verdict.csv", ["strategy", "verdict"])
+        results = _read_table(folder / "results.csv", ["n_labeled", *_SECONDS])
         labels = results["n_labeled"]
-        seconds = results[["seconds_query", "seconds_fit", "seconds_eval"]].sum().sum()
+        seconds = results[_SECONDS].sum().sum()
         rows.append(
             {
                 "study": folder.resolve().name,
@@ -202,10 +204,17 @@ def _message_inside(error: Exception, folder: Path) -> str:
     return str(error).replace(f"{folder}/", "").replace(f"{folder}: ", "study.toml: ")
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     if not path.exists():
         raise FileNotFoundError(f"{path}: missing; al-tf report writes it.")
-    return pd.read_csv(path)
+    try:
+        table = pd.read_csv(path)
+    except ValueError as error:  # empty, no text, or no table
+        raise DataCorruptError(f"{path}: not a CSV table; al-tf report writes it anew.") from error
+    lacking = [name for name in columns if name not in table]
+    if lacking:
+        raise DataCorruptError(f"{path}: no column {lacking[0]}; al-tf report writes it anew.")
+    return table
 
 
 def _read_config(study: Study) -> tuple[ExperimentConfig | None, list[str], list[str]]:
@@ -304,7 +313,13 @@ def _figure_faults(
         yield f"{path.name}: drawn from another table than the records give"
     meta = study.meta | {"records_sha256": study.records_sha256}
     expected = build_provenance({study.name: meta}, command="", metric=metric)["studies"]
-    inside = provenance.get("studies", {}).get(study.name, {})
+    studies = provenance.get("studies", {})
+    if studies and study.name not in studies:
+        yield (
+            f"{path.name}: drawn of {', '.join(studies)}, and this folder is {study.name}; al-tf "
+            "report draws it anew"
+        )
+    inside = studies.get(study.name, {} if not studies else expected[study.name])
     for name, value in expected[study.name].items():
         if inside.get(name) != value:
             yield f"{path.name}: its {name} is {inside.get(name)}, the study's is {value}"
@@ -313,7 +328,14 @@ def _figure_faults(
 
 
 def _table_faults(path: Path, table: pd.DataFrame, source: str) -> Iterator[str]:
-    if path.exists() and not _same(pd.read_csv(path), table):
+    if not path.exists():
+        return
+    try:
+        there = _read_table(path)
+    except DataCorruptError as error:
+        yield _message_inside(error, path.parent)
+        return
+    if not _same(there, table):
         yield f"{path.name}: differs from {source}"
 
 

@@ -162,6 +162,18 @@ def unfinished(folder):
     (folder / "runs").mkdir()
 
 
+def other_bytes(name, content):
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def first_half(name):
+    def spoil(folder):
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+
+    return spoil
+
+
 def twice(ids):
     return [*ids[:-1], ids[0]]
 
@@ -219,15 +231,44 @@ def twice(ids):
         (no_file("verdict.csv"), "verdict.csv: missing; al-tf report writes it"),
         (no_file("learning_curves.png"), "learning_curves.png: missing; al-tf report writes it"),
         (another_table, "learning_curves.png: drawn from another table"),
-        (another_study, "forest.png: its dataset is None, the study's is digits"),
+        (another_study, "forest.png: drawn of a, and this folder is small; al-tf report draws"),
         (another_study, "forest.png: about x, other figures about f1_macro"),
         (plain_picture, "forest.png carries no provenance"),
+        (other_bytes("results.csv", b""), "results.csv: not a CSV table; al-tf report writes it"),
+        (other_bytes("results.csv", b"\xa1\xff"), "results.csv: not a CSV table; al-tf report"),
+        (other_bytes("verdict.csv", b""), "verdict.csv: not a CSV table; al-tf report writes it"),
+        (other_bytes("learning_curves.png", b""), "learning_curves.png: not a whole PNG file"),
+        (first_half("learning_curves.png"), "learning_curves.png: not a whole PNG file"),
+        (first_half("forest.png"), "forest.png: not a whole PNG file"),
         (one_picture_more, "trees.png: not a figure of a report"),
     ],
 )
 def test_what_is_wrong_is_named(folder, spoil, fault):
     spoil(folder)
     assert fault in "\n".join(check_study(folder).faults)
+
+
+def test_a_study_in_a_folder_of_another_name_is_one_fault_of_each_figure(folder):
+    faults = check_study(folder.rename(folder.parent / "renamed")).faults
+    figures = len([*(folder.parent / "renamed").glob("*.png")])
+    assert len(faults) == figures
+    assert "learning_curves.png: drawn of small, and this folder is renamed" in "".join(faults)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("results.csv", b"", "results.csv: not a CSV table; al-tf report writes it anew"),
+        ("results.csv", b"a,b\n1,2\n", "results.csv: no column n_labeled; al-tf report"),
+        ("verdict.csv", b"a,b\n1,2\n", "verdict.csv: no column strategy; al-tf report"),
+        ("learning_curves.png", b"PNG", "learning_curves.png: not a whole PNG file"),
+    ],
+)
+def test_a_list_of_studies_says_which_file_is_damaged(al_tf, folder, name, content, message):  # noqa: F811
+    (folder / name).write_bytes(content)
+    code, _, err = al_tf("study", "list", folder)
+    assert (code, err.count("\n")) == (2, 1)
+    assert message in err
 
 
 def test_two_labels_for_one_image_are_found(folder):

@@ -23,8 +23,7 @@ app = typer.Typer(
 def study_check(folders: _Folders) -> None:
     """Say what is wrong with studies, without training; exit with 1 if anything is.
 
-    Checked are configuration, provenance, the records (complete and paired), and that tables and
-    figures are those that the records give.
+    Records must be complete and paired; tables and figures those of the records.
     """
     from ..studies import check_study
 

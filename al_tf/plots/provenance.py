@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
+from ..errors import DataCorruptError
 from ..files import write_atomically
 from .style import style
 
@@ -193,8 +194,16 @@ def _text_inside(path: Path, key: str, what: str) -> str:
 
     if path.suffix != ".png":
         raise ValueError(f"Expected a .png file; got {path.name!r}.")
-    with Image.open(path) as image:
-        text = str(image.info.get(key, ""))
+    try:
+        with Image.open(path) as image:
+            image.load()  # all of it is there
+            text = str(image.info.get(key, ""))
+    except FileNotFoundError:
+        raise
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's words name no file
+        raise DataCorruptError(
+            f"{path}: not a whole PNG file ({error}); al-tf report draws a study's figures anew."
+        ) from error
     if not text:
         raise ValueError(f"{path} carries no {what}; was it written by save_figure?")
     return text

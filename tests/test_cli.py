@@ -395,6 +395,15 @@ class TestEmbed:
         code, _, _ = al_tf("embed", "digits")
         assert counted() <= n
 
+    def test_ctrl_c_says_how_to_go_on(self, al_tf, counted, monkeypatch):
+        def stopped(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(CountingBackbone, "features", stopped)
+        code, out, err = al_tf("embed", "digits")
+        assert (code, out) == (130, "")
+        assert err == "\nStopped; what was computed is kept. Continue with:\n  al-tf embed digits\n"
+
     def test_what_is_neither_is_an_error(self, al_tf):
         code, _, err = al_tf("embed", "no-such-thing")
         assert code == 2

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import typer
+
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C has stopped."""
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
@@ -29,3 +35,18 @@ def warn(texts: Iterable[str | None]) -> None:
 def number_of(n: int, noun: str) -> str:
     """Return ``1 image`` or ``2,000 images``."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def command_given() -> str:
+    """Return the command that was given, as it may be given again."""
+    return shlex.join(["al-tf", *sys.argv[1:]])
+
+
+@contextmanager
+def continued_by_the_same_command(kept: str = "what was computed is kept") -> Iterator[None]:
+    """On Ctrl-C, say that `kept` and how to go on, and end with exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.secho(f"\nStopped; {kept}. Continue with:\n  {command_given()}", err=True)
+        raise typer.Exit(INTERRUPTED) from None

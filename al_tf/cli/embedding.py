@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import FeaturesNotKeptWarning, StorageError, UnknownNameError
-from ._printing import number_of
+from ._printing import continued_by_the_same_command, number_of
 
 
 def embed(
@@ -33,7 +33,7 @@ def embed(
 
     After Ctrl-C, the same command continues.
     """
-    with _noted(FeaturesNotKeptWarning) as not_kept:
+    with _noted(FeaturesNotKeptWarning) as not_kept, continued_by_the_same_command():
         if Path(source).is_dir():
             if image_size is not None:
                 raise typer.BadParameter("--image-size is for datasets; of a folder, give --size.")

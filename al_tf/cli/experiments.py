@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ._printing import print_table
+from ._printing import command_given, continued_by_the_same_command, print_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..experiments import ExperimentConfig
 
-INTERRUPTED = 130
 
 _Out = Annotated[Path, typer.Option(help="Folder of the study; the same command continues there.")]
 _Profile = Annotated[
@@ -117,16 +115,11 @@ def run(
     if track is None and track_dir is not None:
         raise typer.BadParameter("--track-dir needs --track mlflow or --track tensorboard.")
     trackers = [] if track is None else [make_tracker(track, track_dir)]
-    try:
+    with continued_by_the_same_command("every finished round is kept"):
         results = run_experiment(
             config, out, jobs=jobs, backend=backend, scheduler=scheduler, vectorized=vectorized,
             progress=progress, on_round=trackers,
         )  # fmt: skip
-    except KeyboardInterrupt:
-        typer.secho(
-            f"\nStopped; every finished round is kept. Continue with:\n  {_command()}", err=True
-        )
-        raise typer.Exit(INTERRUPTED) from None
     _print_means(results, len(config.seeds))
     for tracker in trackers:
         typer.echo(f"Logged to {track}. See it: {tracker.view_command}")
@@ -138,11 +131,6 @@ def _print_means(results: pd.DataFrame, n_seeds: int) -> None:
     means = last.groupby("strategy", sort=False)[["n_labeled", "accuracy", "f1_macro"]].mean()
     typer.echo(f"Means over {n_seeds} seeds at the end of the runs:")
     typer.echo(means.round(4).to_string())
-
-
-def _command() -> str:
-    """Return the command that was given, as it may be given again."""
-    return shlex.join(["al-tf", *sys.argv[1:]])
 
 
 def _assignments(values: dict[str, Any]) -> list[str]:
@@ -184,7 +172,7 @@ def report(
     typer.echo(format_table(report_table(all_results(studies), metric), table_format), nl=False)
     reports = {out: studies} if out else {f: read_experiments([f]) for f in folders}
     for folder, part in reports.items():
-        write_report(part, folder, metric=metric, command=_command())
+        write_report(part, folder, metric=metric, command=command_given())
         typer.echo(f"Verdict and figures: {folder}", err=True)
 
 

@@ -151,8 +151,8 @@ def check_needs(strategy: str | Callable[..., Any], learner: Any) -> None:
     needs = strategy_info(strategy).needs
     if "committee" in needs and not hasattr(learner, "vote_proba"):
         raise ValueError(
-            f"Strategy {strategy!r} needs a committee of models; {type(learner).__name__} is one "
-            "model. Pass an al_tf Committee, or another strategy."
+            f"Strategy {strategy!r} needs a committee of models, and there is one model here. Choose "
+            "another strategy; in Python, a session may be given an al_tf Committee."
         )
     if "refits" in needs:
         raise ValueError(

@@ -183,7 +183,8 @@ def resolve_settings(
         model, backbone = "probe", model
     if backbone is not None and backbone.endswith(OWN_NETWORK):
         backbone = str(Path(backbone).expanduser().absolute())
-    check_one_of("model", model, (None, "auto", *MODELS))
+    if model is not None:
+        check_one_of("model", model, ("auto", *MODELS, f"PATH{OWN_NETWORK}"))
     if model == "cnn" and backbone is not None:
         raise ValueError(
             f"A CNN has no backbone; got model 'cnn' and backbone {backbone!r}. Use --model probe."

@@ -68,9 +68,14 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     DataCorruptError
         Not an NPZ file of plain arrays, or a damaged one.
     """
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise DataCorruptError(
+                f"{path}: expected weights (.npz), found a file of another kind or a part of one."
+            )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise DataCorruptError(
             f"{path}: expected weights (.npz), found a file that cannot be read ({error})."

@@ -79,7 +79,10 @@ class TestResolve:
             assert settings.backbone == str(Path("own.keras").absolute())
 
     def test_what_makes_no_sense(self, weights):
-        with pytest.raises(UnknownNameError, match="Unknown model 'best'"):
+        with pytest.raises(
+            UnknownNameError,
+            match=r"Unknown model 'best'.*one of: 'auto', 'probe', 'cnn', 'PATH\.keras'",
+        ):
             resolve_settings(None, model="best")
         with pytest.raises(ValueError, match="A CNN has no backbone"):
             resolve_settings(None, model="cnn", backbone="efficientnet_lite0")

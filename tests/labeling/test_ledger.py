@@ -357,6 +357,11 @@ class TestFiles:
         with pytest.raises(LedgerError, match="there is no folder"):
             LabelLedger(tmp_path / "none" / "l.db")
 
+    @pytest.mark.parametrize("read_only", [False, True])
+    def test_a_folder(self, tmp_path, read_only):
+        with pytest.raises(LedgerError, match=r"is a folder\. A ledger is a file"):
+            LabelLedger(tmp_path, read_only=read_only)
+
     def test_a_file_that_is_no_database(self, tmp_path):
         path = tmp_path / "l.db"
         path.write_bytes(b"hello " * 500)

@@ -327,7 +327,7 @@ class TestTraining:
         desk.answer(session, 10)
         assert session.retrain(wait=True)
         assert session.next().strategy == "vote_entropy"
-        with pytest.raises(ValueError, match="needs a committee of models; NearestMean is one"):
+        with pytest.raises(ValueError, match="needs a committee of models, and there is one"):
             desk.session(strategy="vote_entropy", audit_share=0.0)
 
     def test_an_estimator_without_probabilities_is_refused(self, desk):

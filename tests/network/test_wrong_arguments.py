@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from al_tf import KerasImageClassifier, LinearProbeClassifier, build_finetuned, load_backbone
-from al_tf.errors import DataNotFoundError, UnknownLabelError
+from al_tf.errors import DataCorruptError, DataNotFoundError, UnknownLabelError
 from al_tf.network.inputs import plain_labels
 
 from .fake_backbone import FakeBackbone
@@ -180,3 +180,13 @@ class TestBackbones:
         with pytest.raises(TypeError, match=r"cache_dir must be a folder, None .* got"):
             backbone.features(X, cache_dir=cache_dir)
         assert not list(tmp_path.iterdir())
+
+
+@each_classifier
+@pytest.mark.parametrize("content", [b"", b"xx", b"no archive " * 99])
+def test_a_file_of_another_kind_is_not_said_to_hold_a_pickle(make, content, tmp_path):
+    path = tmp_path / "weights.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataCorruptError, match=r"expected weights \(.npz\), found a file") as said:
+        make().load_weights(path)
+    assert "pickle" not in str(said.value)

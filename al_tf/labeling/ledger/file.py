@@ -147,6 +147,8 @@ def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
             raise
         return connection
 
+    if path.is_dir():
+        raise LedgerError(f"{path} is a folder. A ledger is a file: name one, in it or elsewhere.")
     if not read_only:
         return connect("mode=rwc")
     if not path.is_file():

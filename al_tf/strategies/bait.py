@@ -11,6 +11,9 @@ from ..seeding import RandomState, check_random_state
 from ._order import canonical_order
 from ._select import check_pool, proba_and_features
 
+_LARGE = 1e9
+"""Squared length of features, over the regularization, up to which float32 holds its fourth power."""
+
 
 def bait(
     classifier: Any,
@@ -70,12 +73,14 @@ def bait(
         raise ValueError(f"regularization must be a positive number; got {regularization!r}.")
     rng = check_random_state(random_state)
     proba, pool_features = proba_and_features(classifier, X)
+    pool_features = _in_range(pool_features, regularization)
     order = canonical_order(pool_features, rng)
     start = regularization * np.eye(pool_features.shape[1])
     labeled = getattr(classifier, "X_training", None)
     total = n_instances + (0 if labeled is None else len(labeled))
     if labeled is not None and len(labeled):
         labeled_proba, labeled_features = proba_and_features(classifier, labeled)
+        labeled_features = _in_range(labeled_features, regularization)
         start += second_moment(labeled_features, _uncertainty(labeled_proba)) / total
     chosen, gains = a_optimal(
         RowsInOrder(pool_features, order),
@@ -86,6 +91,19 @@ def bait(
         random_state=rng,
     )
     return order[chosen], gains * total
+
+
+def _in_range(features: np.ndarray, regularization: float) -> np.ndarray:
+    """Return the features in a precision that holds products of four of them; refuse what has none."""
+    reach = max(abs(float(features.max())), abs(float(features.min())))
+    if reach**2 * np.finfo(np.float64).eps > regularization:
+        raise ValueError(
+            f"bait adds regularization={regularization:g} to squares of features, and rounding "
+            f"loses it beside {reach:.3g} squared. Scale the features, or pass a larger "
+            "regularization."
+        )
+    large = reach**2 * features.shape[1] > _LARGE * regularization
+    return features.astype(np.float64) if large else features
 
 
 def _uncertainty(proba: np.ndarray) -> np.ndarray:

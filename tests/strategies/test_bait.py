@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -162,6 +164,29 @@ def test_the_labeled_set_counts():
     assert bait(Model(proba), X, 1)[0][0] < 10
     known = np.repeat([[9.0, 0.0]], 30, axis=0)
     assert bait(Model(proba, known), X, 1)[0][0] >= 10
+
+
+def scaled(factor):
+    """A pool and a model with a labeled set, whose features are large; fewer labels than columns."""
+    rng = np.random.default_rng(0)
+    X, labeled = (factor * rng.standard_normal((n, 50)).astype(np.float32) for n in (40, 8))
+    return Model(lambda X: np.tile([0.5, 0.5], (len(X), 1)), labeled), X
+
+
+@pytest.mark.parametrize("factor", [2.0**14, 2.0**20, 2.0**23])
+def test_large_features_are_chosen_as_in_other_units(factor):
+    """Features times a factor, and the regularization times its square: the same problem."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        large, _ = bait(*scaled(factor), 5, random_state=0)
+    expected, _ = bait(*scaled(1.0), 5, random_state=0, regularization=factor**-2)
+    assert large.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("factor", [1e10, 1e20, 1e37])
+def test_features_beside_which_the_regularization_is_nothing_are_refused(factor):
+    with pytest.raises(ValueError, match=r"rounding loses it beside .* squared\. Scale the feat"):
+        bait(*scaled(factor), 5, random_state=0)
 
 
 def test_regularization_is_a_positive_number(learner, pool):

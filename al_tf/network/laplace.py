@@ -24,7 +24,15 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from .linear_head import LinearHead, Standardization, in_span, matrix_type, prior_variance, softmax
+from .linear_head import (
+    LinearHead,
+    Standardization,
+    in_span,
+    matrix_type,
+    prior_variance,
+    product_in_range,
+    softmax,
+)
 
 TOLERANCE = 1e-3
 """Of a draw's residual, relative to its right-hand side: far below the noise of a few draws."""
@@ -94,7 +102,7 @@ class LaplacePosterior:
             flat = coef.reshape(len(coef), -1)
             rows = max(1, _SCORES // flat.shape[1])
             for first in range(0, len(features), rows):
-                scores = features[first : first + rows] @ flat
+                scores = product_in_range(features[first : first + rows], flat)
                 scores = scores.reshape(-1, *intercept.shape) + intercept
                 block[:, first : first + rows] = np.moveaxis(softmax(scores), 0, 1)
             start += len(intercept)

@@ -59,7 +59,8 @@ class LinearHead:
 
     def proba(self, features: np.ndarray) -> np.ndarray:
         """Return class probabilities, float32 ``(n, n_classes)``."""
-        return softmax(features @ self.coef.T + self.intercept)
+        scores = product_in_range(features, self.coef.T) + self.intercept
+        return softmax(scores).astype(np.float32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -301,6 +302,15 @@ def _product(design: np.ndarray, u: np.ndarray) -> np.ndarray:
 def matrix_type(n_numbers: int) -> type[np.floating]:
     """Return float64, or float32 for matrices so large that reading them takes the time."""
     return np.float32 if n_numbers > _LARGE else np.float64
+
+
+def product_in_range(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return ``features @ weights``, in float64 if features are so large that float32 overflows."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        product: np.ndarray = features @ weights
+    if np.isfinite(product).all():
+        return product
+    return features.astype(np.float64) @ weights.astype(np.float64)
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

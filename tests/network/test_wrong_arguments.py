@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,20 @@ def test_a_file_of_another_kind_is_not_said_to_hold_a_pickle(make, content, tmp_
     with pytest.raises(DataCorruptError, match=r"expected weights \(.npz\), found a file") as said:
         make().load_weights(path)
     assert "pickle" not in str(said.value)
+
+
+def test_probabilities_of_features_as_large_as_float32_holds():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(20, 3)).astype(np.float32)
+    fitted = LinearProbeClassifier(None).fit(features, features[:, 0] > 0)
+    for size in (1e30, 3e38):
+        large = np.sign(features) * np.float32(size)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", "invalid value encountered in reduce")  # their check
+            proba, samples = fitted.predict_proba(large), fitted.sample_proba(large, random_state=0)
+        for array in (proba, samples):
+            assert array.dtype == np.float32
+            np.testing.assert_allclose(array.sum(axis=-1), 1, rtol=1e-5)
+        scores = large.astype(np.float64) @ fitted.coef_.T.astype(np.float64)
+        assert (proba.argmax(axis=1) == scores.argmax(axis=1)).all()

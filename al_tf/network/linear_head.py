@@ -36,6 +36,7 @@ _CURVATURE = 0.03
 images; a wrong value costs iterations and nothing else."""
 _LARGE = 1 << 19
 """Numbers in a matrix above which it is held as float32."""
+_LARGEST_SCORE = 1e30
 _ROWS = 1024
 _STAGES = 3
 """How often the minimiser begins again, at most, where rounding hides that the loss still falls."""
@@ -308,7 +309,7 @@ def product_in_range(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return ``features @ weights``, in float64 if features are so large that float32 overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         product: np.ndarray = features @ weights
-    if np.isfinite(product).all():
+    if np.abs(product).max(initial=0.0) < _LARGEST_SCORE:  # not so for NaN
         return product
     return features.astype(np.float64) @ weights.astype(np.float64)
 

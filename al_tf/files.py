@@ -17,6 +17,8 @@ _STORAGE_ADVICE = {
     errno.ENOSPC: "the disk is full. Make room",
     errno.EDQUOT: "your quota on this disk is used up. Make room",
     errno.EROFS: "the disk is read-only. Name another place",
+    errno.ENOTDIR: "a file is in the place of a folder. Name another place",
+    errno.EEXIST: "a file is in the place of a folder. Name another place",
     errno.EACCES: "access is denied. Change its permissions, or name another place",
 }
 _DATABASE = b"SQLite format 3\0"

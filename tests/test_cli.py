@@ -276,6 +276,14 @@ def test_what_a_dry_run_refuses_in_its_own_process_is_one_line(al_tf, tmp_path):
     assert err.count("\n") == 1
 
 
+def test_a_file_in_the_place_of_the_folder_is_said(al_tf, experiment, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    for command in (["run", *FAST, "--out"], ["report", experiment, "--out"]):
+        code, _, err = al_tf(*command, tmp_path / "file")
+        assert (code, "a file is in the place of a folder. Name another place" in err) == (2, True)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_report_prints_one_table_and_leaves_figures_with_provenance(al_tf, experiment):
     code, out, _ = al_tf("report", experiment)
     assert code == 0
@@ -431,7 +439,7 @@ class TestEmbed:
         code, out, err = al_tf("embed", source)
         assert (code, counted() > 0) == (2, True)
         assert "They are kept" not in out
-        assert "the folder cannot be made" in err
+        assert "a file is in the place of a folder" in err
         assert "Not all features are kept, as the warning says." in err
 
 

@@ -86,7 +86,7 @@ class FeatureDatabase:
                 number = max(_numbers(folder), default=1)
         except StorageError:
             raise
-        except OSError as error:  # a file is in the place of a folder, say
+        except OSError as error:
             raise StorageError(f"{folder}: the folder cannot be made ({error}).") from error
         try:
             self._open(number)

@@ -79,10 +79,8 @@ def _embed_folder(folder: Path, backbone: str | None, size: int | None) -> str:
     ]
     lines += [line for line in [left_out_line(pool.left_out)] if line]
     if pool.problems:
-        name, why = next(iter(pool.problems.items()))
-        lines.append(
-            f"{number_of(len(pool.problems), 'file')} cannot be read, such as {name}: {why}"
-        )
+        why = next(iter(pool.problems.values()))
+        lines.append(f"{number_of(len(pool.problems), 'file')} cannot be read, such as {why}")
     return "\n".join(lines)
 
 

@@ -89,6 +89,11 @@ def embed(
     features : ndarray of float32 (n, dim)
     digests : list of bytes
         Of each image, the keys of the store.
+
+    Raises
+    ------
+    ValueError
+        For features that are not finite, none of which are kept.
     """
     features = np.empty((len(X), dim), np.float32)
     digests_of_all: list[bytes] = []
@@ -146,7 +151,9 @@ class _Passes:
     def __exit__(self, *error: Any) -> None:
         for digests, _, result in self._passes:  # none, but after an error
             if not result.cancel() and result.exception() is None:
-                self._store.put(digests, result.result())
+                new = result.result()
+                if np.isfinite(new).all():
+                    self._store.put(digests, new)
         if self._network is not None:
             self._network.shutdown()
 
@@ -183,6 +190,12 @@ class _Passes:
     def _finish_first(self) -> None:
         digests, rows, result = self._passes[0]
         new = result.result()
+        wrong = np.flatnonzero(~np.isfinite(new).all(axis=1))
+        if len(wrong):
+            raise ValueError(
+                f"The network gives NaN or infinite features, of image {rows[wrong[0]]} for one: its "
+                "training may have diverged, or its file is damaged. Take another backbone."
+            )
         self._features[rows] = new
         self._store.put(digests, new)
         self._passes.popleft()

@@ -5,12 +5,14 @@ import sys
 import warnings
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from al_tf import KerasImageClassifier, LinearProbeClassifier, build_finetuned, load_backbone
 from al_tf.errors import DataCorruptError, DataNotFoundError, UnknownLabelError
+from al_tf.network.feature_database import FeatureDatabase
 from al_tf.network.inputs import plain_labels
 
 from .fake_backbone import FakeBackbone
@@ -208,3 +210,16 @@ def test_probabilities_of_features_as_large_as_float32_holds():
             np.testing.assert_allclose(array.sum(axis=-1), 1, rtol=1e-5)
         scores = large.astype(np.float64) @ fitted.coef_.T.astype(np.float64)
         assert (proba.argmax(axis=1) == scores.argmax(axis=1)).all()
+
+
+def test_a_network_that_gives_nan_is_refused_and_nothing_of_it_is_kept(tmp_path):
+    layers = [keras.layers.Flatten(), keras.layers.Dense(3), keras.layers.Dense(2)]
+    network = keras.Sequential([keras.Input((8, 8)), *layers])
+    network.set_weights([np.full_like(weights, np.nan) for weights in network.get_weights()])
+    network.save(tmp_path / "own.keras")
+    backbone = load_backbone(tmp_path / "own.keras")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"gives NaN or infinite features, of image 0 for one"):
+            backbone.features(X, cache_dir=tmp_path / "cache")
+    with FeatureDatabase(tmp_path / "cache") as database:
+        assert database.contents() == []

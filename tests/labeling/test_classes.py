@@ -156,7 +156,9 @@ class TestChanges:
         labeled.merge_classes("spot", "bright", **ANN)
         assert labeled.fix_classes(["dark", "bright"]) == ("black", "bright")
         assert labeled.fix_classes(["black", "bright", "new"]) == ("black", "bright", "new")
-        with pytest.raises(ValueError, match=r"was begun with .* and has .*'black', 'bright'"):
+        with pytest.raises(
+            ValueError, match=r"has the classes .*'black', 'bright'.*, and was begun with"
+        ):
             labeled.fix_classes(["bright", "dark"])
         with pytest.raises(ClassChangeError, match="'spot' was merged into 'bright'"):
             labeled.fix_classes(["black", "bright", "new", "spot"])

@@ -138,7 +138,7 @@ class TestResume:
         desk.session(audit_share=0.2)
         with pytest.raises(ValueError, match=r"audit_share=0\.2; got 0\.1"):
             desk.session(audit_share=0.1)
-        with pytest.raises(ValueError, match="was begun with the classes"):
+        with pytest.raises(ValueError, match=r"has the classes .*; got .* Leave them out, or"):
             desk.session(audit_share=0.2, classes=["x", "y"])
 
 

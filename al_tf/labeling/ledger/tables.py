@@ -96,10 +96,12 @@ class LedgerReader:
         if not known.first or names in (known.first, known.identities):
             return known.names or names  # what they were called at the beginning
         if names[: len(known.names)] != known.names:
+            begun = (
+                f", and was begun with {list(known.first)}" if known.first != known.names else ""
+            )
             raise ValueError(
-                f"{self.path} was begun with the classes {list(known.first)} and has "
-                f"{list(known.names)}; got {list(names)}. Use the same classes in the same order; "
-                "new ones go to the end."
+                f"{self.path} has the classes {list(known.names)}{begun}; got {list(names)}. Leave "
+                "them out, or give the same in the same order; new ones go to the end."
             )
         return (*known.names, *map(known.checked_name, names[len(known.names) :]))
 

@@ -87,6 +87,13 @@ def _check_model_params(config: _Settings) -> None:
     builder, reserved = _model_builder(config.model)
     also = CLASSIFIER_OPTIONS if is_network(config.model) else ()
     params = {name: value for name, value in config.model_params.items() if name not in also}
+    beside = {"backbone": "backbone", "size": "backbone_size"} if has_backbone(config.model) else {}
+    for name, setting in beside.items():
+        if name in params:
+            raise ValueError(
+                f"{name} is no parameter in model_params: the setting is {setting}, beside it "
+                f"(--set {setting}=…)."
+            )
     check_parameters(f"The model {config.model!r}", builder, params, reserved, also)
     C = params.get("C", 1)
     if not _is_positive(C):

@@ -74,6 +74,14 @@ def test_seeds_are_how_many_or_a_list(given, expected):
         ),
         ({"model_params": {"class_weight": {"a": 2}}}, "by the number of the class"),
         ({"model_params": {"class_weight": {"0": -1.0}}}, "finite numbers of 0 or more"),
+        (
+            {"model": "probe", "model_params": {"size": 64}},
+            "the setting is backbone_size, beside it",
+        ),
+        (
+            {"model": "finetuned", "model_params": {"backbone": "x"}},
+            "the setting is backbone, besi",
+        ),
         ({"model": "probe", "model_params": {"C": -1}}, "C should be a number above 0; got -1"),
         (
             {"model": "logistic", "model_params": {"C": "x"}},

@@ -59,8 +59,11 @@ def check_replaceable(path: str | os.PathLike[str], kind: str | None = None) -> 
         raise StorageError(f"{path} is a folder. Name a file.")
     if not path.is_file():
         return
-    with open(path, "rb") as file:
-        head = file.read(512)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(512)
+    except FileNotFoundError:  # another process has just removed it
+        return
     if head.startswith(_DATABASE):
         raise StorageError(
             f"{path} is a database, as ledgers of labels are, and is not overwritten. Name another "

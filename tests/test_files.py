@@ -76,6 +76,13 @@ class TestWriteAtomically:
         write_json(tmp_path / "file.json", {"a": 1})
         assert mode(tmp_path / "file.json") == 0o644
 
+    def test_a_file_that_another_process_removes_meanwhile_is_no_obstacle(
+        self, tmp_path, monkeypatch
+    ):
+        monkeypatch.setattr(Path, "is_file", lambda self: True)  # it was there a moment ago
+        write_json(tmp_path / "new.json", {})
+        assert (tmp_path / "new.json").read_text() == "{}\n"
+
 
 class TestNewFolder:
     def test_the_folder_is_there_at_the_end_of_the_block_and_not_before(self, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import (
     ConfigMismatchError,
     FolderInUseError,
+    RecordError,
     RunFailedError,
     check_one_of,
 )
@@ -101,7 +102,8 @@ def run_experiment(
     FolderInUseError
         Another process is at work in it.
     RecordError
-        A record there is damaged, or runs of one seed start from different models.
+        A record there is damaged, runs of one seed start from different models, or a ``results.csv``
+        there is of no study.
     StorageError
         The folder cannot be written, or its disk is full.
     RunFailedError
@@ -192,6 +194,11 @@ def _begin(config: ExperimentConfig, out: Path) -> dict[str, Any]:
     old = read_meta(out) if has_study(out) and not _failed_from_the_start(out) else None
     if old is not None:
         check_same(old, config, out)
+    elif not has_study(out) and (table := out / "results.csv").exists():
+        raise RecordError(
+            f"{table} would be overwritten, and is of no study: no study.toml lies beside it. Take "
+            "another folder."
+        )
     data = load_data(config, 0)
     if old is not None and old["data_fingerprint"] != data.fingerprint:
         raise ConfigMismatchError(

@@ -118,6 +118,15 @@ def test_changed_data_in_the_folder_are_an_error(tmp_path):
             run(fast_config(rounds=0), tmp_path)
 
 
+def test_a_table_of_somebody_else_is_not_overwritten(tmp_path):
+    theirs = tmp_path / "results.csv"
+    theirs.write_text("mine")
+    with pytest.raises(RecordError, match=r"results\.csv would be overwritten, and is of no study"):
+        run(fast_config(rounds=0), tmp_path)
+    assert theirs.read_text() == "mine"
+    assert not (tmp_path / "study.toml").exists()
+
+
 def test_the_time_of_a_query_is_not_that_of_reading_modal(tmp_path):
     """Reading modAL takes seconds where PyTorch is installed, and happens once in a process."""
     code = f"""

@@ -125,7 +125,10 @@ def test_the_plan_says_what_embedding_costs(backbone):
         ({"model": "cnn", "backbone": "x"}, "models 'probe' and 'finetuned'; got the model 'cnn'"),
         ({"model": "logistic", "backbone_size": 96}, "got the model 'logistic'"),
         ({"model": "probe", "fit_mode": "warm"}, "'probe' is fitted anew"),
-        ({"model": "finetuned", "model_params": {"side": 9}}, "'side'.*: trainable, .*class_weight"),
+        (
+            {"model": "finetuned", "model_params": {"side": 9}},
+            "'side'.*: trainable, .*class_weight",
+        ),
         ({"model": "finetuned", "backbone_size": 0}, "backbone_size should be greater than or"),
         ({"model": "probe", "model_params": {"side": 9}}, "no parameter 'side'.*: C, class_weight"),
         ({"model": "finetuned", "model_params": {"size": 9}}, "the setting is backbone_size"),

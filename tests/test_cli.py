@@ -427,7 +427,9 @@ class TestEmbed:
         code, _, err = al_tf("embed", "digits", "--image-size", 32)
         assert (code, "--image-size: the images of digits have one size" in err) == (2, True)
 
-    @pytest.mark.parametrize("source", ["images", "digits"])
+    @pytest.mark.parametrize(
+        "source", ["images", pytest.param("digits", marks=pytest.mark.filterwarnings("ignore"))]
+    )
     def test_features_that_cannot_be_kept_are_not_said_to_be(
         self, al_tf, tmp_path, monkeypatch, counted, source
     ):

@@ -59,6 +59,7 @@ def _noted(category: type[Warning]) -> Iterator[list[Warning | str]]:
         show(message, kind, *rest)
 
     with warnings.catch_warnings():
+        warnings.simplefilter("default", category)  # whatever filters the user has set
         warnings.showwarning = note  # type: ignore[assignment]
         yield noted
 

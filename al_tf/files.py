@@ -69,11 +69,15 @@ def check_replaceable(path: str | os.PathLike[str], kind: str | None = None) -> 
             f"{path} is a database, as ledgers of labels are, and is not overwritten. Name another "
             "file."
         )
-    if head and {"text": b"\0" in head, "zip": not head.startswith(b"PK")}.get(kind or "", False):
-        what = {"text": "is no text", "zip": "is no model"}[kind or ""]
-        raise StorageError(
-            f"{path} is there already and {what}. It is not overwritten: name another file."
-        )
+    if kind == "text" and b"\0" in head:
+        what = "no text"
+    elif kind == "zip" and head and not head.startswith(b"PK"):
+        what = "no model"
+    else:
+        return
+    raise StorageError(
+        f"{path} is there already and is {what}. It is not overwritten: name another file."
+    )
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

@@ -319,10 +319,11 @@ def _figure_faults(
             f"{path.name}: drawn of {', '.join(studies)}, and this folder is {study.name}; al-tf "
             "report draws it anew"
         )
-    inside = studies.get(study.name, {} if not studies else expected[study.name])
-    for name, value in expected[study.name].items():
-        if inside.get(name) != value:
-            yield f"{path.name}: its {name} is {inside.get(name)}, the study's is {value}"
+    else:
+        inside = studies.get(study.name, {})
+        for name, value in expected[study.name].items():
+            if inside.get(name) != value:
+                yield f"{path.name}: its {name} is {inside.get(name)}, the study's is {value}"
     if provenance.get("metric") != metric:
         yield f"{path.name}: about {provenance.get('metric')}, other figures about {metric}"
 

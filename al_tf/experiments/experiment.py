@@ -173,6 +173,7 @@ def default_jobs(config: ExperimentConfig) -> int:
 
 
 def _other_pillow(old: Mapping[str, Any]) -> str:
+    """Say which versions of Pillow decoded the data, if not the same."""
     then, now = old["versions"].get("pillow"), provenance()["versions"]["pillow"]
     if then == now:
         return ""

@@ -98,17 +98,20 @@ def _check_model_params(config: _Settings) -> None:
     C = params.get("C", 1)
     if not _is_positive(C):
         raise ValueError(f"model_params.C should be a number above 0; got {C!r}.")
-    weight = config.model_params.get("class_weight")
-    factors = weight if isinstance(weight, Mapping) else {}
-    by_class = isinstance(weight, Mapping) and all(key.isdecimal() for key in factors)
-    if weight is not None and weight != "balanced" and not by_class:
+    _check_class_weight(config.model_params.get("class_weight"))
+
+
+def _check_class_weight(weight: Any) -> None:
+    if weight is None or weight == "balanced":
+        return
+    if not isinstance(weight, Mapping) or not all(key.isdecimal() for key in weight):
         raise ValueError(
             "class_weight should be 'balanced' or a table of factors by the number of the class "
             f"({{0: 1.0, 1: 5.0}}); got {weight!r}."
         )
-    if not all(_is_positive(factor) or factor == 0 for factor in factors.values()):
+    if not all(_is_positive(factor) or factor == 0 for factor in weight.values()):
         raise ValueError(
-            f"class_weight should hold finite numbers of 0 or more; got {dict(factors)!r}."
+            f"class_weight should hold finite numbers of 0 or more; got {dict(weight)!r}."
         )
 
 

@@ -37,7 +37,9 @@ images; a wrong value costs iterations and nothing else."""
 _LARGE = 1 << 19
 """Numbers in a matrix above which it is held as float32."""
 _LARGEST_SCORE = 1e30
+"""Above it float32 may not hold what is added to a score."""
 _ROWS = 1024
+"""Of a float32 matrix that are turned into float64 at once."""
 _STAGES = 3
 """How often the minimiser begins again, at most, where rounding hides that the loss still falls."""
 
@@ -250,8 +252,9 @@ class _Loss:
         proba = np.exp(scores, out=scores)
         total = proba.sum(axis=1)
         proba /= total[:, None]
-        slope = self.coordinates.penalty_slope(self.u + step)
-        value = self._weights @ (np.log(total) - own) + 0.5 * np.vdot(slope, self.u + step)
+        u = self.u + step
+        slope = self.coordinates.penalty_slope(u)
+        value = self._weights @ (np.log(total) - own) + 0.5 * np.vdot(slope, u)
         proba[self._all_rows, self._rows] -= 1
         proba *= self._weights[:, None]
         slope += design.T @ proba.astype(design.dtype, copy=False)
